@@ -1,0 +1,68 @@
+"""Every error that runsync raises on purpose: its exit code, and one sentence with the mend.
+
+An error's text says what happened, where, and what to do. ``cli.main`` catches
+:class:`RunsyncError` once, prints the text and exits with :attr:`RunsyncError.exit_code`;
+anything else that gets there is a bug.
+"""
+
+from typing import ClassVar
+
+
+class RunsyncError(Exception):
+    """What happened, where, and what to do, in one sentence."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class ConfigError(RunsyncError):
+    """The config, or what was typed on the command line, cannot be used."""
+
+    exit_code = 2
+
+
+class TokenRefusedError(RunsyncError):
+    """The source answered 401 or 403."""
+
+    exit_code = 3
+
+
+class SourceError(RunsyncError):
+    """The source cannot be reached, or its answer cannot be used."""
+
+    exit_code = 4
+
+
+class NotFoundError(SourceError):
+    """The source answered 404 or 410: it does not know, or no longer knows, what was asked for."""
+
+
+class RefusedError(SourceError):
+    """The source answered another 4xx: it will not do what was asked."""
+
+    exit_code = 2
+
+
+class RateLimitedError(SourceError):
+    """The source asks to wait for longer than one sync should."""
+
+
+class CancelledError(SourceError):
+    """The request was given up since the sync is being stopped."""
+
+
+class PartialError(RunsyncError):
+    """Done in part: what was done stays, and the text says what was not."""
+
+    exit_code = 4
+
+
+class DatabaseError(RunsyncError):
+    """The database cannot be opened, or its schema does not fit this version."""
+
+    exit_code = 5
+
+
+class LockedError(RunsyncError):
+    """Another sync holds the lock."""
+
+    exit_code = 75

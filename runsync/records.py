@@ -1,0 +1,184 @@
+"""What a source gives: frozen pipelines, runs and steps, and the words for their state.
+
+The words are the Wercker contract's, and ``skipped``. A source maps its provider's words to
+these; where the provider's own word is another one it is kept beside, in ``raw_*``.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+Extra = Mapping[str, Any]
+
+
+class Status(StrEnum):
+    """How far a run or step has come. The order of the members is the order of a life."""
+
+    NOTSTARTED = "notstarted"
+    STARTED = "started"
+    RUNNING = "running"
+    FINISHED = "finished"
+
+
+class Result(StrEnum):
+    """How a run or step ended; ``unknown`` as long as it has not."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    ABORTED = "aborted"
+    SKIPPED = "skipped"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """A pipeline as its source names it. ``external_id`` is unique within the source."""
+
+    external_id: str
+    name: str | None = None
+    url: str | None = None
+    created_at: datetime | None = None
+    extra: Extra = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One attempt of one run. Times are aware and in UTC.
+
+    ``version`` is what the provider changes whenever it changes a run that was finished
+    (an ``updated_at``), where it has such a thing.
+    """
+
+    pipeline: Pipeline
+    id: str
+    created_at: datetime
+    status: Status
+    result: Result = Result.UNKNOWN
+    attempt: int = 1
+    raw_status: str | None = None
+    raw_result: str | None = None
+    branch: str | None = None
+    commit_hash: str | None = None
+    message: str | None = None
+    author: str | None = None
+    author_id: str | None = None
+    progress: int | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    source_run_id: str | None = None
+    url: str | None = None
+    extra: Extra = field(default_factory=dict)
+    version: str | None = None
+
+    @property
+    def queued_ms(self) -> int | None:
+        """Milliseconds from creation to start; None while not started or if a clock ran back."""
+        return _elapsed_ms(self.created_at, self.started_at)
+
+    @property
+    def duration_ms(self) -> int | None:
+        """Milliseconds from start to finish; None while there is no end or a clock ran back."""
+        return _elapsed_ms(self.started_at, self.finished_at)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One step of a run, in the provider's order by ``position``. Times are aware and in UTC."""
+
+    id: str
+    position: int
+    name: str
+    status: Status
+    result: Result = Result.UNKNOWN
+    job: str | None = None
+    phase: str | None = None
+    raw_status: str | None = None
+    raw_result: str | None = None
+    created_at: datetime | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    log_url: str | None = None
+    artifacts_url: str | None = None
+    extra: Extra = field(default_factory=dict)
+
+    @property
+    def duration_ms(self) -> int | None:
+        """Milliseconds from start to finish; None while there is no end or a clock ran back."""
+        return _elapsed_ms(self.started_at, self.finished_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something a source sent that could not be read: set aside, and named.
+
+    ``what`` is a whole sentence part such as ``run 5a…: `createdAt` is missing``.
+    """
+
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """One run with its steps, as one answer gave them at ``as_of`` on the provider's clock."""
+
+    run: Run
+    steps: tuple[Step, ...]
+    as_of: datetime
+    problems: tuple[Problem, ...] = ()
+
+
+_GRACE = timedelta(minutes=10)
+_PATIENCE = timedelta(days=1)
+
+
+def is_settled(details: Details, grace: timedelta = _GRACE) -> bool:
+    """Whether nothing of this run can change any more, so that it need not be read again.
+
+    That is: finished, read at least ``grace`` after the finish by the provider's clock, and
+    every step finished. Steps that a failed run never reached stay unfinished for ever at some
+    providers; a day after the finish they are no reason to wait any longer.
+    """
+    run = details.run
+    if run.status is not Status.FINISHED or details.problems:
+        return False
+    finished_at = run.finished_at or max(
+        (s.finished_at for s in details.steps if s.finished_at), default=run.created_at
+    )
+    age = details.as_of - finished_at
+    if age < grace:
+        return False
+    return age >= _PATIENCE or all(s.status is Status.FINISHED for s in details.steps)
+
+
+def _elapsed_ms(begin: datetime | None, end: datetime | None) -> int | None:
+    if begin is None or end is None or end < begin:
+        return None
+    return (end - begin) // timedelta(milliseconds=1)
+
+
+def parse_time(text: str) -> datetime:
+    """The UTC time that ISO 8601 text names.
+
+    Raises:
+        ValueError: the text is no ISO 8601 time, or names no time zone.
+    """
+    when = datetime.fromisoformat(text)
+    if when.tzinfo is None:
+        raise ValueError(f"{text!r} names no time zone")
+    return when.astimezone(UTC)
+
+
+__all__ = [
+    "Details",
+    "Extra",
+    "Pipeline",
+    "Problem",
+    "Result",
+    "Run",
+    "Status",
+    "Step",
+    "is_settled",
+    "parse_time",
+]
