@@ -176,8 +176,8 @@ V_RUNS = """
 CREATE VIEW v_runs AS
 SELECT
     p.source, p.name AS pipeline, r.*,
-    r.queued_ms / 1000.0 AS queued_s,
-    r.duration_ms / 1000.0 AS duration_s,
+    CAST(r.queued_ms AS double precision) / 1000 AS queued_s,
+    CAST(r.duration_ms AS double precision) / 1000 AS duration_s,
     CASE WHEN r.status = 'finished' THEN 1 ELSE 0 END AS is_finished,
     CASE WHEN r.status = 'finished' AND r.result = 'passed' THEN 1 ELSE 0 END AS is_passed,
     CASE WHEN r.status = 'finished' AND r.result = 'failed' THEN 1 ELSE 0 END AS is_failed,
@@ -199,7 +199,7 @@ SELECT
     r.created_at AS run_created_at,
     r.result AS run_result,
     CASE WHEN r.status = 'finished' AND r.result = 'aborted' THEN 1 ELSE 0 END AS run_is_aborted,
-    s.duration_ms / 1000.0 AS duration_s,
+    CAST(s.duration_ms AS double precision) / 1000 AS duration_s,
     CASE WHEN s.status = 'finished' THEN 1 ELSE 0 END AS is_finished,
     CASE WHEN s.status = 'finished' AND s.result <> 'skipped' AND s.duration_ms IS NOT NULL
         THEN 1 ELSE 0 END AS ran
@@ -218,7 +218,7 @@ SELECT
     SUM(is_aborted) AS aborted,
     SUM(is_skipped) AS skipped,
     SUM(is_finished - in_rate - is_aborted - is_skipped) AS unknown,
-    SUM(is_passed) * 1.0 / NULLIF(SUM(in_rate), 0) AS pass_rate
+    CAST(SUM(is_passed) AS double precision) / NULLIF(SUM(in_rate), 0) AS pass_rate
 FROM v_runs
 WHERE is_finished = 1
 GROUP BY source, pipeline, {day}
@@ -255,8 +255,8 @@ SELECT
     CAST(MAX(p50) / 1000.0 AS double precision) AS p50_s,
     CAST(MAX(p90) / 1000.0 AS double precision) AS p90_s,
     CAST(MAX(p95) / 1000.0 AS double precision) AS p95_s,
-    MAX(ms) / 1000.0 AS max_s,
-    SUM(ms) / 1000.0 AS total_s
+    CAST(MAX(ms) / 1000.0 AS double precision) AS max_s,
+    CAST(SUM(ms) / 1000.0 AS double precision) AS total_s
 FROM placed
 GROUP BY source, pipeline, job, step
 """
@@ -268,7 +268,7 @@ SELECT
     SUM(is_finished) AS finished,
     SUM(is_aborted) AS aborted,
     SUM(never_started) AS never_started,
-    SUM(is_aborted) * 1.0 / SUM(is_finished) AS abort_rate
+    CAST(SUM(is_aborted) AS double precision) / SUM(is_finished) AS abort_rate
 FROM v_runs
 WHERE is_finished = 1
 GROUP BY source, pipeline, {day}

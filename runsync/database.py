@@ -1,0 +1,251 @@
+"""The database as a place: how it is opened, how it is written to, and who may sync a listing.
+
+SQLite runs in WAL, with foreign keys on, and every writer begins IMMEDIATE, so that it waits for
+its turn instead of failing half-way. A listing's lock is held by the process: a file beside a
+SQLite database, an advisory lock in PostgreSQL.
+"""
+
+import hashlib
+import os
+import stat
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+
+from runsync.errors import DatabaseError, LockedError
+
+_BUSY_SECONDS = 60.0
+_POLL_SECONDS = 0.5
+
+
+class Database:
+    """One SQLite or PostgreSQL database.
+
+    Args:
+        url: any SQLAlchemy URL of SQLite or PostgreSQL, or an engine.
+
+    Raises:
+        DatabaseError: the URL is of neither kind, or its driver is not installed.
+    """
+
+    def __init__(self, url: str | URL | Engine) -> None:
+        self.engine = url if isinstance(url, Engine) else _engine(_checked_url(url))
+        self.is_sqlite = self.engine.dialect.name == "sqlite"
+        self._writing = threading.Lock()
+
+    def __repr__(self) -> str:
+        return f"Database({self.name!r})"
+
+    @property
+    def name(self) -> str:
+        """The URL without a password, for people."""
+        return self.engine.url.render_as_string(hide_password=True)
+
+    @property
+    def path(self) -> Path | None:
+        """The file of a SQLite database; None for one in memory and for PostgreSQL."""
+        name = self.engine.url.database
+        in_a_file = self.is_sqlite and name and name != ":memory:" and not name.startswith("file:")
+        return Path(name) if in_a_file and name else None
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A connection whose reads see one state of the database.
+
+        Raises:
+            DatabaseError: the database cannot be reached or refuses.
+        """
+        with self._said_plainly(), self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """One transaction, done whole or not at all.
+
+        Raises:
+            DatabaseError: the database cannot be written to.
+        """
+        writer = self.engine.execution_options(runsync_begin="IMMEDIATE")
+        # Threads of one process take turns here; SQLite's own waiting is a slow poll.
+        with self._said_plainly(), self._writing if self.is_sqlite else _no_lock():
+            with writer.begin() as connection:
+                yield connection
+
+    @contextmanager
+    def lock(self, listing: str, *, wait: bool = False) -> Iterator[None]:
+        """Holds a listing's lock; it is given back however the process ends.
+
+        Raises:
+            LockedError: another sync holds it, and ``wait`` is off.
+        """
+        held = self._file_lock if self.is_sqlite else self._advisory_lock
+        with held(listing, wait):
+            yield
+
+    def close(self) -> None:
+        """Gives back the connections."""
+        self.engine.dispose()
+
+    @contextmanager
+    def _file_lock(self, listing: str, wait: bool) -> Iterator[None]:
+        from filelock import FileLock, Timeout
+
+        if self.path is None:
+            yield
+            return
+        folder = self.path.with_name(self.path.name + ".locks")
+        try:
+            folder.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise DatabaseError(f"cannot make the lock folder {folder}: {error}") from error
+        name = hashlib.sha256(listing.encode()).hexdigest()[:16]
+        lock = FileLock(folder / f"{name}.lock", timeout=-1 if wait else 0, thread_local=False)
+        try:
+            lock.acquire(poll_interval=_POLL_SECONDS)
+        except Timeout:
+            raise _held(listing) from None
+        except OSError as error:
+            raise DatabaseError(f"cannot lock {folder}: {error}") from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    @contextmanager
+    def _advisory_lock(self, listing: str, wait: bool) -> Iterator[None]:
+        key = int.from_bytes(hashlib.sha256(listing.encode()).digest()[:8], "big", signed=True)
+        with self._said_plainly(), self.engine.connect() as connection:
+            connection = connection.execution_options(isolation_level="AUTOCOMMIT")
+            ask = text("SELECT pg_try_advisory_lock(:key)")
+            while not connection.execute(ask, {"key": key}).scalar_one():
+                if not wait:
+                    raise _held(listing)
+                time.sleep(_POLL_SECONDS)
+            try:
+                yield
+            finally:
+                connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": key})
+
+    @contextmanager
+    def _said_plainly(self) -> Iterator[None]:
+        try:
+            yield
+        except DBAPIError as error:
+            reason = str(error.orig).strip().splitlines()[0] if error.orig else "it broke off"
+            raise DatabaseError(f"the database {self.name} answers: {reason}") from error
+        except SQLAlchemyError as error:
+            raise DatabaseError(f"the database {self.name} cannot be used: {error}") from error
+
+
+def _held(listing: str) -> LockedError:
+    return LockedError(f"another sync holds the lock of {listing}; wait for it, or pass --wait")
+
+
+@contextmanager
+def _no_lock() -> Iterator[None]:
+    yield
+
+
+def _checked_url(text_or_url: str | URL) -> URL:
+    try:
+        url = make_url(text_or_url)
+    except ArgumentError:
+        raise DatabaseError(
+            "database_url is no URL; write one like sqlite:///runsync.db or "
+            "postgresql://user@host/name"
+        ) from None
+    if url.drivername in ("postgresql", "postgres"):
+        url = url.set(drivername="postgresql+psycopg")
+    if url.get_backend_name() not in ("sqlite", "postgresql"):
+        raise DatabaseError(
+            f"database_url names {url.get_backend_name()}; runsync keeps SQLite and PostgreSQL"
+        )
+    return url
+
+
+def _engine(url: URL) -> Engine:
+    sqlite = url.get_backend_name() == "sqlite"
+    options: dict[str, Any] = {"json_serializer": _compact_json, "pool_size": 32}
+    if sqlite:
+        _check_file(url)
+        options |= {"connect_args": {"timeout": _BUSY_SECONDS}}
+        if url.database in (None, "", ":memory:"):
+            del options["pool_size"]
+    else:
+        options |= {"pool_pre_ping": True, "connect_args": {"connect_timeout": 10}}
+    try:
+        engine = create_engine(url, **options)
+    except (ModuleNotFoundError, NoSuchModuleError) as error:
+        raise DatabaseError(
+            f"the driver for {url.drivername} is missing ({error}); "
+            "install it with: pip install 'runsync[postgres]'"
+        ) from None
+    if sqlite:
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    else:
+        event.listen(engine, "connect", _prepare_postgres)
+    return engine
+
+
+def _check_file(url: URL) -> None:
+    """SQLite only says that it is unable to open a file; say why."""
+    if not url.database or url.database == ":memory:" or url.database.startswith("file:"):
+        return
+    path = Path(url.database)
+    if path.is_dir():
+        raise DatabaseError(f"database_url names {path}, which is a folder; name a file in it")
+    if not path.parent.is_dir():
+        raise DatabaseError(
+            f"the folder {path.parent} of the database does not exist; make it, or name another"
+        )
+    if not path.exists():
+        if not os.access(path.parent, os.W_OK):
+            raise DatabaseError(
+                f"the folder {path.parent} cannot be written to; give runsync the right to, "
+                "or name another in database_url"
+            )
+        _make_private(path)
+
+
+def _make_private(path: Path) -> None:
+    """Makes the file with mode 0600: what CI wrote is nobody else's business."""
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, stat.S_IRUSR | stat.S_IWUSR))
+    except OSError as error:
+        raise DatabaseError(f"cannot make the database {path}: {error.strerror}") from error
+
+
+def _prepare_sqlite(raw: Any, _record: object) -> None:
+    # The driver would otherwise commit before DDL, and begin late.
+    raw.isolation_level = None
+    cursor = raw.cursor()
+    cursor.execute(f"PRAGMA busy_timeout = {int(_BUSY_SECONDS * 1000)}")
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.execute("PRAGMA synchronous = NORMAL")
+    if cursor.execute("PRAGMA query_only").fetchone()[0] == 0:
+        cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    mode = connection.get_execution_options().get("runsync_begin", "")
+    connection.exec_driver_sql(f"BEGIN {mode}".strip())
+
+
+def _prepare_postgres(raw: Any, _record: object) -> None:
+    with raw.cursor() as cursor:
+        cursor.execute("SET TIME ZONE 'UTC'")
+    raw.commit()
+
+
+def _compact_json(value: object) -> str:
+    import json
+
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
