@@ -11,7 +11,7 @@ import stat
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -73,9 +73,9 @@ class Database:
         """
         writer = self.engine.execution_options(runsync_begin="IMMEDIATE")
         # Threads of one process take turns here; SQLite's own waiting is a slow poll.
-        with self._said_plainly(), self._writing if self.is_sqlite else _no_lock():
-            with writer.begin() as connection:
-                yield connection
+        turn = self._writing if self.is_sqlite else nullcontext()
+        with self._said_plainly(), turn, writer.begin() as connection:
+            yield connection
 
     @contextmanager
     def lock(self, listing: str, *, wait: bool = False) -> Iterator[None]:
@@ -145,11 +145,6 @@ class Database:
 
 def _held(listing: str) -> LockedError:
     return LockedError(f"another sync holds the lock of {listing}; wait for it, or pass --wait")
-
-
-@contextmanager
-def _no_lock() -> Iterator[None]:
-    yield
 
 
 def _checked_url(text_or_url: str | URL) -> URL:

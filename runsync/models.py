@@ -119,6 +119,15 @@ class PipelineRow(Base):
     extra: Mapped[dict[str, Any] | None]
 
 
+class ListingRow(Base):
+    """What a source wants to remember of a listing until the next sync (an ETag, say)."""
+
+    __tablename__ = "listings"
+
+    listing: Mapped[str] = mapped_column(primary_key=True)
+    memory: Mapped[dict[str, Any]]
+
+
 class ListingPipelineRow(Base):
     """Which pipelines' runs a listing holds: one, or all those of an application."""
 

@@ -47,8 +47,9 @@ class Pipeline:
 class Run:
     """One attempt of one run. Times are aware and in UTC.
 
-    ``version`` is what the provider changes whenever it changes a run that was finished
-    (an ``updated_at``), where it has such a thing.
+    ``version`` grows whenever the provider changes a run, finished or not (ISO text of an
+    ``updated_at``), where it has such a thing. ``env`` holds environment variables with their
+    values, for ``runs show --show-env``; it is never stored.
     """
 
     pipeline: Pipeline
@@ -71,6 +72,7 @@ class Run:
     url: str | None = None
     extra: Extra = field(default_factory=dict)
     version: str | None = None
+    env: tuple[tuple[str, str], ...] = field(default=(), repr=False, compare=False)
 
     @property
     def queued_ms(self) -> int | None:
@@ -113,10 +115,12 @@ class Step:
 class Problem:
     """Something a source sent that could not be read: set aside, and named.
 
-    ``what`` is a whole sentence part such as ``run 5a…: `createdAt` is missing``.
+    ``what`` says it in a line, such as ``run 5a…: `createdAt` is missing``. ``lost`` is False
+    where nothing of the listing is missing for it, as with a run of another pipeline.
     """
 
     what: str
+    lost: bool = True
 
 
 @dataclass(frozen=True, slots=True)

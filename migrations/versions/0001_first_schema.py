@@ -26,7 +26,15 @@ def upgrade() -> None:
 def downgrade() -> None:
     for view in ("v_daily_aborts", "v_step_durations", "v_daily_pass_rates", "v_steps", "v_runs"):
         op.execute(f"DROP VIEW {view}")
-    for table in ("syncs", "coverage", "steps", "runs", "listing_pipelines", "pipelines"):
+    for table in (
+        "syncs",
+        "coverage",
+        "steps",
+        "runs",
+        "listing_pipelines",
+        "listings",
+        "pipelines",
+    ):
         op.drop_table(table)
 
 
@@ -44,6 +52,12 @@ def create_pipelines() -> None:
     )
     op.create_index(
         "uq_pipelines_source_external_id", "pipelines", ["source", "external_id"], unique=True
+    )
+    op.create_table(
+        "listings",
+        sa.Column("listing", sa.Text, nullable=False),
+        sa.Column("memory", OBJECT, nullable=False),
+        sa.PrimaryKeyConstraint("listing", name="pk_listings"),
     )
     op.create_table(
         "listing_pipelines",
@@ -167,7 +181,7 @@ def create_views(*, postgresql: bool) -> None:
     day = "CAST(created_at AT TIME ZONE 'UTC' AS date)" if postgresql else "date(created_at)"
     op.execute(V_RUNS)
     op.execute(V_STEPS)
-    op.execute(V_DAILY_PASS_RATES.format(day=day))
+    op.execute(V_DAILY_RATES.format(day=day))
     op.execute(V_STEP_DURATIONS)
     op.execute(V_DAILY_ABORTS.format(day=day))
 
@@ -208,7 +222,7 @@ JOIN runs AS r ON r.pipeline_id = s.pipeline_id AND r.id = s.run_id
 JOIN pipelines AS p ON p.id = s.pipeline_id
 """
 
-V_DAILY_PASS_RATES = """
+V_DAILY_RATES = """
 CREATE VIEW v_daily_pass_rates AS
 SELECT
     source, pipeline, {day} AS day,

@@ -1,0 +1,382 @@
+"""The settings: one TOML file and a few environment variables, read once and checked whole.
+
+A key that is not known is an error that names it and the nearest known one. Tokens never stand
+in the file: it says where each is to be had, and :meth:`SourceConfig.token` fetches it.
+"""
+
+import difflib
+import os
+import stat
+import subprocess
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from runsync.errors import ConfigError
+
+FILE_NAME = "runsync.toml"
+SOURCE_TYPES = ("wercker", "github", "gitlab", "buildbot")
+DEFAULT_URLS = {
+    "wercker": "https://app.wercker.com",
+    "github": "https://api.github.com",
+    "gitlab": "https://gitlab.com",
+}
+DEFAULT_DATABASE = "sqlite:///runsync.db"
+_TOKEN_KEYS = ("token_env", "token_file", "token_command")
+_TOKEN_COMMAND_SECONDS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class SourceConfig:
+    """One ``[sources.NAME]``: which service, where, and where its token is to be had."""
+
+    name: str
+    type: str
+    base_url: str
+    token_env: str | None = None
+    token_file: Path | None = None
+    token_command: tuple[str, ...] = ()
+
+    def token(self) -> str | None:
+        """The token; None where none is configured.
+
+        Raises:
+            ConfigError: the place that the config names holds none, or others may read it.
+        """
+        if self.token_env:
+            found = os.environ.get(self.token_env, "")
+            place = f"the environment variable {self.token_env}"
+        elif self.token_file:
+            found, place = _token_in_file(self.token_file), f"the file {self.token_file}"
+        elif self.token_command:
+            found, place = _token_of_command(self.token_command), f"`{self.token_command[0]}`"
+        else:
+            return None
+        return _checked_token(found.strip(), place, self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineConfig:
+    """One ``[[pipelines]]``: a listing of a source, by exactly one of the three ways to name it.
+
+    ``id`` names one pipeline; ``application_id`` (Wercker) and ``repository`` (GitHub) all the
+    pipelines of one owner, new ones too.
+    """
+
+    source: str
+    id: str | None = None
+    application_id: str | None = None
+    repository: str | None = None
+    name: str | None = None
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Which of the three ways was taken, and its value."""
+        for kind in ("id", "application_id", "repository"):
+            value = getattr(self, kind)
+            if value is not None:
+                return kind, value
+        raise ConfigError(f"a [[pipelines]] of source {self.source!r} names no id")
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """All settings. ``path`` is the file they came from; None where there is no file."""
+
+    path: Path | None
+    database_url: str
+    concurrency: int = 8
+    since: datetime | None = None
+    sources: Mapping[str, SourceConfig] = field(default_factory=dict)
+    pipelines: tuple[PipelineConfig, ...] = ()
+
+
+def find(given: Path | None = None) -> Path | None:
+    """The config file: ``given``, ``RUNSYNC_CONFIG``, ``./runsync.toml``, or the user's own.
+
+    Raises:
+        ConfigError: one was named that does not exist.
+    """
+    named = given or (Path(env) if (env := os.environ.get("RUNSYNC_CONFIG")) else None)
+    if named is not None:
+        if not named.exists():
+            raise ConfigError(f"there is no config file {named}; `runsync init` writes one")
+        return named
+    here = Path(FILE_NAME)
+    if here.exists():
+        return here.resolve()
+    own = user_file()
+    return own if own.exists() else None
+
+
+def user_file() -> Path:
+    """Where the user's own config stands when no folder has one."""
+    from platformdirs import user_config_path
+
+    return user_config_path("runsync") / FILE_NAME
+
+
+def load(given: Path | None = None, *, needed: bool = True) -> Config:
+    """Finds, reads and checks the settings.
+
+    Args:
+        given: the file that the user named.
+        needed: whether a missing file is an error; otherwise the defaults are returned.
+
+    Raises:
+        ConfigError: there is no file, it cannot be read, or something in it is not understood.
+    """
+    path = find(given)
+    if path is None:
+        if needed:
+            raise ConfigError(
+                f"there is no {FILE_NAME} here, nor {user_file()}; `runsync init` writes one"
+            )
+        return Config(None, _database_url(None, None))
+    return parse(_read(path), path)
+
+
+def parse(text: str, path: Path) -> Config:
+    """Checks the text of a config file that stands at ``path``.
+
+    Raises:
+        ConfigError: the text is no TOML, or something in it is not understood.
+    """
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not TOML: {error}") from None
+    top = _Table(raw, "", path)
+    database_url = _database_url(top.text("database_url"), path)
+    sync = top.table("sync")
+    concurrency = sync.number("concurrency", 8, 1, 64)
+    since = sync.when("since")
+    sync.done()
+    sources = {name: _source(name, t) for name, t in top.table("sources").tables()}
+    pipelines = tuple(_pipeline(t, sources) for t in top.array("pipelines"))
+    top.done()
+    _check_unique(pipelines, path)
+    return Config(path, database_url, concurrency, since, sources, pipelines)
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """A clause that offers the nearest known word, or lists them all."""
+    words = sorted(known)
+    close = difflib.get_close_matches(word, words, n=1, cutoff=0.6)
+    return f"did you mean {close[0]!r}?" if close else "known are: " + ", ".join(words)
+
+
+class _Table:
+    """A TOML table that knows its place and which of its keys were asked for."""
+
+    def __init__(self, raw: Mapping[str, Any], place: str, path: Path) -> None:
+        self._raw, self.place, self.path = raw, place, path
+        self._asked: list[str] = []
+
+    def error(self, what: str) -> ConfigError:
+        place = f"{self.place}: " if self.place else ""
+        return ConfigError(f"{self.path}: {place}{what}")
+
+    def _take(self, key: str, kind: type | tuple[type, ...], wanted: str) -> Any:
+        self._asked.append(key)
+        value = self._raw.get(key)
+        if value is None:
+            return None
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind is int):
+            raise self.error(f"`{key}` must be {wanted}, not {value!r}")
+        return value
+
+    def text(self, key: str) -> str | None:
+        value: str | None = self._take(key, str, "text")
+        if value is not None and not value.strip():
+            raise self.error(f"`{key}` is empty; fill it in or take the line out")
+        return value
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        value = self._take(key, list, "a list of texts") or []
+        if not all(isinstance(part, str) for part in value):
+            raise self.error(f"`{key}` must be a list of texts, not {value!r}")
+        return tuple(value)
+
+    def number(self, key: str, default: int, least: int, most: int) -> int:
+        value = self._take(key, int, f"a whole number from {least} to {most}")
+        if value is None:
+            return default
+        if not least <= value <= most:
+            raise self.error(f"`{key}` must be from {least} to {most}, not {value}")
+        return int(value)
+
+    def when(self, key: str) -> datetime | None:
+        value = self._take(key, (str, date), 'a date such as "2024-01-01"')
+        try:
+            return None if value is None else as_time(value)
+        except ValueError:
+            raise self.error(
+                f'`{key}` must be a date such as "2024-01-01", not {value!r}'
+            ) from None
+
+    def table(self, key: str) -> "_Table":
+        value = self._take(key, dict, f"a table, written [{key}]") or {}
+        return _Table(value, f"[{key}]", self.path)
+
+    def tables(self) -> Iterable[tuple[str, "_Table"]]:
+        for key in self._raw:
+            value = self._take(key, dict, f"a table, written {self.place[:-1]}.{key}]")
+            yield key, _Table(value, f"{self.place[:-1]}.{key}]", self.path)
+
+    def array(self, key: str) -> Iterable["_Table"]:
+        for index, value in enumerate(self._take(key, list, f"tables, each [[{key}]]") or [], 1):
+            if not isinstance(value, dict):
+                raise self.error(f"`{key}` must be tables, each headed [[{key}]]")
+            yield _Table(value, f"[[{key}]] number {index}", self.path)
+
+    def done(self) -> None:
+        for key in self._raw:
+            if key not in self._asked:
+                raise self.error(f"`{key}` is not known; {nearest(key, self._asked)}")
+
+    def has(self, key: str) -> bool:
+        return key in self._raw
+
+
+def as_time(value: str | date) -> datetime:
+    """A UTC time from a date, a time or ISO text; without a zone, UTC is meant.
+
+    Raises:
+        ValueError: the text is neither a date nor a time.
+    """
+    if isinstance(value, str):
+        value = datetime.fromisoformat(value.strip())
+    if not isinstance(value, datetime):
+        value = datetime.combine(value, time())
+    return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+
+
+def _source(name: str, table: _Table) -> SourceConfig:
+    kind = table.text("type") or name
+    if kind not in SOURCE_TYPES:
+        raise table.error(f"`type` {kind!r} is not known; {nearest(kind, SOURCE_TYPES)}")
+    if table.has("token"):
+        raise table.error(
+            "`token` is refused: a token in a file leaks; put it into an environment variable "
+            "and name that in `token_env`, or use `token_file` or `token_command`"
+        )
+    base_url = _base_url(table, table.text("base_url") or DEFAULT_URLS.get(kind))
+    token_file = table.text("token_file")
+    source = SourceConfig(
+        name=name,
+        type=kind,
+        base_url=base_url,
+        token_env=table.text("token_env"),
+        token_file=table.path.parent / Path(token_file).expanduser() if token_file else None,
+        token_command=table.texts("token_command"),
+    )
+    if sum(table.has(key) for key in _TOKEN_KEYS) > 1:
+        raise table.error("more than one of token_env, token_file, token_command; keep one")
+    table.done()
+    return source
+
+
+def _base_url(table: _Table, url: str | None) -> str:
+    if url is None:
+        raise table.error("`base_url` is missing; write where the service answers")
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise table.error(f"`base_url` must begin with https:// or http://, not {url!r}")
+    if parts.username or parts.password:
+        raise table.error("`base_url` holds a password; take it out and use `token_env`")
+    if parts.query or parts.fragment:
+        raise table.error("`base_url` must end before any ? or #")
+    return url.rstrip("/")
+
+
+def _pipeline(table: _Table, sources: Mapping[str, SourceConfig]) -> PipelineConfig:
+    source = table.text("source")
+    if source is None:
+        if len(sources) != 1:
+            raise table.error("`source` is missing; name one of the [sources.NAME]")
+        source = next(iter(sources))
+    if source not in sources:
+        raise table.error(f"`source` {source!r} is not configured; {nearest(source, sources)}")
+    keys = {key: table.text(key) for key in ("id", "application_id", "repository")}
+    named = [key for key, value in keys.items() if value is not None]
+    if len(named) != 1:
+        found = " and ".join(named) or "none"
+        raise table.error(f"needs exactly one of id, application_id, repository; found {found}")
+    pipeline = PipelineConfig(source=source, name=table.text("name"), **keys)
+    table.done()
+    return pipeline
+
+
+def _check_unique(pipelines: tuple[PipelineConfig, ...], path: Path) -> None:
+    seen: set[tuple[str, tuple[str, str]]] = set()
+    for pipeline in pipelines:
+        if (pipeline.source, pipeline.key) in seen:
+            kind, value = pipeline.key
+            raise ConfigError(f"{path}: two [[pipelines]] name {kind} {value!r}; keep one")
+        seen.add((pipeline.source, pipeline.key))
+
+
+def _database_url(written: str | None, path: Path | None) -> str:
+    """``RUNSYNC_DATABASE_URL`` wins; a relative SQLite file is relative to the config's folder."""
+    from_env = os.environ.get("RUNSYNC_DATABASE_URL")
+    if from_env:
+        return from_env
+    url = written or DEFAULT_DATABASE
+    scheme, _, name = url.partition(":///")
+    if not scheme.startswith("sqlite") or not name or name.startswith((":memory:", "file:")):
+        return url
+    folder = path.parent if path else Path.cwd()
+    return f"{scheme}:///{folder.resolve() / Path(name).expanduser()}"
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except IsADirectoryError:
+        raise ConfigError(f"the config {path} is a folder; name the file in it") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"the config {path} is not UTF-8 text: {error}") from None
+    except OSError as error:
+        raise ConfigError(f"the config {path} cannot be read: {error.strerror}") from None
+
+
+def _token_in_file(path: Path) -> str:
+    try:
+        mode = path.stat().st_mode
+        if mode & (stat.S_IRWXG | stat.S_IRWXO):
+            raise ConfigError(
+                f"others may read the token file {path}; keep it to yourself: chmod 600 {path}"
+            )
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"the token file {path} cannot be read: {error}") from None
+
+
+def _token_of_command(command: tuple[str, ...]) -> str:
+    try:
+        done = subprocess.run(  # noqa: S603 - the user's own command, from the user's own config
+            command, capture_output=True, text=True, timeout=_TOKEN_COMMAND_SECONDS, check=True
+        )
+    except subprocess.CalledProcessError as error:
+        raise ConfigError(
+            f"token_command `{command[0]}` ended with exit code {error.returncode}; "
+            "run it by hand to see why"
+        ) from None
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise ConfigError(f"token_command `{command[0]}` did not work: {error}") from None
+    return done.stdout.partition("\n")[0]
+
+
+def _checked_token(token: str, place: str, source: str) -> str:
+    if not token:
+        raise ConfigError(f"{place} holds no token for source {source!r}; set it")
+    if not token.isascii() or not token.isprintable() or " " in token:
+        raise ConfigError(
+            f"{place} holds something that is no token (a space, a line break or an accent in it)"
+        )
+    return token

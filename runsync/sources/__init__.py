@@ -1,0 +1,27 @@
+"""The CI services that runsync reads. One file per provider; each is a ``base.Source``."""
+
+from importlib import import_module
+
+from runsync.config import SourceConfig
+from runsync.sources.base import Source
+
+_CLASSES = {
+    "wercker": "Wercker",
+    "buildbot": "Buildbot",
+    "github": "GitHub",
+    "gitlab": "GitLab",
+}
+
+
+def open_source(config: SourceConfig, *, concurrency: int = 8) -> Source:
+    """The source that a ``[sources.NAME]`` names, ready to be asked. Only its file is loaded.
+
+    Raises:
+        ConfigError: its token is not where the config says.
+    """
+    module = import_module(f"runsync.sources.{config.type}")
+    source: Source = getattr(module, _CLASSES[config.type])(config, concurrency=concurrency)
+    return source
+
+
+__all__ = ["Source", "open_source"]

@@ -1,0 +1,240 @@
+"""What a source must do, so that the engine needs to know no provider.
+
+A source turns a provider's answers into records and knows how the provider pages; it knows no
+database. The engine asks it four things: which listing a ``[[pipelines]]`` means, the pages of a
+listing, what completes a listed run, and one run again by its id. The rest is the live API for
+people; a provider that lacks a part of it says so.
+
+All methods may be called from several threads at once.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, ClassVar
+
+from runsync.config import PipelineConfig, SourceConfig
+from runsync.errors import RefusedError
+from runsync.records import Details, Pipeline, Problem, Run, Step
+from runsync.transport import Client
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Mark:
+    """A place in a listing's order. A greater mark stands nearer to its top.
+
+    ``at`` is the time that the provider orders the listing by: a run's creation, or its last
+    change where a provider lists by that. ``id`` tells runs of the same time apart; "" stands
+    below all of them.
+    """
+
+    at: datetime
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What one ``[[pipelines]]`` names: an ordered list of runs, newest first.
+
+    ``key`` names it in the database: ``wercker/pipeline/5751…``. ``pipelines`` are those known
+    to be in it beforehand; others show up with their runs. ``ref`` is the source's own.
+    """
+
+    key: str
+    ref: str
+    label: str | None = None
+    pipelines: tuple[Pipeline, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Below:
+    """Where to go on in a listing: from ``mark`` down, ``mark`` itself included.
+
+    ``rank`` is how many runs are thought to stand above it, for providers that page by number.
+    It is a guess: what stands there may have been deleted since.
+    """
+
+    mark: Mark
+    rank: int
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A run where it stands in its listing. It may be a stub that ``complete`` fills in."""
+
+    mark: Mark
+    run: Run
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A part of a listing, newest first, that joins the page before it without a gap.
+
+    ``items`` are runs, and what could not be read in the place where it stood: there the walk
+    has a hole, unless the problem says that nothing was ``lost``. ``at_start``: nothing older is
+    left. ``unchanged``: the provider says that the top is as it was when ``memory`` was kept;
+    ``items`` is then empty.
+    """
+
+    items: tuple[Listed | Problem, ...]
+    as_of: datetime
+    at_start: bool = False
+    unchanged: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RunFilter:
+    """What ``runs list`` may ask for: the parameters of the Wercker contract."""
+
+    pipeline: str | None = None
+    application: str | None = None
+    limit: int | None = None
+    skip: int | None = None
+    sort: str | None = None
+    status: str | None = None
+    result: str | None = None
+    branch: str | None = None
+    commit: str | None = None
+    source_run: str | None = None
+    author: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerRequest:
+    """A run to be started. The order of ``env`` is kept."""
+
+    pipeline: str
+    branch: str | None = None
+    commit: str | None = None
+    message: str | None = None
+    source_run: str | None = None
+    env: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What ``doctor`` wants to know: is the token accepted, and how much may still be asked."""
+
+    account: str | None
+    scopes: tuple[str, ...] | None
+    missing_scopes: tuple[str, ...]
+    limit_left: int | None
+    limit: int | None
+    clock: datetime
+
+
+class Source(ABC):
+    """One configured CI service."""
+
+    type: ClassVar[str]
+    title: ClassVar[str]
+    """The provider's name, as people write it."""
+    grace: ClassVar[timedelta] = timedelta(minutes=10)
+    """How long after its finish a run may still change."""
+    recheck: ClassVar[timedelta] = timedelta(0)
+    """How far back from now the listing is read at every sync, though it is covered: as long as a
+    finished run may be run again without moving to the top."""
+
+    def __init__(self, config: SourceConfig, *, concurrency: int = 8) -> None:
+        self.name = config.name
+        self.client = Client(
+            config.base_url,
+            headers=self.headers(config.token()),
+            name=config.name,
+            concurrency=concurrency,
+        )
+
+    @staticmethod
+    def headers(token: str | None) -> dict[str, str]:
+        """The headers of every request, the token's among them."""
+        return {"Authorization": f"Bearer {token}"} if token else {}
+
+    def close(self) -> None:
+        """Gives back the connections."""
+        self.client.close()
+
+    # What the engine asks.
+
+    @abstractmethod
+    def listing(self, wanted: PipelineConfig) -> Listing:
+        """What a ``[[pipelines]]`` means here. Asks nothing over the network.
+
+        Raises:
+            ConfigError: the id is not of this provider's form.
+        """
+
+    @abstractmethod
+    def pages(
+        self, listing: Listing, below: Below | None, memory: dict[str, Any]
+    ) -> Iterator[Page]:
+        """Walks a listing from its top, or from ``below``, to its start, newest first.
+
+        Each page holds what the pages before it did not, and joins them without a gap, however
+        the listing moves meanwhile. The caller stops when it has seen enough. ``memory`` is what
+        the source wrote there in the last whole sync of this listing (an ETag, say).
+
+        Raises:
+            SourceError: the provider cannot be read; what was yielded stays good.
+        """
+
+    @abstractmethod
+    def complete(self, run: Run) -> Details:
+        """A listed run with its steps, and whatever else the listing lacked.
+
+        Raises:
+            SourceError: the provider cannot be read.
+        """
+
+    @abstractmethod
+    def reread(self, pipeline: Pipeline, run_id: str) -> Details:
+        """One run with its steps, by its id.
+
+        Raises:
+            NotFoundError: the provider does not know it any more.
+            SourceError: the provider cannot be read.
+        """
+
+    # The live API for people.
+
+    def find_runs(self, wanted: RunFilter) -> list[Run]:
+        """One page of runs, newest first unless ``wanted.sort`` says otherwise.
+
+        Raises:
+            RefusedError: the provider cannot filter so.
+        """
+        raise self.lacks("list runs live")
+
+    def log(self, pipeline: Pipeline | None, run_id: str, step: Step) -> str:
+        """The log of one step, as text.
+
+        Raises:
+            NotFoundError: there is none, or none any more.
+        """
+        raise self.lacks("show logs")
+
+    def trigger(self, wanted: TriggerRequest) -> Run | None:
+        """Starts a run, once: it is never asked for again by itself.
+
+        Returns:
+            The run; None where the provider only says that it will come.
+        """
+        raise self.lacks("trigger runs")
+
+    def abort(self, pipeline: Pipeline | None, run_id: str) -> Run | None:
+        """Aborts a run that is under way; its new state, where the provider answers it."""
+        raise self.lacks("abort runs")
+
+    def access(self) -> Access:
+        """Whether the token is accepted, and for what."""
+        raise self.lacks("tell about a token")
+
+    def lacks(self, what: str) -> RefusedError:
+        """An error that says what this provider does not offer."""
+        return RefusedError(f"{self.title} cannot {what} (source {self.name!r})")
+
+
+def passes(headers: Mapping[str, str], name: str) -> int | None:
+    """A header's whole number; None where it is missing or none."""
+    value = headers.get(name, "")
+    return int(value) if value.isdigit() else None
