@@ -186,6 +186,8 @@ def create_views(*, postgresql: bool) -> None:
     op.execute(V_DAILY_ABORTS.format(day=day))
 
 
+# The joins are LEFT although none of them can miss (the foreign keys see to that): a query that
+# uses nothing of the run or the pipeline is then spared the join, by SQLite and PostgreSQL alike.
 V_RUNS = """
 CREATE VIEW v_runs AS
 SELECT
@@ -202,7 +204,7 @@ SELECT
     CASE WHEN r.status = 'finished' AND r.result = 'aborted' AND r.started_at IS NULL
         THEN 1 ELSE 0 END AS never_started
 FROM runs AS r
-JOIN pipelines AS p ON p.id = r.pipeline_id
+LEFT JOIN pipelines AS p ON p.id = r.pipeline_id
 """
 
 V_STEPS = """
@@ -218,14 +220,15 @@ SELECT
     CASE WHEN s.status = 'finished' AND s.result <> 'skipped' AND s.duration_ms IS NOT NULL
         THEN 1 ELSE 0 END AS ran
 FROM steps AS s
-JOIN runs AS r ON r.pipeline_id = s.pipeline_id AND r.id = s.run_id
-JOIN pipelines AS p ON p.id = s.pipeline_id
+LEFT JOIN runs AS r ON r.pipeline_id = s.pipeline_id AND r.id = s.run_id
+LEFT JOIN pipelines AS p ON p.id = s.pipeline_id
 """
 
+# Two pipelines may bear one name; they are counted apart.
 V_DAILY_RATES = """
 CREATE VIEW v_daily_pass_rates AS
 SELECT
-    source, pipeline, {day} AS day,
+    source, pipeline, pipeline_id, {day} AS day,
     SUM(is_finished) AS finished,
     SUM(is_passed) AS passed,
     SUM(is_failed) AS failed,
@@ -235,7 +238,7 @@ SELECT
     CAST(SUM(is_passed) AS double precision) / NULLIF(SUM(in_rate), 0) AS pass_rate
 FROM v_runs
 WHERE is_finished = 1
-GROUP BY source, pipeline, {day}
+GROUP BY source, pipeline, pipeline_id, {day}
 """
 
 # Quantiles are linear between ranks, in whole numbers: a rank is (n - 1) * percent / 100.
@@ -243,17 +246,17 @@ V_STEP_DURATIONS = """
 CREATE VIEW v_step_durations AS
 WITH ranked AS (
     SELECT
-        source, pipeline, job, name AS step, duration_ms AS ms,
+        source, pipeline, pipeline_id, job, name AS step, duration_ms AS ms,
         ROW_NUMBER() OVER same - 1 AS rank_,
         LEAD(duration_ms) OVER same AS next_ms,
-        COUNT(*) OVER (PARTITION BY source, pipeline, job, name) - 1 AS top
+        COUNT(*) OVER (PARTITION BY pipeline_id, job, name) - 1 AS top
     FROM v_steps
     WHERE ran = 1
-    WINDOW same AS (PARTITION BY source, pipeline, job, name ORDER BY duration_ms)
+    WINDOW same AS (PARTITION BY pipeline_id, job, name ORDER BY duration_ms)
 ),
 placed AS (
     SELECT
-        source, pipeline, job, step, ms,
+        source, pipeline, pipeline_id, job, step, ms,
         CASE WHEN rank_ = top * 50 / 100
             THEN ms + (COALESCE(next_ms, ms) - ms) * ((top * 50 % 100) / 100.0) END AS p50,
         CASE WHEN rank_ = top * 90 / 100
@@ -263,7 +266,7 @@ placed AS (
     FROM ranked
 )
 SELECT
-    source, pipeline, job, step,
+    source, pipeline, pipeline_id, job, step,
     COUNT(*) AS count,
     CAST(AVG(ms) / 1000.0 AS double precision) AS mean_s,
     CAST(MAX(p50) / 1000.0 AS double precision) AS p50_s,
@@ -272,18 +275,18 @@ SELECT
     CAST(MAX(ms) / 1000.0 AS double precision) AS max_s,
     CAST(SUM(ms) / 1000.0 AS double precision) AS total_s
 FROM placed
-GROUP BY source, pipeline, job, step
+GROUP BY source, pipeline, pipeline_id, job, step
 """
 
 V_DAILY_ABORTS = """
 CREATE VIEW v_daily_aborts AS
 SELECT
-    source, pipeline, {day} AS day,
+    source, pipeline, pipeline_id, {day} AS day,
     SUM(is_finished) AS finished,
     SUM(is_aborted) AS aborted,
     SUM(never_started) AS never_started,
     CAST(SUM(is_aborted) AS double precision) / SUM(is_finished) AS abort_rate
 FROM v_runs
 WHERE is_finished = 1
-GROUP BY source, pipeline, {day}
+GROUP BY source, pipeline, pipeline_id, {day}
 """
