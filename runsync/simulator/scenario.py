@@ -1,0 +1,115 @@
+"""A believable CI history as a recipe: the same seed and time give the same world."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import count, pairwise
+
+from runsync.simulator.chance import seeded
+from runsync.simulator.clock import Clock, from_ms, to_ms
+from runsync.simulator.habits import DAY_MS, DEPLOY, HABITS, HabitRecipe
+from runsync.simulator.history import History, Line
+from runsync.simulator.world import World
+
+SERVICES = ("search", "billing", "mobile", "admin", "mailer", "reports")
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """What history a simulated world holds.
+
+    ``runs`` is the number of runs over all pipelines, or one number per pipeline; ``days`` how far
+    back they go. ``steps`` is the exact number of steps of each run (None: as each pipeline's habit
+    is). ``arrivals_per_hour`` new runs then appear as the world's clock moves on. Where ``now`` is
+    given the clock stands still there until it is advanced; else it shows the real time.
+    """
+
+    seed: int = 1
+    runs: int | Sequence[int] = 400
+    pipelines: int = 3
+    now: datetime | None = None
+    days: int = 120
+    arrivals_per_hour: float = 0.0
+    steps: int | None = None
+
+    def build(self, clock: Clock | None = None) -> World:
+        """A new world with this history, told up to what ``clock`` shows; deterministic by seed."""
+        clock = clock or Clock(self.now)
+        now = clock.now_ms() if self.now is None else to_ms(self.now)
+        world = World(clock, seed=self.seed)
+        lines = self._lines(world, now)
+        history = History(world.registry, f"{self.seed}/history", now, self.days)
+        for line, runs in zip(lines, self._runs_per_line(lines), strict=True):
+            history.write(line, runs)
+        arrivals = History(world.registry, f"{self.seed}/arrivals", now, self.days)
+        world.expect(Arrivals(arrivals, lines, self, now))
+        return world
+
+    def _lines(self, world: World, now: int) -> list[Line]:
+        start, lines = now - self.days * DAY_MS, list[Line]()
+        for index in range(self.pipelines):
+            habit, service = HABITS[index % len(HABITS)], _service(index // len(HABITS))
+            recipe = HabitRecipe(habit, start, max(1, now - start), self.steps)
+            pipeline = world.add_pipeline(
+                service + habit.name,
+                pipeline_name=habit.pipeline_name,
+                created_at=from_ms(start),
+                recipe=recipe,
+            )
+            lines.append(Line(pipeline, recipe, lines[-1] if habit is DEPLOY else None))
+        return lines
+
+    def _runs_per_line(self, lines: Sequence[Line]) -> Sequence[int]:
+        if not isinstance(self.runs, int):
+            if len(self.runs) != self.pipelines:
+                raise ValueError(f"runs: {len(self.runs)} numbers for {self.pipelines} pipelines")
+            return self.runs
+        return share_out(self.runs, [line.recipe.habit.share for line in lines])
+
+
+def share_out(total: int, weights: Sequence[float]) -> list[int]:
+    """Whole numbers in proportion to ``weights`` that add up to ``total``."""
+    whole, edges = sum(weights) or 1.0, [0]
+    for index in range(len(weights)):
+        edges.append(round(total * sum(weights[: index + 1]) / whole))
+    return [after - before for before, after in pairwise(edges)]
+
+
+def _service(group: int) -> str:
+    if group == 0:
+        return ""
+    name = SERVICES[(group - 1) % len(SERVICES)]
+    return f"{name}-" if group <= len(SERVICES) else f"{name}{group}-"
+
+
+class Arrivals:
+    """The runs that are still to come, in order, as the clock reaches them."""
+
+    def __init__(self, history: History, lines: Sequence[Line], plan: Scenario, now: int) -> None:
+        self._history = history
+        self._lines = lines
+        self._rng = seeded(f"{plan.seed}/arrival times")
+        self._times = self._draw_times(plan.arrivals_per_hour, now)
+        self._next = next(self._times, None)
+
+    def _draw_times(self, per_hour: float, now: int) -> Iterator[int]:
+        when = float(now)
+        for _ in count() if per_hour > 0 and self._lines else ():
+            when += self._rng.expovariate(per_hour / 3_600_000)
+            yield round(when)
+
+    def catch_up(self, now: int) -> None:
+        """Let everything arrive that was due by ``now`` (ms)."""
+        while self._next is not None and self._next <= now:
+            weights = [line.recipe.habit.share for line in self._lines]
+            self._history.add(self._rng.choices(self._lines, weights)[0], self._next)
+            self._next = next(self._times, None)
+
+    def arrive(self, pipeline_id: str, now: int) -> str:
+        """Let one run of this pipeline arrive at once; its id. KeyError if it has no habits."""
+        for line in self._lines:
+            if line.pipeline.id == pipeline_id:
+                return self._history.add(line, now).id
+        raise KeyError(pipeline_id)
