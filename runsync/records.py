@@ -32,6 +32,19 @@ class Result(StrEnum):
     UNKNOWN = "unknown"
 
 
+@dataclass(frozen=True, order=True, slots=True)
+class Mark:
+    """A place in a listing's order. A greater mark stands nearer to its top.
+
+    ``at`` is the time that the provider orders the listing by: a run's creation, or its last
+    change where a provider lists by that. ``id`` tells runs of the same time apart; "" stands
+    below all of them.
+    """
+
+    at: datetime
+    id: str
+
+
 @dataclass(frozen=True, slots=True)
 class Pipeline:
     """A pipeline as its source names it. ``external_id`` is unique within the source."""
@@ -177,6 +190,7 @@ def parse_time(text: str) -> datetime:
 __all__ = [
     "Details",
     "Extra",
+    "Mark",
     "Pipeline",
     "Problem",
     "Result",

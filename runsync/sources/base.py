@@ -16,21 +16,8 @@ from typing import Any, ClassVar
 
 from runsync.config import PipelineConfig, SourceConfig
 from runsync.errors import RefusedError
-from runsync.records import Details, Pipeline, Problem, Run, Step
+from runsync.records import Details, Mark, Pipeline, Problem, Run, Step
 from runsync.transport import Client
-
-
-@dataclass(frozen=True, order=True, slots=True)
-class Mark:
-    """A place in a listing's order. A greater mark stands nearer to its top.
-
-    ``at`` is the time that the provider orders the listing by: a run's creation, or its last
-    change where a provider lists by that. ``id`` tells runs of the same time apart; "" stands
-    below all of them.
-    """
-
-    at: datetime
-    id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +123,10 @@ class Source(ABC):
     """How far back from now the listing is read at every sync, though it is covered: as long as a
     finished run may be run again without moving to the top."""
 
+    lists_changes: ClassVar[bool] = False
+    """Whether a run that changes moves to the top of its listing, so that it need not be read
+    again by id to learn of that."""
+
     def __init__(self, config: SourceConfig, *, concurrency: int = 8) -> None:
         self.name = config.name
         self.client = Client(
@@ -234,7 +225,26 @@ class Source(ABC):
         return RefusedError(f"{self.title} cannot {what} (source {self.name!r})")
 
 
-def passes(headers: Mapping[str, str], name: str) -> int | None:
+def header_number(headers: Mapping[str, str], name: str) -> int | None:
     """A header's whole number; None where it is missing or none."""
     value = headers.get(name, "")
     return int(value) if value.isdigit() else None
+
+
+__all__ = [
+    "Access",
+    "Below",
+    "Details",
+    "Listed",
+    "Listing",
+    "Mark",
+    "Page",
+    "Pipeline",
+    "Problem",
+    "Run",
+    "RunFilter",
+    "Source",
+    "Step",
+    "TriggerRequest",
+    "header_number",
+]

@@ -1,0 +1,154 @@
+"""Reads a provider's JSON field by field, and says exactly which field is not what is due.
+
+Text is made storable on the way: PostgreSQL takes no NUL and neither database a lone surrogate,
+so each becomes U+FFFD.
+"""
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from runsync.records import Result, Status, parse_time
+
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+_KINDS = {dict: "an object", list: "a list", str: "text", bool: "true or false", type(None): "null"}
+_SHOWN = 60
+Word = TypeVar("Word", bound=StrEnum)
+
+
+class BadRowError(ValueError):
+    """A row that cannot be read; the text names it and the field."""
+
+
+class Fields:
+    """One JSON object, called ``what`` in errors.
+
+    Raises:
+        BadRowError: ``raw`` is no object; so do the methods where a field is not what is due.
+    """
+
+    __slots__ = ("raw", "what")
+
+    def __init__(self, raw: object, what: str) -> None:
+        self.what = what
+        if not isinstance(raw, dict):
+            raise BadRowError(f"{what}: an object is due, {shown(raw)} came")
+        self.raw: Mapping[str, Any] = raw
+
+    def text(self, key: str) -> str | None:
+        """Text; None where the key is absent or null."""
+        value = self.raw.get(key)
+        if value is None:
+            return None
+        if not isinstance(value, str):
+            raise self._wrong(key, "text", value)
+        return storable(value)
+
+    def needed_text(self, key: str) -> str:
+        """Text that must be there."""
+        value = self.text(key)
+        if not value:
+            raise BadRowError(f"{self.what}: `{key}` is missing")
+        return value
+
+    def whole(self, key: str) -> int | None:
+        """A whole number; None where the key is absent or null."""
+        value = self.raw.get(key)
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
+            raise self._wrong(key, "a whole number", value)
+        return int(value)
+
+    def time(self, key: str) -> datetime | None:
+        """An ISO 8601 time, in UTC; None where the key is absent or null."""
+        value = self.text(key)
+        if not value:
+            return None
+        try:
+            return parse_time(value)
+        except (ValueError, OverflowError):
+            raise self._wrong(key, "a time with its zone", value) from None
+
+    def needed_time(self, key: str) -> datetime:
+        """A time that must be there."""
+        when = self.time(key)
+        if when is None:
+            raise BadRowError(f"{self.what}: `{key}` is missing")
+        return when
+
+    def object(self, key: str) -> "Fields | None":
+        """An object; None where the key is absent or null."""
+        value = self.raw.get(key)
+        return None if value is None else Fields(value, f"{self.what}: `{key}`")
+
+    def objects(self, key: str) -> Iterator["Fields"]:
+        """The objects of a list; nothing where the key is absent or null."""
+        value = self.raw.get(key)
+        if value is not None and not isinstance(value, list):
+            raise self._wrong(key, "a list", value)
+        for item in value or ():
+            yield Fields(item, f"{self.what}: an entry of `{key}`")
+
+    def rest(self, taken: Collection[str]) -> dict[str, Any]:
+        """What stands under other keys than ``taken`` and is not null, made storable."""
+        return {
+            storable(key): storable_json(value)
+            for key, value in self.raw.items()
+            if key not in taken and value is not None
+        }
+
+    def _wrong(self, key: str, due: str, value: object) -> BadRowError:
+        return BadRowError(f"{self.what}: `{key}` must be {due}, not {shown(value)}")
+
+
+def shown(value: object) -> str:
+    """A value as an error shows it: its kind, or its beginning."""
+    if isinstance(value, dict | list) or value is None:
+        return _KINDS[type(value)]
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
+def storable(text: str) -> str:
+    """Text that both databases take."""
+    return text if text.isascii() and "\x00" not in text else _UNSTORABLE.sub("\ufffd", text)
+
+
+def storable_json(value: Any) -> Any:
+    """JSON whose every text both databases take."""
+    if isinstance(value, str):
+        return storable(value)
+    if isinstance(value, dict):
+        return {storable(key): storable_json(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [storable_json(inner) for inner in value]
+    return value
+
+
+def map_status(
+    word: str, words: Mapping[str, Status], started: datetime | None, finished: datetime | None
+) -> Status:
+    """Our word for the provider's. One that nobody has seen before is judged by the times."""
+    if word in words:
+        return words[word]
+    if finished is not None:
+        return Status.FINISHED
+    return Status.RUNNING if started is not None else Status.NOTSTARTED
+
+
+def map_result(word: str | None, words: Mapping[str, Result]) -> Result:
+    """Our word for the provider's; ``unknown`` for one that nobody has seen before."""
+    return words.get(word, Result.UNKNOWN) if word else Result.UNKNOWN
+
+
+def raw_word(word: str | None, ours: StrEnum) -> str | None:
+    """The provider's word where it is another one than ours."""
+    return None if not word or word == ours.value else word
+
+
+def by_id(rows: Iterable[Any]) -> tuple[Any, ...]:
+    """The rows without repeats of an id; the last of each wins, in the place of the first."""
+    return tuple({row.id: row for row in rows}.values())

@@ -1,0 +1,163 @@
+"""Walks a listing that pages by number and moves while it is read, without missing a run.
+
+Runs that arrive push the rest down: a page then repeats what was seen, which does no harm. Runs
+that are deleted pull the rest up, past the place where the next page begins: so each page begins
+at the last run of the page before it, and a page that holds nothing seen before means that the
+list has moved, and is asked for again further up. An empty page is no exception.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from runsync.errors import SourceError
+from runsync.records import Problem
+from runsync.sources.base import Below, Listed, Page
+
+_REMEMBERED_PAGES = 12
+_MOST_TRIES = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A row of a page: what it is known by, and the run or what is wrong with it."""
+
+    key: str
+    item: Listed | Problem
+
+    @property
+    def at(self) -> datetime | None:
+        return self.item.mark.at if isinstance(self.item, Listed) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """What the provider answered to "the runs from number ``skip`` on"."""
+
+    entries: Sequence[Entry]
+    as_of: datetime
+
+    @property
+    def times(self) -> list[datetime]:
+        return [at for entry in self.entries if (at := entry.at)]
+
+
+Fetch = Callable[[int], Slice]
+
+
+def walk(fetch: Fetch, below: Below | None, *, name: str) -> Iterator[Page]:
+    """The pages of a listing, newest first, from its top or from ``below``, without a gap.
+
+    Args:
+        fetch: asks for the runs from a number on; how many come is the provider's affair.
+        name: what the listing is called in an error.
+
+    Raises:
+        SourceError: the list moves faster than it can be read.
+    """
+    scan = _Scan(fetch, name)
+    part, skip = (fetch(0), 0) if below is None else scan.seek(below)
+    yield Page(scan.take(part, 0), part.as_of, at_start=not part.entries)
+    while part.entries:
+        skip += max(len(part.entries) - 1, 0)
+        part, skip = scan.joined(skip)
+        ended = scan.is_end(part)
+        fresh = scan.take(part, skip)
+        if fresh or ended:
+            yield Page(fresh, part.as_of, at_start=ended)
+        if ended:
+            return
+
+
+class _Scan:
+    """What one walk has seen: the latest pages' keys, the oldest time, the longest page."""
+
+    def __init__(self, fetch: Fetch, name: str) -> None:
+        self._fetch, self._name = fetch, name
+        self._recent: deque[frozenset[str]] = deque(maxlen=_REMEMBERED_PAGES)
+        self._last_key: str | None = None
+        self._oldest: datetime | None = None
+        self._longest = 0
+
+    def take(self, part: Slice, skip: int) -> tuple[Listed | Problem, ...]:
+        """Notes a page as seen, and returns what in it was not before."""
+        fresh = [entry for entry in part.entries if not self._seen(entry)]
+        self._recent.append(frozenset(entry.key for entry in part.entries))
+        self._longest = max(self._longest, len(part.entries))
+        if fresh:
+            self._last_key = part.entries[-1].key
+        oldest = min(part.times, default=None)
+        if oldest and (self._oldest is None or oldest < self._oldest):
+            self._oldest = oldest
+        return tuple({entry.key: entry.item for entry in fresh}.values())
+
+    def joined(self, skip: int) -> tuple[Slice, int]:
+        """The page at ``skip``, or the nearest one above that touches what was seen."""
+        back = 0
+        for _ in range(_MOST_TRIES):
+            part = self._fetch(skip)
+            if skip == 0 or self._touches(part):
+                return part, skip
+            back = back * 2 or max(self._longest - 1, 1)
+            skip = max(skip - back, 0)
+        raise self._moves_too_fast()
+
+    def is_end(self, part: Slice) -> bool:
+        """Whether nothing follows this page, which touches what was seen before it.
+
+        A page that repeats the last run and brings nothing more is the end. It may repeat others
+        too, since runs arrive; but not a whole page of them, for then more may follow.
+        """
+        if not part.entries:
+            return True
+        if any(not self._seen(entry) for entry in part.entries):
+            return False
+        if len(part.entries) == 1:
+            return True
+        return part.entries[-1].key == self._last_key and len(part.entries) < self._longest
+
+    def seek(self, below: Below) -> tuple[Slice, int]:
+        """The page in which ``below`` lies, found from its rank; rarely more than one request."""
+        low, high, skip, leap = 0, None, max(below.rank - 2, 0), 0
+        for _ in range(_MOST_TRIES):
+            part = self._fetch(skip)
+            self._longest = max(self._longest, len(part.entries))
+            if skip == 0 and not part.entries:
+                return part, skip
+            if skip > 0 and _is_past(part, below):
+                high, leap = skip, leap * 4 or max(self._longest, 2)
+                skip = max(low, skip - leap)
+            elif _is_above(part, below) and not (high and skip + len(part.entries) >= high):
+                low = skip + len(part.entries) - 1
+                skip = (low + high) // 2 if high else low + leap
+                leap = leap * 4 or max(self._longest, 2)
+            else:
+                return part, skip
+        raise self._moves_too_fast()
+
+    def _touches(self, part: Slice) -> bool:
+        oldest = self._oldest
+        return any(self._seen(entry) for entry in part.entries) or (
+            oldest is not None and any(at > oldest for at in part.times)
+        )
+
+    def _seen(self, entry: Entry) -> bool:
+        return any(entry.key in keys for keys in self._recent)
+
+    def _moves_too_fast(self) -> SourceError:
+        return SourceError(
+            f"{self._name} moves faster than it can be read; what was read is kept: sync again"
+        )
+
+
+def _is_past(part: Slice, below: Below) -> bool:
+    """Whether the whole page lies below the place."""
+    return not part.entries or (bool(part.times) and max(part.times) < below.mark.at)
+
+
+def _is_above(part: Slice, below: Below) -> bool:
+    """Whether the whole page lies above the place."""
+    if any(entry.key == below.mark.id for entry in part.entries):
+        return False
+    return not part.times or min(part.times) > below.mark.at
