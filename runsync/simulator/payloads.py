@@ -44,7 +44,7 @@ def iso_time(ms: int) -> str:
 def go_time(ms: int) -> str:
     """The form in answers to a POST: ``2017-07-04 15:27:10.149242293 +0000 UTC``."""
     whole = datetime.fromtimestamp(ms // 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
-    return f"{whole}.{ms % 1000:03d}{ms * 7919 % 1_000_000:06d} +0000 UTC"
+    return f"{whole}.{ms % 1000:03d}{ms // 1000 * 7919 % 1_000_000:06d} +0000 UTC"
 
 
 def with_overrides(payload: Json, overrides: Mapping[str, Any]) -> Json:

@@ -53,6 +53,8 @@ def error(status: int, message: str, **headers: str) -> Response:
 
 
 Handler = Callable[[World, Request, str], Response]
+Route = tuple[re.Pattern[str], dict[str, tuple[str, Handler]]]
+"""An address, and by method what it is called and who answers it."""
 
 
 def answer(world: World, request: Request, token: str | None = None) -> Response:
@@ -251,16 +253,17 @@ def abort(world: World, request: Request, run_id: str) -> Response:
     return Response(body=to_json(world.run_payload(run_id)))
 
 
-ROUTES: tuple[tuple[re.Pattern[str], dict[str, tuple[str, Handler]]], ...] = tuple(
-    (re.compile(f"/api/v3/{pattern}"), methods)
-    for pattern, methods in (
-        ("runs", {"GET": ("runs", list_runs), "POST": ("trigger", trigger)}),
-        ("runs/", {"POST": ("trigger", trigger)}),
-        ("runs/(?P<id>[^/]+)", {"GET": ("run", get_run)}),
-        ("runs/(?P<id>[^/]+)/steps", {"GET": ("steps", get_steps)}),
-        ("runs/(?P<id>[^/]+)/abort", {"PUT": ("abort", abort)}),
-        ("runsteps/(?P<id>[^/]+)/log", {"GET": ("log", get_log)}),
-    )
+def _at(pattern: str, **methods: tuple[str, Handler]) -> Route:
+    return re.compile(f"/api/v3/{pattern}"), methods
+
+
+ROUTES: tuple[Route, ...] = (
+    _at("runs", GET=("runs", list_runs), POST=("trigger", trigger)),
+    _at("runs/", POST=("trigger", trigger)),
+    _at("runs/(?P<id>[^/]+)", GET=("run", get_run)),
+    _at("runs/(?P<id>[^/]+)/steps", GET=("steps", get_steps)),
+    _at("runs/(?P<id>[^/]+)/abort", PUT=("abort", abort)),
+    _at("runsteps/(?P<id>[^/]+)/log", GET=("log", get_log)),
 )
 ENDPOINTS = ("runs", "run", "steps", "log", "trigger", "abort")
 """The names of what can be asked for."""
