@@ -1,7 +1,7 @@
 """A simulated Wercker v3 API over real HTTP: an independent reading of the contract."""
 
 from runsync.simulator.clock import Clock
-from runsync.simulator.faults import Faults
+from runsync.simulator.faults import Faults, Rule
 from runsync.simulator.payloads import ABSENT
 from runsync.simulator.registry import UnknownIdError
 from runsync.simulator.scenario import Scenario
@@ -16,6 +16,7 @@ __all__ = [
     "Faults",
     "Logged",
     "Request",
+    "Rule",
     "Scenario",
     "Simulator",
     "UnknownIdError",

@@ -13,7 +13,7 @@ from runsync.simulator.chance import seeded
 from runsync.simulator.clock import Clock
 from runsync.simulator.payloads import Json
 from runsync.simulator.plans import Pipeline, RunPlan, settled_at, step_states
-from runsync.simulator.registry import Page, Registry, UnknownIdError
+from runsync.simulator.registry import Page, Registry, UnknownIdError, checked_id
 from runsync.simulator.truth import truth_of
 
 CACHE_SIZE = 30_000
@@ -129,6 +129,15 @@ class WorldView:
     def run_ids(self, pipeline_id: str) -> list[str]:
         """The ids of a pipeline's runs, newest first, as the listing orders them."""
         return [plan.id for plan in reversed(self.registry.listing(("pipelineId", pipeline_id)))]
+
+    @locked
+    def pipeline_of(self, id: str) -> str | None:
+        """The id of the pipeline that a run or step belongs to; None if there is no such thing."""
+        try:
+            plan = self.registry.find_run(id) or self.registry.step(checked_id(id))[0]
+        except (LookupError, ValueError):
+            return None
+        return plan.pipeline.id
 
     def now_ms(self) -> int:
         """What the clock shows, in milliseconds since 1970."""
