@@ -79,7 +79,7 @@ class Fields:
             raise BadRowError(f"{self.what}: `{key}` is missing")
         return when
 
-    def object(self, key: str) -> "Fields | None":
+    def child(self, key: str) -> "Fields | None":
         """An object; None where the key is absent or null."""
         value = self.raw.get(key)
         return None if value is None else Fields(value, f"{self.what}: `{key}`")

@@ -201,7 +201,7 @@ class Wercker(Source):
 
 def read_pipeline(run: Fields, own: Pipeline | None) -> Pipeline:
     """The pipeline that a run names; ``own`` where it names none."""
-    fields = run.object("pipeline")
+    fields = run.child("pipeline")
     if fields is None:
         if own is None:
             raise BadRowError(f"{run.what}: `pipeline` is missing")
@@ -243,7 +243,7 @@ def read_run(fields: Fields, pipeline: Pipeline) -> Run:
         author=author,
         author_id=author_id,
         progress=fields.whole("progress"),
-        source_run_id=source if isinstance(source, str) else _id_of(fields.object("sourceRun")),
+        source_run_id=source if isinstance(source, str) else _id_of(fields.child("sourceRun")),
         url=fields.text("url"),
         env=env,
         extra=fields.rest(_RUN_KEYS | {"user"}) | user | _env_names(env),
@@ -308,10 +308,10 @@ def _time(fields: Fields, key: str) -> datetime | None:
 
 def _author(fields: Fields) -> tuple[str | None, str | None, dict[str, Any]]:
     """Who started a run: the user name where there is one, else the name; the id; the rest."""
-    user = fields.object("user")
+    user = fields.child("user")
     if user is None:
         return None, None, {}
-    meta = user.object("meta")
+    meta = user.child("meta")
     author = (meta.text("username") if meta else None) or user.text("name")
     rest = user.rest({"userId"})
     return author, user.text("userId"), {"user": rest} if rest else {}

@@ -1,0 +1,113 @@
+"""Stretches of a listing's history that are known to be complete, and how they join.
+
+A stretch says: of all runs that the listing held between these two marks when it was walked, each
+is stored. Stretches are kept newest first and apart; two that touch become one.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from runsync.records import Mark
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """From ``newest`` down to ``oldest``, both included; to the very first run if
+    ``reaches_start``."""
+
+    newest: Mark
+    oldest: Mark
+    reaches_start: bool = False
+
+    def reaches(self, since: datetime | None) -> bool:
+        """Whether all the history that is wanted below this stretch's top lies in it."""
+        return self.reaches_start or (since is not None and self.oldest.at <= since)
+
+
+def union(stretches: Iterable[Stretch]) -> list[Stretch]:
+    """The same history in as few stretches as it takes, newest first."""
+    joined: list[Stretch] = []
+    for stretch in sorted(stretches, key=lambda s: s.newest, reverse=True):
+        if joined and _touch(joined[-1], stretch):
+            joined[-1] = _merge(joined[-1], stretch)
+        else:
+            joined.append(stretch)
+    return joined
+
+
+def around(stretches: Iterable[Stretch], mark: Mark) -> Stretch | None:
+    """The stretch in which ``mark`` lies."""
+    return next((s for s in stretches if s.newest >= mark >= s.oldest), None)
+
+
+def _touch(upper: Stretch, lower: Stretch) -> bool:
+    # Of runs created in the same instant nobody knows the order, so they must be the same run.
+    return (
+        upper.reaches_start
+        or upper.oldest.at < lower.newest.at
+        or upper.oldest == lower.newest
+        or upper.newest == lower.newest
+    )
+
+
+def _merge(upper: Stretch, lower: Stretch) -> Stretch:
+    return replace(
+        upper,
+        oldest=min(upper.oldest, lower.oldest),
+        reaches_start=upper.reaches_start or lower.reaches_start,
+    )
+
+
+class Trail:
+    """What one descent through a listing covers, page by page.
+
+    Args:
+        start: the mark that the descent begins at; None for the top of the listing.
+        since: how far back history is wanted; runs before it are passed over.
+    """
+
+    def __init__(self, start: Mark | None, since: datetime | None = None) -> None:
+        self._since = since
+        self._unbroken = start
+        self.lowest = start
+        self.stretches: list[Stretch] = []
+
+    @property
+    def done(self) -> bool:
+        """Whether everything that is wanted lies above."""
+        return self._since is not None and self.lowest is not None and self.lowest.at <= self._since
+
+    def follow(self, marks: Iterable[Mark | None], *, at_start: bool = False) -> list[Stretch]:
+        """Goes down one page.
+
+        Args:
+            marks: where its runs stand, in their order; None for a row that could not be read,
+                which leaves a hole.
+            at_start: nothing older than this page is left.
+
+        Returns:
+            The stretches that the page covers; the first joins those of the page before.
+        """
+        covered: list[Stretch] = []
+        top = low = self._unbroken
+        for mark in marks:
+            if mark is None:
+                covered += _stretch(top, low)
+                top = low = None
+            else:
+                mark = self._bounded(mark)
+                top, low = top or mark, min(low or mark, mark)
+                self.lowest = min(self.lowest or mark, mark)
+        covered += _stretch(top, low, reaches_start=at_start)
+        self._unbroken = low
+        self.stretches = union([*self.stretches, *covered])
+        return covered
+
+    def _bounded(self, mark: Mark) -> Mark:
+        """A run before ``since`` shows that nothing after ``since`` is left below."""
+        return Mark(self._since, "") if self._since and mark.at < self._since else mark
+
+
+def _stretch(top: Mark | None, low: Mark | None, *, reaches_start: bool = False) -> list[Stretch]:
+    return [Stretch(top, low, reaches_start)] if top and low else []

@@ -1,0 +1,401 @@
+"""What the engine needs of the database, in its own words: runs, coverage, what is unfinished.
+
+A page's runs, their steps and the stretch of history that they extend are one transaction, so a
+sync may be killed anywhere. Statements and their rules stand in ``upserts``.
+"""
+
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, delete, func, insert, not_, select, update
+
+from runsync.coverage import Stretch, union
+from runsync.database import Database
+from runsync.models import (
+    CoverageRow,
+    ListingPipelineRow,
+    ListingRow,
+    PipelineRow,
+    RunRow,
+    SyncRow,
+)
+from runsync.records import Details, Mark, Pipeline, Run
+from runsync.upserts import (
+    VERSION_KEY,
+    Key,
+    run_row,
+    step_row,
+    touch_row,
+    touch_runs,
+    upsert_runs,
+    upsert_steps,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is stored of a run, as far as it decides whether to ask for the run again."""
+
+    settled: bool
+    version: str | None
+    vanished: bool
+    steps_synced_at: datetime | None
+    last_seen_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A run to be stored. ``with_steps`` is False where its steps could not be had."""
+
+    details: Details
+    settled: bool
+    with_steps: bool = True
+
+
+@dataclass(slots=True)
+class Counts:
+    """What a sync has written."""
+
+    runs_new: int = 0
+    runs_updated: int = 0
+    steps_written: int = 0
+
+    def add(self, other: "Counts") -> None:
+        self.runs_new += other.runs_new
+        self.runs_updated += other.runs_updated
+        self.steps_written += other.steps_written
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one transaction writes."""
+
+    runs: Sequence[Fetched] = ()
+    stretches: Sequence[Stretch] = ()
+    vanished: Sequence[tuple[Pipeline, str, datetime]] = ()
+
+
+@dataclass(slots=True)
+class ListingStore:
+    """The rows of one listing of one source.
+
+    Args:
+        label: the user's own name for the pipeline, where the config gives one.
+    """
+
+    database: Database
+    source: str
+    listing: str
+    label: str | None = None
+    _ids: dict[str, tuple[int, Pipeline]] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    # Reading.
+
+    def coverage(self) -> list[Stretch]:
+        """The complete stretches of this listing's history, newest first."""
+        with self.database.read() as connection:
+            return _coverage(connection, self.listing)
+
+    def known(self, runs: Iterable[Run]) -> dict[tuple[str, str], Known]:
+        """What is stored of these runs, by their pipeline's external id and their own."""
+        wanted = list(runs)
+        with self.database.read() as connection:
+            ids = self._stored_ids(connection, {run.pipeline.external_id for run in wanted})
+            names = {number: external_id for external_id, number in ids.items()}
+            found = _known(connection, ids.values(), [run.id for run in wanted])
+        return {(names[number], run_id): known for (number, run_id), known in found.items()}
+
+    def unsettled(self, *, incomplete_only: bool = False) -> list[tuple[Pipeline, str]]:
+        """The runs that may still change, oldest first.
+
+        Args:
+            incomplete_only: leave out those whose steps were read whole.
+        """
+        chosen = [
+            ListingPipelineRow.listing == self.listing,
+            not_(RunRow.settled),
+            RunRow.vanished_at.is_(None),
+        ]
+        if incomplete_only:
+            chosen.append(RunRow.steps_synced_at.is_(None))
+        query = (
+            select(PipelineRow.external_id, PipelineRow.name, RunRow.id)
+            .join(PipelineRow, PipelineRow.id == RunRow.pipeline_id)
+            .join(ListingPipelineRow, ListingPipelineRow.pipeline_id == RunRow.pipeline_id)
+            .where(*chosen)
+            .order_by(RunRow.created_at, RunRow.id)
+        )
+        with self.database.read() as connection:
+            rows = connection.execute(query).all()
+        return [(Pipeline(external_id, name), run_id) for external_id, name, run_id in rows]
+
+    def rank(self, mark: Mark) -> int:
+        """How many stored runs stand above a place in the listing."""
+        query = (
+            select(func.count())
+            .select_from(RunRow)
+            .join(ListingPipelineRow, ListingPipelineRow.pipeline_id == RunRow.pipeline_id)
+            .where(
+                ListingPipelineRow.listing == self.listing,
+                RunRow.created_at > mark.at,
+                RunRow.vanished_at.is_(None),
+            )
+        )
+        with self.database.read() as connection:
+            return int(connection.execute(query).scalar_one())
+
+    def memory(self) -> dict[str, Any]:
+        """What the source wanted to remember of this listing."""
+        query = select(ListingRow.memory).where(ListingRow.listing == self.listing)
+        with self.database.read() as connection:
+            return dict(connection.execute(query).scalar() or {})
+
+    # Writing.
+
+    def introduce(self, pipelines: Iterable[Pipeline]) -> None:
+        """Makes sure that these pipelines have rows, and that they are known to be listed here."""
+        wanted = list(pipelines)
+        if all(self._is_current(pipeline) for pipeline in wanted):
+            return
+        with self.database.write() as connection:
+            self._introduce(connection, wanted)
+
+    def save(self, batch: Batch) -> Counts:
+        """Writes a batch whole, or not at all."""
+        with self.database.write() as connection:
+            self._introduce(connection, _pipelines(batch.runs))
+            counts = self._save_runs(connection, batch.runs)
+            for pipeline, run_id, at in batch.vanished:
+                counts.runs_updated += self._vanish(connection, pipeline, run_id, at)
+            if batch.stretches:
+                self._extend(connection, batch.stretches)
+        return counts
+
+    def remember(self, memory: dict[str, Any]) -> None:
+        """Keeps what the source wants to know next time."""
+        if memory == self.memory():
+            return
+        with self.database.write() as connection:
+            connection.execute(delete(ListingRow).where(ListingRow.listing == self.listing))
+            connection.execute(insert(ListingRow), {"listing": self.listing, "memory": memory})
+
+    def begin(self) -> int:
+        """Notes that a sync begins; its number. The caller holds the listing's lock, so whatever
+        sync still counts as running was killed."""
+        now = datetime.now(UTC)
+        killed = (
+            update(SyncRow)
+            .where(SyncRow.listing == self.listing, SyncRow.outcome == "running")
+            .values(outcome="interrupted", finished_at=now, error="it was stopped from outside")
+        )
+        row = {"listing": self.listing, "started_at": now, "outcome": "running"}
+        none_yet = dict.fromkeys(("requests", "runs_new", "runs_updated", "steps_written"), 0)
+        with self.database.write() as connection:
+            connection.execute(killed)
+            result = connection.execute(insert(SyncRow).values(row | none_yet))
+            (number,) = result.inserted_primary_key or (0,)
+        return int(number)
+
+    def end(
+        self, number: int, outcome: str, counts: Counts, requests: int, error: str | None
+    ) -> None:
+        """Notes how a sync ended."""
+        values = {
+            "finished_at": datetime.now(UTC),
+            "outcome": outcome,
+            "requests": requests,
+            "runs_new": counts.runs_new,
+            "runs_updated": counts.runs_updated,
+            "steps_written": counts.steps_written,
+            "error": error,
+        }
+        with self.database.write() as connection:
+            connection.execute(update(SyncRow).where(SyncRow.id == number).values(values))
+
+    # Pipelines.
+
+    def _stored_ids(self, connection: Connection, external_ids: set[str]) -> dict[str, int]:
+        query = select(PipelineRow.external_id, PipelineRow.id).where(
+            PipelineRow.source == self.source, PipelineRow.external_id.in_(external_ids)
+        )
+        return dict(connection.execute(query).tuples())
+
+    def _is_current(self, pipeline: Pipeline) -> bool:
+        known = self._ids.get(pipeline.external_id)
+        return known is not None and (pipeline.name is None or known[1] == pipeline)
+
+    def _introduce(self, connection: Connection, pipelines: Iterable[Pipeline]) -> None:
+        for pipeline in pipelines:
+            if not self._is_current(pipeline):
+                number = self._pipeline_row(connection, pipeline)
+                self._list_here(connection, number)
+                with self._lock:
+                    self._ids[pipeline.external_id] = (number, pipeline)
+
+    def _pipeline_row(self, connection: Connection, pipeline: Pipeline) -> int:
+        same = (
+            PipelineRow.source == self.source,
+            PipelineRow.external_id == pipeline.external_id,
+        )
+        told = {
+            "name": self.label or pipeline.name,
+            "url": pipeline.url,
+            "created_at": pipeline.created_at,
+            "extra": dict(pipeline.extra) or None,
+        }
+        given = {key: value for key, value in told.items() if value is not None}
+        first = {"source": self.source, "external_id": pipeline.external_id}
+        fallback = {"name": pipeline.external_id}
+        _insert_new(connection, PipelineRow, first | fallback | given, ["source", "external_id"])
+        row = connection.execute(select(PipelineRow.__table__).where(*same)).mappings().one()
+        if any(row[key] != value for key, value in given.items()):
+            connection.execute(update(PipelineRow).where(*same).values(given))
+        return int(row["id"])
+
+    def _list_here(self, connection: Connection, number: int) -> None:
+        row = {"listing": self.listing, "pipeline_id": number}
+        _insert_new(connection, ListingPipelineRow, row, ["listing", "pipeline_id"])
+
+    # Runs and steps.
+
+    def _save_runs(self, connection: Connection, fetched: Sequence[Fetched]) -> Counts:
+        chosen = {self._key(f.details.run): f for f in fetched}
+        if not chosen:
+            return Counts()
+        stored = _known(
+            connection,
+            {number for number, _ in chosen},
+            [run_id for _, run_id in chosen],
+            lock=True,
+        )
+        dialect = connection.dialect.name
+        rows = [
+            run_row(key[0], f.details, settled=f.settled, with_steps=f.with_steps)
+            for key, f in sorted(chosen.items(), key=lambda item: item[0])
+        ]
+        written = connection.execute(upsert_runs(dialect), rows).rowcount
+        new = sum(key not in stored for key in chosen)
+        steps = [
+            step_row(key, step)
+            for key in sorted(chosen)
+            if _brings_newer_steps(chosen[key], stored.get(key))
+            for step in sorted(chosen[key].details.steps, key=lambda s: s.id)
+        ]
+        steps_written = connection.execute(upsert_steps(dialect), steps).rowcount if steps else 0
+        touched = [
+            touch_row(key, chosen[key].details, with_steps=chosen[key].with_steps)
+            for key in sorted(chosen)
+            if _is_open(stored, key)
+        ]
+        if touched:
+            connection.execute(touch_runs(), touched)
+        return Counts(new, max(written - new, 0), steps_written)
+
+    def _key(self, run: Run) -> Key:
+        return self._ids[run.pipeline.external_id][0], run.id
+
+    def _vanish(self, connection: Connection, pipeline: Pipeline, run_id: str, at: datetime) -> int:
+        """Marks a run that the provider no longer knows. Nothing of it is taken away."""
+        ids = self._stored_ids(connection, {pipeline.external_id})
+        return connection.execute(
+            update(RunRow)
+            .where(
+                RunRow.pipeline_id.in_(ids.values()),
+                RunRow.id == run_id,
+                RunRow.vanished_at.is_(None),
+            )
+            .values(vanished_at=at)
+        ).rowcount
+
+    def _extend(self, connection: Connection, stretches: Sequence[Stretch]) -> None:
+        """Adds to what is covered. Read and written in one transaction, since another machine
+        may have added to it too."""
+        if connection.dialect.name == "postgresql":
+            key = func.hashtextextended(self.listing, 1)
+            connection.execute(select(func.pg_advisory_xact_lock(key)))
+        before = _coverage(connection, self.listing)
+        after = union([*before, *stretches])
+        if after == before:
+            return
+        connection.execute(delete(CoverageRow).where(CoverageRow.listing == self.listing))
+        connection.execute(insert(CoverageRow), [_stretch_row(self.listing, s) for s in after])
+
+
+def _pipelines(fetched: Iterable[Fetched]) -> Iterable[Pipeline]:
+    """Each run's pipeline, once; a page is mostly of one."""
+    return {f.details.run.pipeline.external_id: f.details.run.pipeline for f in fetched}.values()
+
+
+def _known(
+    connection: Connection, pipeline_ids: Iterable[int], run_ids: list[str], *, lock: bool = False
+) -> dict[Key, Known]:
+    query = select(
+        RunRow.pipeline_id,
+        RunRow.id,
+        RunRow.settled,
+        RunRow.extra,
+        RunRow.vanished_at,
+        RunRow.steps_synced_at,
+        RunRow.last_seen_at,
+    ).where(RunRow.pipeline_id.in_(list(pipeline_ids)), RunRow.id.in_(run_ids))
+    if lock:
+        query = query.with_for_update().order_by(RunRow.pipeline_id, RunRow.id)
+    return {
+        (pipeline_id, run_id): Known(
+            settled, (extra or {}).get(VERSION_KEY), vanished is not None, synced, seen
+        )
+        for pipeline_id, run_id, settled, extra, vanished, synced, seen in connection.execute(query)
+    }
+
+
+def _coverage(connection: Connection, listing: str) -> list[Stretch]:
+    query = select(CoverageRow.__table__).where(CoverageRow.listing == listing)
+    stretches = [
+        Stretch(
+            Mark(row["newest_created_at"], row["newest_run_id"]),
+            Mark(row["oldest_created_at"], row["oldest_run_id"]),
+            row["reaches_start"],
+        )
+        for row in connection.execute(query).mappings()
+    ]
+    return sorted(stretches, key=lambda s: s.newest, reverse=True)
+
+
+def _stretch_row(listing: str, stretch: Stretch) -> dict[str, Any]:
+    return {
+        "listing": listing,
+        "newest_created_at": stretch.newest.at,
+        "newest_run_id": stretch.newest.id,
+        "oldest_created_at": stretch.oldest.at,
+        "oldest_run_id": stretch.oldest.id,
+        "reaches_start": stretch.reaches_start,
+    }
+
+
+def _insert_new(
+    connection: Connection, row: type[Any], values: dict[str, Any], key: list[str]
+) -> None:
+    from sqlalchemy.dialects import postgresql, sqlite
+
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    statement = dialect.insert(row).values(values).on_conflict_do_nothing(index_elements=key)
+    connection.execute(statement)
+
+
+def _brings_newer_steps(fetched: Fetched, stored: Known | None) -> bool:
+    if not fetched.with_steps:
+        return False
+    if stored is None or stored.steps_synced_at is None:
+        return True
+    if stored.settled and not fetched.settled:
+        version = fetched.details.run.version
+        return version is not None and version > (stored.version or "")
+    return fetched.settled or fetched.details.as_of >= stored.steps_synced_at
+
+
+def _is_open(stored: dict[Key, Known], key: Key) -> bool:
+    return key in stored and not stored[key].settled

@@ -1,0 +1,193 @@
+"""The statements that write runs and steps, and the rules of what may overwrite what.
+
+The rules stand in the statements, so they hold for two machines at once:
+
+- an answer older than what is stored changes nothing, nor does one that is not settled change a
+  settled run, unless the provider itself says that the run has changed since (its version);
+- what a listing does not tell (a null) never blanks what a detail told;
+- a row that would stay as it is is left alone, so the count of rows is the count of changes.
+"""
+
+from functools import cache
+from typing import Any
+
+from sqlalchemy import ColumnElement, Table, Update, and_, bindparam, case, func, not_, or_, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from runsync.models import RunRow, StepRow
+from runsync.records import Details, Status, Step
+
+RUNS: Table = RunRow.__table__  # type: ignore[assignment]
+STEPS: Table = StepRow.__table__  # type: ignore[assignment]
+VERSION_KEY = "updated_at"
+"""Under which key of ``runs.extra`` a run's version is kept."""
+
+# What tells which run it is gets filled in once; how far it has come is replaced as one.
+_RUN_FACTS = "branch commit_hash message author author_id source_run_id url".split()
+_RUN_STATE = (
+    "attempt created_at status result raw_status raw_result progress started_at finished_at "
+    "queued_ms duration_ms settled"
+).split()
+_STEP_FACTS = "job phase created_at log_url artifacts_url".split()
+_STEP_STATE = (
+    "position name status result raw_status raw_result started_at finished_at duration_ms"
+).split()
+
+Insert = postgresql.Insert | sqlite.Insert
+Expression = ColumnElement[Any]
+Key = tuple[int, str]
+"""A run's key: its pipeline's number, and its id."""
+
+
+@cache
+def upsert_runs(dialect: str) -> Insert:
+    """Inserts runs, or brings stored ones up to a newer answer."""
+    statement = _insert(dialect, RUNS)
+    new = statement.excluded
+    values: dict[str, Expression] = {name: new[name] for name in _RUN_STATE}
+    values |= {name: func.coalesce(new[name], RUNS.c[name]) for name in _RUN_FACTS}
+    values["extra"] = _merged(dialect, RUNS.c.extra, new.extra)
+    values["vanished_at"] = new.vanished_at
+    changed = or_(*(RUNS.c[name].is_distinct_from(value) for name, value in values.items()))
+    values["last_seen_at"] = _later(RUNS.c.last_seen_at, new.last_seen_at)
+    values["steps_synced_at"] = _later(RUNS.c.steps_synced_at, new.steps_synced_at)
+    return statement.on_conflict_do_update(
+        index_elements=["pipeline_id", "id"],
+        set_=values,
+        where=and_(_may_replace(new), changed),
+    )
+
+
+@cache
+def upsert_steps(dialect: str) -> Insert:
+    """Inserts steps, or brings stored ones up to a newer answer. A finished one stays finished."""
+    statement = _insert(dialect, STEPS)
+    new = statement.excluded
+    values: dict[str, Expression] = {name: new[name] for name in _STEP_STATE}
+    values |= {name: func.coalesce(new[name], STEPS.c[name]) for name in _STEP_FACTS}
+    values["extra"] = _merged(dialect, STEPS.c.extra, new.extra)
+    changed = or_(*(STEPS.c[name].is_distinct_from(value) for name, value in values.items()))
+    goes_on = or_(STEPS.c.status != Status.FINISHED.value, new.status == Status.FINISHED.value)
+    return statement.on_conflict_do_update(
+        index_elements=["pipeline_id", "run_id", "id"], set_=values, where=and_(goes_on, changed)
+    )
+
+
+@cache
+def touch_runs() -> Update:
+    """Notes when unsettled runs were last seen, so that an older answer is known as one."""
+    return (
+        update(RUNS)
+        .where(
+            RUNS.c.pipeline_id == bindparam("b_pipeline_id"),
+            RUNS.c.id == bindparam("b_id"),
+            not_(RUNS.c.settled),
+        )
+        .values(
+            last_seen_at=_later(
+                RUNS.c.last_seen_at, bindparam("b_seen", type_=RUNS.c.last_seen_at.type)
+            ),
+            steps_synced_at=_later(
+                RUNS.c.steps_synced_at, bindparam("b_synced", type_=RUNS.c.last_seen_at.type)
+            ),
+        )
+    )
+
+
+def _insert(dialect: str, table: Table) -> Insert:
+    return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
+
+
+def _may_replace(new: Any) -> Expression:
+    """Whether an answer about a run may replace what an earlier one left."""
+    old = RUNS.c
+    newer_version = func.coalesce(
+        new.extra[VERSION_KEY].as_string() > old.extra[VERSION_KEY].as_string(), False
+    )
+    further = _rank(new.status) > _rank(old.status)
+    as_far = and_(_rank(new.status) == _rank(old.status), new.last_seen_at >= old.last_seen_at)
+    goes_on = or_(new.settled, further, as_far, new.last_seen_at > old.last_seen_at)
+    confirms = and_(new.settled, new.last_seen_at >= old.last_seen_at)
+    return or_(newer_version, and_(not_(old.settled), goes_on), and_(old.settled, confirms))
+
+
+def _rank(status: Expression) -> Expression:
+    return case({word.value: place for place, word in enumerate(Status)}, value=status, else_=0)
+
+
+def _later(old: Expression, new: Expression) -> Expression:
+    return case((or_(old.is_(None), new > old), func.coalesce(new, old)), else_=old)
+
+
+def _merged(dialect: str, old: Expression, new: Expression) -> Expression:
+    both = old.op("||")(new) if dialect == "postgresql" else func.json_patch(old, new)
+    return case((new.is_(None), old), (old.is_(None), new), else_=both)
+
+
+def touch_row(key: Key, details: Details, *, with_steps: bool) -> dict[str, Any]:
+    """The parameters of :func:`touch_runs`."""
+    as_of = details.as_of
+    synced = as_of if with_steps else None
+    return {"b_pipeline_id": key[0], "b_id": key[1], "b_seen": as_of, "b_synced": synced}
+
+
+def run_row(
+    pipeline_id: int, details: Details, *, settled: bool, with_steps: bool
+) -> dict[str, Any]:
+    """The parameters of :func:`upsert_runs`."""
+    run, as_of = details.run, details.as_of
+    extra = dict(run.extra)
+    if run.version is not None:
+        extra[VERSION_KEY] = run.version
+    return {
+        "pipeline_id": pipeline_id,
+        "id": run.id,
+        "attempt": run.attempt,
+        "branch": run.branch,
+        "commit_hash": run.commit_hash,
+        "message": run.message,
+        "author": run.author,
+        "author_id": run.author_id,
+        "status": run.status.value,
+        "result": run.result.value,
+        "raw_status": run.raw_status,
+        "raw_result": run.raw_result,
+        "progress": run.progress,
+        "created_at": run.created_at,
+        "started_at": run.started_at,
+        "finished_at": run.finished_at,
+        "queued_ms": run.queued_ms,
+        "duration_ms": run.duration_ms,
+        "source_run_id": run.source_run_id,
+        "url": run.url,
+        "extra": extra or None,
+        "steps_synced_at": as_of if with_steps else None,
+        "settled": settled,
+        "first_seen_at": as_of,
+        "last_seen_at": as_of,
+        "vanished_at": None,
+    }
+
+
+def step_row(key: Key, step: Step) -> dict[str, Any]:
+    """The parameters of :func:`upsert_steps`."""
+    return {
+        "pipeline_id": key[0],
+        "run_id": key[1],
+        "id": step.id,
+        "position": step.position,
+        "job": step.job,
+        "name": step.name,
+        "phase": step.phase,
+        "status": step.status.value,
+        "result": step.result.value,
+        "raw_status": step.raw_status,
+        "raw_result": step.raw_result,
+        "created_at": step.created_at,
+        "started_at": step.started_at,
+        "finished_at": step.finished_at,
+        "duration_ms": step.duration_ms,
+        "log_url": step.log_url,
+        "artifacts_url": step.artifacts_url,
+        "extra": dict(step.extra) or None,
+    }
