@@ -4,6 +4,7 @@ from importlib import import_module
 
 from runsync.config import SourceConfig
 from runsync.sources.base import Source
+from runsync.transport import Limits
 
 _CLASSES = {
     "wercker": "Wercker",
@@ -13,15 +14,17 @@ _CLASSES = {
 }
 
 
-def open_source(config: SourceConfig, *, concurrency: int = 8) -> Source:
+def open_source(
+    config: SourceConfig, *, concurrency: int = 8, limits: Limits | None = None
+) -> Source:
     """The source that a ``[sources.NAME]`` names, ready to be asked. Only its file is loaded.
 
     Raises:
         ConfigError: its token is not where the config says.
     """
     module = import_module(f"runsync.sources.{config.type}")
-    source: Source = getattr(module, _CLASSES[config.type])(config, concurrency=concurrency)
-    return source
+    kind: type[Source] = getattr(module, _CLASSES[config.type])
+    return kind(config, concurrency=concurrency, limits=limits)
 
 
 __all__ = ["Source", "open_source"]

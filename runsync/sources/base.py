@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 from runsync.config import PipelineConfig, SourceConfig
 from runsync.errors import RefusedError
 from runsync.records import Details, Mark, Pipeline, Problem, Run, Step
-from runsync.transport import Client
+from runsync.transport import Client, Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,13 +127,16 @@ class Source(ABC):
     """Whether a run that changes moves to the top of its listing, so that it need not be read
     again by id to learn of that."""
 
-    def __init__(self, config: SourceConfig, *, concurrency: int = 8) -> None:
+    def __init__(
+        self, config: SourceConfig, *, concurrency: int = 8, limits: Limits | None = None
+    ) -> None:
         self.name = config.name
         self.client = Client(
             config.base_url,
             headers=self.headers(config.token()),
             name=config.name,
             concurrency=concurrency,
+            limits=limits,
         )
 
     @staticmethod
