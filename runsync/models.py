@@ -278,6 +278,9 @@ v_steps = _view_of(
     Column("run_is_aborted", Integer),
     Column("duration_s", Float),
     Column("is_finished", Integer),
+    Column("is_passed", Integer),
+    Column("is_failed", Integer),
+    Column("in_rate", Integer),
     Column("ran", Integer),
 )
 """Every step with its pipeline's name and source and what its run is grouped by. ``ran`` is 1 for

@@ -217,6 +217,10 @@ SELECT
     CASE WHEN r.status = 'finished' AND r.result = 'aborted' THEN 1 ELSE 0 END AS run_is_aborted,
     CAST(s.duration_ms AS double precision) / 1000 AS duration_s,
     CASE WHEN s.status = 'finished' THEN 1 ELSE 0 END AS is_finished,
+    CASE WHEN s.status = 'finished' AND s.result = 'passed' THEN 1 ELSE 0 END AS is_passed,
+    CASE WHEN s.status = 'finished' AND s.result = 'failed' THEN 1 ELSE 0 END AS is_failed,
+    CASE WHEN s.status = 'finished' AND s.result IN ('passed', 'failed') THEN 1 ELSE 0 END
+        AS in_rate,
     CASE WHEN s.status = 'finished' AND s.result <> 'skipped' AND s.duration_ms IS NOT NULL
         THEN 1 ELSE 0 END AS ran
 FROM steps AS s
