@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, not_, select, update
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, not_, select, update
 
 from runsync.coverage import Stretch, union
 from runsync.database import Database
@@ -109,24 +109,43 @@ class ListingStore:
             found = _known(connection, ids.values(), [run.id for run in wanted])
         return {(names[number], run_id): known for (number, run_id), known in found.items()}
 
+    def stored(self, runs: Iterable[Run]) -> dict[tuple[str, str], dict[str, Any]]:
+        """The whole rows of these runs, by their pipeline's external id and their own."""
+        wanted = list(runs)
+        query = (
+            select(PipelineRow.external_id, RunRow.__table__)
+            .join(PipelineRow, PipelineRow.id == RunRow.pipeline_id)
+            .where(
+                PipelineRow.source == self.source,
+                PipelineRow.external_id.in_({run.pipeline.external_id for run in wanted}),
+                RunRow.id.in_([run.id for run in wanted]),
+            )
+        )
+        with self.database.read() as connection:
+            rows = connection.execute(query).mappings().all()
+        return {(row["external_id"], row["id"]): dict(row) for row in rows}
+
+    def present(self, since: datetime | None = None) -> list[tuple[Pipeline, str]]:
+        """The runs of this listing that the provider was last known to have, oldest first."""
+        return self._runs_where(
+            RunRow.vanished_at.is_(None), *([RunRow.created_at >= since] if since else [])
+        )
+
     def unsettled(self, *, incomplete_only: bool = False) -> list[tuple[Pipeline, str]]:
         """The runs that may still change, oldest first.
 
         Args:
             incomplete_only: leave out those whose steps were read whole.
         """
-        chosen = [
-            ListingPipelineRow.listing == self.listing,
-            not_(RunRow.settled),
-            RunRow.vanished_at.is_(None),
-        ]
-        if incomplete_only:
-            chosen.append(RunRow.steps_synced_at.is_(None))
+        incomplete = [RunRow.steps_synced_at.is_(None)] if incomplete_only else []
+        return self._runs_where(not_(RunRow.settled), RunRow.vanished_at.is_(None), *incomplete)
+
+    def _runs_where(self, *chosen: ColumnElement[bool]) -> list[tuple[Pipeline, str]]:
         query = (
             select(PipelineRow.external_id, PipelineRow.name, RunRow.id)
             .join(PipelineRow, PipelineRow.id == RunRow.pipeline_id)
             .join(ListingPipelineRow, ListingPipelineRow.pipeline_id == RunRow.pipeline_id)
-            .where(*chosen)
+            .where(ListingPipelineRow.listing == self.listing, *chosen)
             .order_by(RunRow.created_at, RunRow.id)
         )
         with self.database.read() as connection:
@@ -222,7 +241,7 @@ class ListingStore:
         query = select(PipelineRow.external_id, PipelineRow.id).where(
             PipelineRow.source == self.source, PipelineRow.external_id.in_(external_ids)
         )
-        return dict(connection.execute(query).tuples())
+        return dict(connection.execute(query).tuples().all())
 
     def _is_current(self, pipeline: Pipeline) -> bool:
         known = self._ids.get(pipeline.external_id)

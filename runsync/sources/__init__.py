@@ -17,11 +17,7 @@ _CLASSES = {
 def open_source(
     config: SourceConfig, *, concurrency: int = 8, limits: Limits | None = None
 ) -> Source:
-    """The source that a ``[sources.NAME]`` names, ready to be asked. Only its file is loaded.
-
-    Raises:
-        ConfigError: its token is not where the config says.
-    """
+    """The source that a ``[sources.NAME]`` names. Only its provider's file is loaded."""
     module = import_module(f"runsync.sources.{config.type}")
     kind: type[Source] = getattr(module, _CLASSES[config.type])
     return kind(config, concurrency=concurrency, limits=limits)

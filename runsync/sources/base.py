@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any, ClassVar
 
 from runsync.config import PipelineConfig, SourceConfig
@@ -131,12 +132,21 @@ class Source(ABC):
         self, config: SourceConfig, *, concurrency: int = 8, limits: Limits | None = None
     ) -> None:
         self.name = config.name
-        self.client = Client(
-            config.base_url,
-            headers=self.headers(config.token()),
-            name=config.name,
-            concurrency=concurrency,
-            limits=limits,
+        self._config, self._concurrency, self._limits = config, concurrency, limits
+
+    @cached_property
+    def client(self) -> Client:
+        """What asks the service. Made when first needed: naming listings needs no token.
+
+        Raises:
+            ConfigError: the token is not where the config says.
+        """
+        return Client(
+            self._config.base_url,
+            headers=self.headers(self._config.token()),
+            name=self.name,
+            concurrency=self._concurrency,
+            limits=self._limits,
         )
 
     @staticmethod
@@ -146,7 +156,8 @@ class Source(ABC):
 
     def close(self) -> None:
         """Gives back the connections."""
-        self.client.close()
+        if "client" in vars(self):
+            self.client.close()
 
     # What the engine asks.
 
