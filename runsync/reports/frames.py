@@ -1,0 +1,239 @@
+"""The only reader: narrow selects from the views, as frames for :mod:`runsync.reports.metrics`.
+
+A frame holds the columns that one report needs and no others. Text becomes categories while it
+is read, times become ``datetime64[us, UTC]`` and milliseconds floats, so a million steps take a
+few tens of megabytes.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pandas as pd
+import sqlalchemy as sa
+
+from runsync import schema
+from runsync.database import Database
+from runsync.errors import DatabaseError
+from runsync.models import (
+    CoverageRow,
+    ListingPipelineRow,
+    PipelineRow,
+    SyncRow,
+    UTCDateTime,
+    v_runs,
+    v_steps,
+)
+from runsync.reports.packing import packer_of
+from runsync.reports.pipelines import Pipeline, labelled
+from runsync.reports.window import Window
+
+AnyDatabase: TypeAlias = str | sa.URL | sa.Engine | Database
+
+_ROWS = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Which runs: those created in the window, of these pipelines, on these branches.
+
+    None means all of them.
+    """
+
+    window: Window
+    pipelines: tuple[int, ...] | None = None
+    branches: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A stretch of a pipeline's history that is known to be complete; None: to its beginning."""
+
+    pipeline_id: int
+    oldest: datetime | None
+    newest: datetime
+
+
+@contextmanager
+def reading(db: AnyDatabase) -> Iterator["Reader"]:
+    """A reader of a database whose schema is this version's.
+
+    Raises:
+        DatabaseError: it cannot be opened, or its schema does not fit.
+    """
+    ours = isinstance(db, str | sa.URL)
+    if isinstance(db, str | sa.URL):
+        _must_exist(db)
+    database = db if isinstance(db, Database) else Database(db)
+    try:
+        schema.check(database)
+        with database.read() as connection:
+            yield Reader(connection, database.name)
+    finally:
+        if ours:
+            database.close()
+
+
+class Reader:
+    """Reads one database over one connection, so that all it reads is of one moment."""
+
+    def __init__(self, connection: sa.Connection, name: str) -> None:
+        self._connection = connection
+        self.name = name
+        self._pipelines: tuple[Pipeline, ...] | None = None
+
+    @property
+    def pipelines(self) -> tuple[Pipeline, ...]:
+        """Every pipeline, by source and label."""
+        if self._pipelines is None:
+            p = PipelineRow
+            rows = self._connection.execute(sa.select(p.id, p.source, p.external_id, p.name))
+            self._pipelines = labelled([(r.id, r.source, r.external_id, r.name) for r in rows])
+        return self._pipelines
+
+    def runs(
+        self,
+        scope: Scope,
+        columns: Iterable[str],
+        *,
+        true: Sequence[str] = (),
+        known: Sequence[str] = (),
+        result: str | None = None,
+    ) -> pd.DataFrame:
+        """Runs of the scope.
+
+        Args:
+            columns: of ``v_runs``.
+            true: flags of the view that must be 1.
+            known: columns that must not be null.
+            result: which result alone is wanted.
+        """
+        return self._read(v_runs, v_runs.c.created_at, scope, columns, true, known, result)
+
+    def steps(
+        self,
+        scope: Scope,
+        columns: Iterable[str],
+        *,
+        true: Sequence[str] = (),
+        known: Sequence[str] = (),
+        result: str | None = None,
+    ) -> pd.DataFrame:
+        """Steps of the runs of the scope; as :meth:`runs`, with columns of ``v_steps``."""
+        return self._read(v_steps, v_steps.c.run_created_at, scope, columns, true, known, result)
+
+    def stretches(self) -> list[Stretch]:
+        """What is known to be complete, per pipeline, in no order; stretches may overlap.
+
+        A listing's newest stretch goes on to its last good sync: that sync saw all there was.
+        """
+        c, within = CoverageRow, ListingPipelineRow
+        synced = (
+            sa.select(SyncRow.listing, sa.func.max(SyncRow.started_at).label("at"))
+            .where(SyncRow.outcome == "ok")
+            .group_by(SyncRow.listing)
+            .subquery()
+        )
+        rows = self._connection.execute(
+            sa.select(
+                within.pipeline_id,
+                c.listing,
+                c.oldest_created_at,
+                c.newest_created_at,
+                c.reaches_start,
+                synced.c.at.label("synced_at"),
+            )
+            .join(within, within.listing == c.listing)
+            .outerjoin(synced, synced.c.listing == c.listing)
+        ).all()
+        newest: dict[str, datetime] = {}
+        for r in rows:
+            newest[r.listing] = max(r.newest_created_at, newest.get(r.listing, r.newest_created_at))
+        return [
+            Stretch(
+                r.pipeline_id,
+                None if r.reaches_start else r.oldest_created_at,
+                max(r.newest_created_at, r.synced_at)
+                if r.synced_at and r.newest_created_at == newest[r.listing]
+                else r.newest_created_at,
+            )
+            for r in rows
+        ]
+
+    def _read(
+        self,
+        view: sa.Table,
+        created_at: sa.Column[datetime],
+        scope: Scope,
+        columns: Iterable[str],
+        true: Sequence[str],
+        known: Sequence[str],
+        result: str | None,
+    ) -> pd.DataFrame:
+        wanted = [view.c[name] for name in dict.fromkeys(columns)]
+        select = sa.select(*(self._plain(column) for column in wanted))
+        select = select.where(*self._conditions(view, created_at, scope))
+        select = select.where(*(view.c[flag] == 1 for flag in true))
+        select = select.where(*(view.c[name].is_not(None) for name in known))
+        if result is not None:
+            select = select.where(view.c.result == result)
+        return self._frame(select, wanted)
+
+    def _conditions(
+        self, view: sa.Table, created_at: sa.Column[datetime], scope: Scope
+    ) -> Iterator[sa.ColumnElement[bool]]:
+        window = scope.window
+        if window.since is not None:
+            yield created_at >= window.since
+        if window.until is not None:
+            yield created_at < window.until
+        if scope.pipelines is not None:
+            # SQLite would rather follow the key, through all of a pipeline's history, than the
+            # index of the window; `+ 0` takes the key away from it.
+            bounded = self._is_sqlite and window.since is not None
+            pipeline_id = view.c.pipeline_id + 0 if bounded else view.c.pipeline_id
+            yield pipeline_id.in_(scope.pipelines)
+        if scope.branches is not None:
+            yield view.c.branch.in_(scope.branches)
+
+    @property
+    def _is_sqlite(self) -> bool:
+        return self._connection.dialect.name == "sqlite"
+
+    def _plain(self, column: sa.Column[Any]) -> sa.ColumnElement[Any]:
+        """A column in the form that is quickest to read: a time as text or as microseconds."""
+        if not isinstance(column.type, UTCDateTime):
+            return column
+        if self._is_sqlite:
+            return sa.type_coerce(column, sa.Text)
+        return sa.cast(sa.func.extract("epoch", column) * 1_000_000, sa.BigInteger)
+
+    def _frame(self, select: sa.Select[Any], columns: Sequence[sa.Column[Any]]) -> pd.DataFrame:
+        packers = [packer_of(column) for column in columns]
+        result = self._connection.execute(select.execution_options(stream_results=True))
+        try:
+            # The driver's own cursor: rows as plain tuples are half the time of Row objects.
+            while rows := result.cursor.fetchmany(_ROWS):
+                for packer, values in zip(packers, zip(*rows, strict=True), strict=True):
+                    packer.add(values)
+        finally:
+            result.close()
+        return pd.DataFrame(
+            {c.name: p.packed() for c, p in zip(columns, packers, strict=True)}, copy=False
+        )
+
+
+def _must_exist(url: str | sa.URL) -> None:
+    """Opening a SQLite file makes it; a report of a mistyped name should not."""
+    try:
+        url = sa.make_url(url)
+    except sa.exc.ArgumentError:
+        return  # Database says it better.
+    name = url.database
+    if url.get_backend_name() != "sqlite" or not name or name.startswith((":memory:", "file:")):
+        return
+    if not Path(name).exists():
+        raise DatabaseError(f"there is no database {name}; `runsync sync` makes it")
