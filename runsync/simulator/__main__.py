@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from runsync.simulator.clock import Clock
+from runsync.simulator.control import obey
 from runsync.simulator.faults import Faults
 from runsync.simulator.scenario import Scenario
 from runsync.simulator.server import Simulator
@@ -37,7 +38,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     }
     sys.stdout.write(json.dumps(ready) + "\n")
     sys.stdout.flush()
-    simulator.serve_forever()
+    if options.control:
+        obey(simulator, sys.stdin, sys.stdout)
+        simulator.stop()
+    else:
+        simulator.serve_forever()
     return 0
 
 
@@ -67,6 +72,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--token", help="refuse requests without it")
     parser.add_argument("--arrivals", type=float, default=0.0, help="new runs per hour")
     parser.add_argument("--fault", type=Faults.parse, help="such as 500:steps:every=10")
+    parser.add_argument(
+        "--control", action="store_true", help="read commands from stdin; stop at its end"
+    )
     parser.add_argument("--now", type=_time, help="where its clock starts, ISO 8601")
     return parser
 

@@ -67,7 +67,8 @@ def craft(plan: RunPlan, wish: Wish, now: int) -> None:
         _fit(plan, max(plan.created, min(plan.finished, now)))
     if wish.result == "aborted":
         plan.aborted, plan.finished = plan.finished, NEVER
-        plan.started = NEVER if wish.never_started else plan.started
+    if wish.never_started:
+        plan.started = plan.running = NEVER
 
 
 def make_steps(wishes: int | Sequence[StepWish]) -> tuple[StepPlan, ...]:

@@ -37,9 +37,10 @@ class Rule:
     """One fault: ``what`` happens at ``endpoint``, at all matching requests unless told otherwise.
 
     ``run``, ``pipeline``, ``method`` and ``path`` (with ``*``) narrow it down. Of the requests that
-    match, the first ``after`` are spared; of the others ``first`` takes the first so many, ``every``
-    each n-th, ``probability`` (0 to 1, drawn from ``seed``) some. ``seconds`` is how long it lasts
-    (for 429 and 503: Retry-After), ``url`` where a redirect leads. ``seen`` and ``hits`` count.
+    match, the first ``after`` are spared; of the others ``first`` takes the first so many,
+    ``every`` each n-th, ``probability`` (0 to 1, drawn from ``seed``) some. ``seconds`` is how long
+    it lasts (of a status: what Retry-After says), ``url`` where a redirect leads. ``seen`` and
+    ``hits`` count.
     """
 
     what: str
@@ -153,7 +154,7 @@ def _parse_rule(text: str) -> Rule:
     if len(endpoints) > 1:
         raise ValueError(f"fault {text!r} names two endpoints, {' and '.join(endpoints)}")
     options = dict(_parse_option(part) for part in rest if "=" in part)
-    return Rule(what, *endpoints, **options)
+    return Rule(what, endpoints[0] if endpoints else EVERYWHERE, **options)
 
 
 def _parse_option(text: str) -> tuple[str, Any]:

@@ -6,8 +6,17 @@ from bisect import bisect_right, insort
 from dataclasses import dataclass, field
 
 from runsync.simulator.chance import new_commit, seeded
-from runsync.simulator.habits import BOT, DAY_MS, DEPLOY, MESSAGES, NIGHTLY, PEOPLE, HabitRecipe
-from runsync.simulator.plans import Person, Pipeline, RunPlan, schedule
+from runsync.simulator.habits import (
+    BOT,
+    BUILD,
+    DAY_MS,
+    DEPLOY,
+    MESSAGES,
+    NIGHTLY,
+    PEOPLE,
+    HabitRecipe,
+)
+from runsync.simulator.plans import NEVER, Person, Pipeline, RunPlan, schedule
 from runsync.simulator.registry import Registry
 from runsync.simulator.rhythm import (
     HOUR_MS,
@@ -22,8 +31,12 @@ REST_MS = 20 * 60_000
 """Nothing drawn by rhythm is younger than this; what is under way is placed on purpose."""
 LONG_ENOUGH = 20
 """A pipeline with at least this many runs ends with some that are under way."""
-UNDER_WAY = ((205, "aborted"), (150, "passed"), (60, "failed"), (1, "passed"))
-"""Age in seconds and fate of a build pipeline's newest runs."""
+UNDER_WAY = {
+    BUILD: ((205, "aborted"), (150, "passed"), (60, "failed"), (1, "passed")),
+    DEPLOY: ((11_000, "pending"), (40, "passed")),
+    NIGHTLY: ((600, "passed"),),
+}
+"""Age in seconds and fate of each kind of pipeline's last runs."""
 
 
 @dataclass(slots=True)
@@ -74,9 +87,7 @@ class History:
         return plan
 
     def _tail(self, line: Line, count: int) -> tuple[tuple[int, str], ...]:
-        if count < LONG_ENOUGH:
-            return ()
-        return UNDER_WAY if line.recipe.habit not in (DEPLOY, NIGHTLY) else UNDER_WAY[2:3]
+        return UNDER_WAY[line.recipe.habit] if count >= LONG_ENOUGH else ()
 
     def _times(self, line: Line, count: int) -> list[int]:
         end = max(self._start, self._now - REST_MS)
@@ -96,6 +107,7 @@ class History:
 
     def _add_under_way(self, line: Line, age: int, fate: str) -> None:
         plan = self._draft(line, self._now - age * 1000)
+        plan.pending_until = NEVER if fate == "pending" else 0
         self._settle(line, plan, fate, 1_500)
         if fate == "aborted":
             plan.aborted = self._now - 45_000
@@ -170,4 +182,4 @@ class History:
         """A quarter of the aborts come before the run has started."""
         if self._rng.random() < 0.25:
             return self._rng.randrange(plan.created, plan.started)
-        return self._rng.randrange(plan.running, plan.finished)
+        return self._rng.randrange(plan.started, plan.finished)

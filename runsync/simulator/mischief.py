@@ -190,8 +190,9 @@ def drip(scene: Scene) -> Response:
 
 def _drops(data: bytes, seconds: float) -> Iterator[tuple[float, bytes]]:
     size = max(1, -(-len(data) // PIECES))
-    for start in range(0, len(data), size):
-        yield seconds / PIECES, data[start : start + size]
+    starts = range(0, len(data), size)
+    for start in starts:
+        yield seconds / len(starts), data[start : start + size]
 
 
 # -- answers that say something else

@@ -107,9 +107,10 @@ class Simulator:
         """Serve until interrupted by the keyboard; starts if need be, and stops at the end."""
         if self._thread is None:
             self.start()
+        thread = self._thread
         try:
-            while self._thread is not None and self._thread.is_alive():
-                self._thread.join(1)
+            while thread is not None and thread.is_alive():
+                thread.join(1)
         except KeyboardInterrupt:
             pass
         finally:

@@ -46,7 +46,8 @@ class World(WorldView):
     ) -> Pipeline:
         """Add a pipeline, to the first application unless another (or a new one) is named."""
         created = self._ms(created_at)
-        application_id = application_id or next(iter(self.applications), self._new_id(created))
+        if application_id is None:
+            application_id = next(iter(self.applications), None) or self._new_id(created)
         pipeline = Pipeline(
             checked_id(id or self._new_id(created)),
             name,
