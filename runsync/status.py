@@ -117,7 +117,7 @@ def _outcomes(connection: Connection) -> dict[str, dict[str, Any]]:
         .where(SyncRow.outcome == "ok")
         .group_by(SyncRow.listing)
     )
-    went_well = dict(connection.execute(good).tuples().all())
+    went_well = dict(connection.execute(good).all())
     return {
         listing: {
             "last_outcome": outcome,

@@ -241,7 +241,7 @@ class ListingStore:
         query = select(PipelineRow.external_id, PipelineRow.id).where(
             PipelineRow.source == self.source, PipelineRow.external_id.in_(external_ids)
         )
-        return dict(connection.execute(query).tuples().all())
+        return dict(connection.execute(query).all())
 
     def _is_current(self, pipeline: Pipeline) -> bool:
         known = self._ids.get(pipeline.external_id)

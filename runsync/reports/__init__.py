@@ -35,6 +35,7 @@ from datetime import tzinfo
 
 import pandas as pd
 
+from runsync.reports import comparing
 from runsync.reports.ask import Wanted, Words
 from runsync.reports.build import build
 from runsync.reports.columns import REPORTS
@@ -47,6 +48,7 @@ Keys = By | Iterable[By]
 __all__ = [
     "REPORTS",
     "abort_frequencies",
+    "compare",
     "flaky_steps",
     "pass_rates",
     "queue_times",
@@ -209,5 +211,39 @@ def flaky_steps(
     return build("flaky_steps", db, **_given(locals()))
 
 
+def compare(
+    db: AnyDatabase,
+    report: str = "pass_rates",
+    *,
+    since: Moment | None = "30d",
+    until: Moment | None = None,
+    pipelines: Wanted | None = None,
+    branches: Words | None = None,
+    by: Keys | None = None,
+    every: None = None,
+    tz: str | tzinfo | None = None,
+    result: str | None = None,
+) -> pd.DataFrame:
+    """A report's main figure in the window and in the one of the same length before it.
+
+    Compared are ``pass_rate``, ``abort_rate``, ``flake_rate``, and of times the median (``p50``).
+
+    Figures: ``before after``; ``change``, which is after - before; ``low high``, its 95%
+    interval; ``beyond_chance``, whether that leaves out 0, and missing where there is too little
+    to say (a median needs six values on either side). For rates it is Newcombe's interval, made
+    of the two Wilson intervals; for medians the same is made of two intervals between ranks,
+    which holds for durations however they are spread. Of many rows without any real change about
+    one in twenty will be called beyond chance all the same.
+
+    Args:
+        report: the name of one of the other functions, or of its command.
+        since: where the window begins; it must begin somewhere.
+        by: as in that function, which also says the default.
+        every: must be None; the two windows are the periods.
+        result: as in :func:`step_durations`.
+    """
+    return comparing.compare(db, report, **_given(locals()))
+
+
 def _given(names: dict[str, object]) -> dict[str, object]:
-    return {name: value for name, value in names.items() if name != "db"}
+    return {name: value for name, value in names.items() if name not in ("db", "report")}

@@ -22,12 +22,17 @@ def build(report: str, db: AnyDatabase, **asked: Any) -> pd.DataFrame:
 def figures(reader: Reader, ask: Ask) -> pd.DataFrame:
     """The report's frame: keys, then period and partial, then figures, in their dtypes."""
     ask, frames = gathered(reader, ask)
-    table, keys = _FIGURES[ask.report.name](ask, *frames), ask.keys
+    table, keys = table_of(ask, frames), ask.keys
     if ask.every:
         stretches = reader.stretches()
         over = partial(table, ask.every, ask.scope.window, ask.pipelines, stretches)
         table, keys = table.assign(partial=over), (*keys, "partial")
     return shaped(table, keys, ask.report.columns)
+
+
+def table_of(ask: Ask, frames: tuple[pd.DataFrame, ...]) -> pd.DataFrame:
+    """The figures of gathered frames, not yet in their order and dtypes."""
+    return _FIGURES[ask.report.name](ask, *frames)
 
 
 def _step_durations(ask: Ask, steps: pd.DataFrame) -> pd.DataFrame:

@@ -58,12 +58,12 @@ def walk(fetch: Fetch, below: Below | None, *, name: str) -> Iterator[Page]:
     """
     scan = _Scan(fetch, name)
     part, skip = (fetch(0), 0) if below is None else scan.seek(below)
-    yield Page(scan.take(part, 0), part.as_of, at_start=not part.entries)
+    yield Page(scan.take(part), part.as_of, at_start=not part.entries)
     while part.entries:
         skip += max(len(part.entries) - 1, 0)
         part, skip = scan.joined(skip)
         ended = scan.is_end(part)
-        fresh = scan.take(part, skip)
+        fresh = scan.take(part)
         if fresh or ended:
             yield Page(fresh, part.as_of, at_start=ended)
         if ended:
@@ -76,17 +76,14 @@ class _Scan:
     def __init__(self, fetch: Fetch, name: str) -> None:
         self._fetch, self._name = fetch, name
         self._recent: deque[frozenset[str]] = deque(maxlen=_REMEMBERED_PAGES)
-        self._last_key: str | None = None
         self._oldest: datetime | None = None
         self._longest = 0
 
-    def take(self, part: Slice, skip: int) -> tuple[Listed | Problem, ...]:
+    def take(self, part: Slice) -> tuple[Listed | Problem, ...]:
         """Notes a page as seen, and returns what in it was not before."""
         fresh = [entry for entry in part.entries if not self._seen(entry)]
         self._recent.append(frozenset(entry.key for entry in part.entries))
         self._longest = max(self._longest, len(part.entries))
-        if fresh:
-            self._last_key = part.entries[-1].key
         oldest = min(part.times, default=None)
         if oldest and (self._oldest is None or oldest < self._oldest):
             self._oldest = oldest
@@ -106,16 +103,12 @@ class _Scan:
     def is_end(self, part: Slice) -> bool:
         """Whether nothing follows this page, which touches what was seen before it.
 
-        A page that repeats the last run and brings nothing more is the end. It may repeat others
-        too, since runs arrive; but not a whole page of them, for then more may follow.
+        That is a page that holds but one run, and one that was seen: it was asked for from that
+        run on. A longer page may repeat what was seen because runs arrived, and more may follow.
         """
         if not part.entries:
             return True
-        if any(not self._seen(entry) for entry in part.entries):
-            return False
-        if len(part.entries) == 1:
-            return True
-        return part.entries[-1].key == self._last_key and len(part.entries) < self._longest
+        return len(part.entries) == 1 and self._seen(part.entries[0])
 
     def seek(self, below: Below) -> tuple[Slice, int]:
         """The page in which ``below`` lies, found from its rank; rarely more than one request."""
@@ -126,12 +119,12 @@ class _Scan:
             if skip == 0 and not part.entries:
                 return part, skip
             if skip > 0 and _is_past(part, below):
-                high, leap = skip, leap * 4 or max(self._longest, 2)
+                high, leap = skip, leap * 4 or max(self._longest, 20)
                 skip = max(low, skip - leap)
             elif _is_above(part, below) and not (high and skip + len(part.entries) >= high):
                 low = skip + len(part.entries) - 1
                 skip = (low + high) // 2 if high else low + leap
-                leap = leap * 4 or max(self._longest, 2)
+                leap = leap * 4 or max(self._longest, 20)
             else:
                 return part, skip
         raise self._moves_too_fast()
