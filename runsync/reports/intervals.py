@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
-Counts = npt.NDArray[np.int64]
+Estimate = tuple[Floats, Floats, Floats]
+"""A figure, and the lower and upper ends of its interval."""
 
 _Z = 1.959963984540054
 _EXACT = 1_000
@@ -47,10 +48,8 @@ def median_ranks(count: int) -> tuple[int, int] | None:
     return None if tail == 0 else (tail - 1, count - tail)
 
 
-def difference(
-    before: tuple[Floats, Floats, Floats], after: tuple[Floats, Floats, Floats]
-) -> tuple[Floats, Floats]:
-    """The interval of ``after - before``, from each one's (figure, low, high).
+def difference(before: Estimate, after: Estimate) -> tuple[Floats, Floats]:
+    """The interval of ``after - before``.
 
     The square-and-add method: with Wilson intervals it is Newcombe's interval of the difference
     of two rates (R. G. Newcombe 1998, method 10); it holds for medians as well (G. Y. Zou and
