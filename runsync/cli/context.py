@@ -1,0 +1,110 @@
+"""What a command needs before it can begin: the config, the database, the sources."""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from runsync import config as settings
+from runsync.config import Config, nearest
+from runsync.errors import ConfigError, DatabaseError
+from runsync.text import visible
+
+if TYPE_CHECKING:
+    from runsync.database import Database
+    from runsync.sources.base import Source
+
+
+def note(text: str) -> None:
+    """Says on stderr what is no data."""
+    typer.echo(visible(text, lines=True), err=True)
+
+
+def load_config(path: Path | None = None) -> Config:
+    """The settings; see :func:`runsync.config.load`.
+
+    Raises:
+        ConfigError: there is no config, or something in it is not understood.
+    """
+    return settings.load(path)
+
+
+def open_database(
+    config: Config | Path | None = None, *, make: bool = False, upgrade: bool = False
+) -> "Database":
+    """The database of a config, or of the config file at that path, with its schema checked.
+
+    ``RUNSYNC_DATABASE_URL`` needs no config file.
+
+    Args:
+        make: whether a database that is not there yet is made, with its schema.
+        upgrade: whether an older schema is upgraded.
+
+    Raises:
+        ConfigError: there is no config.
+        DatabaseError: there is no such database, or its schema is not this version's.
+    """
+    from runsync import schema
+    from runsync.database import Database
+
+    if not isinstance(config, Config):
+        config = settings.load(config, needed=not os.environ.get("RUNSYNC_DATABASE_URL"))
+    if not make:
+        _check_exists(config.database_url)
+    database = Database(config.database_url)
+    if make or upgrade:
+        schema.ready(database, upgrade_old=upgrade)
+    else:
+        schema.check(database)
+    return database
+
+
+@contextmanager
+def open_sources(
+    config: Config, names: Iterable[str] | None = None
+) -> Iterator[Mapping[str, "Source"]]:
+    """The configured sources by name, ready to be asked; closed at the end of the block.
+
+    Raises:
+        ConfigError: one of ``names`` is not configured, or its token is not where it should be.
+    """
+    from runsync.sources import open_source
+
+    with ExitStack() as stack:
+        opened = {}
+        for name in config.sources if names is None else dict.fromkeys(names):
+            source = open_source(source_config(config, name), concurrency=config.concurrency)
+            stack.callback(source.close)
+            opened[name] = source
+        yield opened
+
+
+def source_config(config: Config, name: str) -> settings.SourceConfig:
+    """The ``[sources.NAME]`` of that name.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    if name not in config.sources:
+        known = nearest(name, config.sources) if config.sources else "none is configured"
+        raise ConfigError(f"source {name!r} is not configured; {known}")
+    return config.sources[name]
+
+
+def _check_exists(url: str) -> None:
+    """Reading makes no database: SQLite would make an empty file."""
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        return  # Database says it better
+    name = parsed.database or ""
+    if parsed.get_backend_name() != "sqlite" or not name or name.startswith((":memory:", "file:")):
+        return
+    if not Path(name).exists():
+        raise DatabaseError(f"there is no database {name} yet; `runsync sync` makes it")
