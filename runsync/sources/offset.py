@@ -112,21 +112,27 @@ class _Scan:
 
     def seek(self, below: Below) -> tuple[Slice, int]:
         """The page in which ``below`` lies, found from its rank; rarely more than one request."""
-        low, high, skip, leap = 0, None, max(below.rank - 2, 0), 0
+        low, high, leap = 0, None, 0  # an entry above the place, one below it, how far to jump
+        skip = max(below.rank - 2, 0)
         for _ in range(_MOST_TRIES):
             part = self._fetch(skip)
             self._longest = max(self._longest, len(part.entries))
-            if skip == 0 and not part.entries:
-                return part, skip
             if skip > 0 and _is_past(part, below):
-                high, leap = skip, leap * 4 or max(self._longest, 20)
-                skip = max(low, skip - leap)
-            elif _is_above(part, below) and not (high and skip + len(part.entries) >= high):
-                low = skip + len(part.entries) - 1
-                skip = (low + high) // 2 if high else low + leap
-                leap = leap * 4 or max(self._longest, 20)
-            else:
+                high = skip
+                low = low if low < high else 0  # what stood there has moved up
+            elif not part.entries or not _is_above(part, below):
                 return part, skip
+            else:
+                low = skip + len(part.entries) - 1
+                if high is not None and high <= low + 1:
+                    return part, skip
+            if high is None:
+                skip = low + leap
+            elif low > 0 or leap >= high:
+                skip = low if high <= low + 1 else (low + high) // 2
+            else:
+                skip = high - max(leap, min(20, high))
+            leap = leap * 4 or 20
         raise self._moves_too_fast()
 
     def _touches(self, part: Slice) -> bool:

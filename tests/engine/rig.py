@@ -104,7 +104,7 @@ class Rig:
         """One column of all runs, by their ids."""
         with self.database.read() as connection:
             rows = connection.execute(select(RunRow.id, getattr(RunRow, name)))
-            return {run_id: value for run_id, value in rows}
+            return dict(rows)
 
     def close(self) -> None:
         for source in self._open:

@@ -4,14 +4,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from engine.rig import NOW, MakeRig, Rig, empty_world
 from sqlalchemy import select
 
+from engine.rig import NOW, MakeRig, Rig, empty_world
 from runsync.database import Database
 from runsync.models import CoverageRow, SyncRow
+from runsync.records import Details, Run
 from runsync.simulator import Faults
 from runsync.sources.wercker import Wercker
-from runsync.records import Details, Run
 
 pytestmark = pytest.mark.usefixtures("make_rig")
 
