@@ -111,10 +111,10 @@ def sync(
     stop = threading.Event()
     with ExitStack() as stack:
         pools = {
-            id(source): stack.enter_context(_pool(options.concurrency, f"ask-{source.name}"))
+            id(source): _pool(stack, options.concurrency, f"ask-{source.name}")
             for source in {id(t.source): t.source for t in tasks}.values()
         }
-        walkers = stack.enter_context(_pool(min(len(tasks), 4 * options.concurrency) or 1, "walk"))
+        walkers = _pool(stack, min(len(tasks), 4 * options.concurrency) or 1, "walk")
         syncs = [
             _ListingSync(database, task, pools[id(task.source)], options, watch, stop)
             for task in tasks
@@ -128,8 +128,11 @@ def sync(
         return [future.result() for future in futures]
 
 
-def _pool(size: int, name: str) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(max_workers=size, thread_name_prefix=f"runsync-{name}")
+def _pool(stack: ExitStack, size: int, name: str) -> ThreadPoolExecutor:
+    pool = ThreadPoolExecutor(max_workers=size, thread_name_prefix=f"runsync-{name}")
+    # At the end nothing is under way, and after an interruption nobody waits for what is.
+    stack.callback(pool.shutdown, wait=False, cancel_futures=True)
+    return pool
 
 
 def _stop(tasks: Iterable[Task], stop: threading.Event, futures: Sequence[Future[Outcome]]) -> None:

@@ -1,0 +1,55 @@
+"""Progress on a terminal: a bar for each listing, with counts, rate and time left."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from runsync.sync import Task, Watch
+
+_MOST_BARS = 12
+
+
+@contextmanager
+def progress(tasks: Sequence["Task"]) -> Iterator["Watch | None"]:
+    """What a sync is to tell of its progress; None where nobody watches (no terminal)."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from runsync.sync import Progress as Step
+    from runsync.text import visible
+
+    bars = Progress(
+        TextColumn("{task.fields[label]}", markup=False),
+        BarColumn(bar_width=20),
+        TextColumn("{task.fields[runs]} runs"),
+        TextColumn("{task.fields[rate]:.0f}/s"),
+        TimeRemainingColumn(compact=True),
+        console=Console(stderr=True),
+        transient=True,
+    )
+    labels = [visible(task.listing.label or task.listing.key, limit=40) for task in tasks]
+    ids = {
+        task.listing.key: bars.add_task("", total=None, label=label, runs=0, rate=0.0)
+        for task, label in list(zip(tasks, labels, strict=True))[:_MOST_BARS]
+    }
+
+    def watch(step: Step) -> None:
+        bar = ids.get(step.listing)
+        if bar is None:
+            return
+        elapsed = bars.tasks[bar].elapsed or 0.0
+        bars.update(
+            bar,
+            total=None if step.depth is None else 1.0,
+            completed=step.depth or 0.0,
+            runs=step.runs,
+            rate=step.runs / elapsed if elapsed else 0.0,
+        )
+
+    with bars:
+        yield watch

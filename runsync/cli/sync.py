@@ -1,0 +1,220 @@
+"""``runsync sync``: brings runs, once or for ever, and says what it brought."""
+
+import signal
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from runsync.cli.context import load_config, note, open_database, open_sources
+from runsync.cli.listings import chosen_pipelines, tasks
+from runsync.cli.options import ConfigOption, FormatOption, JsonOption, chosen, span, when
+from runsync.cli.output import Format, emit
+from runsync.cli.progress import progress
+from runsync.cli.stop import InterruptedHereError
+from runsync.config import Config
+from runsync.errors import LockedError, PartialError, RunsyncError, TokenRefusedError
+from runsync.text import visible
+
+if TYPE_CHECKING:
+    from runsync.database import Database
+    from runsync.sync import Options, Outcome
+
+COLUMNS = (
+    "listing",
+    "started_at",
+    "finished_at",
+    "outcome",
+    "requests",
+    "runs_new",
+    "runs_updated",
+    "steps_written",
+    "error",
+)
+PLAN_COLUMNS = ("listing", "covered_from", "covered_to", "gaps", "unsettled", "requests", "plan")
+_SHOWN_PROBLEMS = 5
+
+
+def sync(
+    pipelines: Annotated[
+        list[str] | None, typer.Argument(metavar="[PIPELINE]...", help="Names, ids or prefixes.")
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option("--since", help="How far back: 2024-01-31, 30d; else all.")
+    ] = None,
+    full: Annotated[bool, typer.Option("--full", help="Walk all history again.")] = False,
+    concurrency: Annotated[
+        int | None, typer.Option("--concurrency", min=1, max=64, help="Requests in flight.")
+    ] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait while another sync runs.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what it would ask for; ask for nothing.")
+    ] = False,
+    every: Annotated[
+        str | None, typer.Option("--every", help="Stay, and sync again so often: 15m, 2h.")
+    ] = None,
+    upgrade: Annotated[
+        bool, typer.Option("--upgrade", help="Upgrade an older database first.")
+    ] = False,
+    config: ConfigOption = None,
+    format: FormatOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Bring new, changed and unfinished runs with their steps into the database."""
+    from runsync.sync import Options
+
+    settings = load_config(config)
+    options = Options(
+        concurrency=concurrency or settings.concurrency,
+        since=when(since) if since else settings.since,
+        full=full,
+        wait=wait,
+    )
+    pause = span(every).total_seconds() if every else None
+    style = chosen(format, as_json)
+    chosen_pipelines(settings, [])
+    if dry_run:
+        _show_plan(settings, pipelines or [], options, style)
+        return
+    _stop_as_on_ctrl_c()
+    database = open_database(settings, make=True, upgrade=upgrade)
+    while True:
+        began = time.monotonic()
+        try:
+            _sync_once(settings, pipelines or [], database, options, style)
+        except (PartialError, TokenRefusedError, LockedError) as error:
+            if pause is None:
+                raise
+            note(f"runsync: {error}")
+        if pause is None:
+            return
+        time.sleep(max(0.0, pause - (time.monotonic() - began)))
+
+
+def _sync_once(
+    config: Config,
+    names: Sequence[str],
+    database: "Database",
+    options: "Options",
+    format: Format | None,
+) -> None:
+    from runsync.sync import sync as run_sync
+
+    wanted = chosen_pipelines(config, names, database)
+    with open_sources(config, [p.source for p in wanted]) as sources:
+        for source in sources.values():
+            _ = source.client  # a missing token is said before anything begins
+        todo = tasks(sources, wanted)
+        try:
+            with progress(todo) as watch:
+                outcomes = run_sync(database, todo, options, watch)
+        except KeyboardInterrupt:
+            raise InterruptedHereError from None
+    report(outcomes, format)
+
+
+def report(outcomes: Sequence["Outcome"], format: Format | None) -> None:
+    """Says what each sync brought, and ends with the error that they amount to.
+
+    Raises:
+        TokenRefusedError: nothing was synced, since the token was refused.
+        LockedError: nothing was synced, since other syncs hold the locks.
+        PartialError: some pipelines were not synced, or not wholly.
+    """
+    if format in (None, Format.TABLE):
+        for outcome in outcomes:
+            typer.echo(visible(summary(outcome)))
+    else:
+        emit([_row(one) for one in outcomes], columns=COLUMNS, format=format)
+    for outcome in outcomes:
+        _name_problems(outcome)
+    if (error := verdict(outcomes)) is not None:
+        raise error
+
+
+def summary(outcome: "Outcome") -> str:
+    """One line for one listing."""
+    if outcome.outcome == "locked":
+        return f"{outcome.label}: another sync is at it"
+    counts = outcome.counts
+    seconds = (outcome.finished_at - outcome.started_at).total_seconds()
+    return (
+        f"{outcome.label}: {outcome.outcome}, {counts.runs_new} new, "
+        f"{counts.runs_updated} updated, {counts.steps_written} steps, "
+        f"{outcome.requests} requests, {seconds:.1f} s"
+    )
+
+
+def verdict(outcomes: Sequence["Outcome"]) -> RunsyncError | None:
+    """The one error that several outcomes amount to; None where all is well."""
+    bad = [one for one in outcomes if one.outcome not in ("ok", "locked")]
+    went_well = any(one.outcome in ("ok", "partial") for one in outcomes)
+    if bad and not went_well and all(isinstance(o.cause, TokenRefusedError) for o in bad):
+        return TokenRefusedError(str(bad[0].cause))
+    if bad:
+        names = ", ".join(one.label for one in bad)
+        rest = "the others are complete" if len(bad) < len(outcomes) else "what came is kept"
+        return PartialError(f"not wholly synced: {names}; {rest}; the next sync goes on from here")
+    if outcomes and all(one.outcome == "locked" for one in outcomes):
+        return LockedError("another sync is at it; wait for it, or pass --wait")
+    return None
+
+
+def _name_problems(outcome: "Outcome") -> None:
+    if outcome.cause is not None and outcome.outcome != "locked":
+        note(f"runsync: {outcome.label}: {outcome.cause}")
+    for problem in outcome.problems[:_SHOWN_PROBLEMS]:
+        note(f"runsync: {outcome.label}: set aside: {problem}")
+    if (more := len(outcome.problems) - _SHOWN_PROBLEMS) > 0:
+        note(f"runsync: {outcome.label}: and {more} more; `runsync sync --json` names them all")
+
+
+def _row(outcome: "Outcome") -> dict[str, Any]:
+    return {
+        "listing": outcome.listing,
+        "started_at": outcome.started_at,
+        "finished_at": outcome.finished_at,
+        "outcome": outcome.outcome,
+        "requests": outcome.requests,
+        "runs_new": outcome.counts.runs_new,
+        "runs_updated": outcome.counts.runs_updated,
+        "steps_written": outcome.counts.steps_written,
+        "error": outcome.error,
+    }
+
+
+def _show_plan(
+    config: Config, names: Sequence[str], options: "Options", format: Format | None
+) -> None:
+    from runsync.plan import plan
+
+    database = _database_if_there(config)
+    wanted = chosen_pipelines(config, names, database)
+    with open_sources(config, [p.source for p in wanted]) as sources:
+        rows = plan(database, tasks(sources, wanted), options)
+    emit(rows, columns=PLAN_COLUMNS, format=format, brief=("listing", "requests", "plan"))
+
+
+def _database_if_there(config: Config) -> "Database | None":
+    """The database where it is made already; a dry run makes none."""
+    from sqlalchemy import make_url
+
+    from runsync import schema
+    from runsync.database import Database
+
+    url = make_url(config.database_url)
+    if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
+        return None
+    database = Database(url)
+    return database if schema.current(database) else None
+
+
+def _stop_as_on_ctrl_c() -> None:
+    """systemd and Kubernetes stop a process with SIGTERM."""
+
+    def stop(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, stop)
