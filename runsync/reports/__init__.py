@@ -31,16 +31,18 @@ behind it is missing (NaN, NaT), never 0. Quantiles are linear between ranks; in
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import tzinfo
 
 import pandas as pd
 
 from runsync.reports import comparing
-from runsync.reports.ask import Wanted, Words
+from runsync.reports.ask import Wanted, Words, asking
 from runsync.reports.build import build
 from runsync.reports.columns import REPORTS
-from runsync.reports.frames import AnyDatabase
+from runsync.reports.frames import AnyDatabase, reading
 from runsync.reports.groups import By
+from runsync.reports.notes import held
 from runsync.reports.window import Every, Moment
 
 Keys = By | Iterable[By]
@@ -50,6 +52,7 @@ __all__ = [
     "abort_frequencies",
     "compare",
     "flaky_steps",
+    "lacking",
     "pass_rates",
     "queue_times",
     "recoveries",
@@ -243,6 +246,33 @@ def compare(
         result: as in :func:`step_durations`.
     """
     return comparing.compare(db, report, **_given(locals()))
+
+
+def lacking(
+    db: AnyDatabase,
+    *,
+    since: Moment | None = None,
+    until: Moment | None = None,
+    pipelines: Wanted | None = None,
+    tz: str | tzinfo | None = None,
+    compared: bool = False,
+) -> list[str]:
+    """What reports on this window do not know, in sentences; empty where it is wholly covered.
+
+    A pipeline's history is known as far as it was synced without a gap. What came after the
+    last sync is not held against it.
+
+    Args:
+        compared: whether the window before is needed as well.
+    """
+    with reading(db) as reader:
+        asked = {"since": since, "until": until, "pipelines": pipelines, "tz": tz}
+        ask = asking(reader, "pass_rates", **asked)  # type: ignore[arg-type]
+        span = ask.scope.window
+        if compared:
+            span = replace(span, since=span.before().since)
+        found = held(span, ask.pipelines, reader.stretches())
+    return [sentence for one in found for sentence in one.notes()]
 
 
 def _given(names: dict[str, object]) -> dict[str, object]:

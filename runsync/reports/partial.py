@@ -10,7 +10,8 @@ from runsync.reports.frames import Stretch
 from runsync.reports.pipelines import Pipeline
 from runsync.reports.window import Window, midnight, next_period
 
-_START = datetime.min.replace(tzinfo=UTC)
+START = datetime.min.replace(tzinfo=UTC)
+"""Before every run."""
 
 
 class Coverage:
@@ -18,15 +19,25 @@ class Coverage:
 
     def __init__(self, stretches: Iterable[Stretch]) -> None:
         self._spans: dict[int, list[tuple[datetime, datetime]]] = defaultdict(list)
-        for stretch in sorted(stretches, key=lambda s: s.oldest or _START):
+        for stretch in sorted(stretches, key=lambda s: s.oldest or START):
             self._add(stretch)
 
     def covers(self, pipeline_id: int, begin: datetime, end: datetime) -> bool:
         """Whether every run of the pipeline that was created in between is in the database."""
         return any(low <= begin and end <= high for low, high in self._spans[pipeline_id])
 
+    def within(
+        self, pipeline_id: int, begin: datetime, end: datetime
+    ) -> list[tuple[datetime, datetime]]:
+        """The parts of ``[begin, end)`` that are complete, in order."""
+        return [
+            (max(low, begin), min(high, end))
+            for low, high in self._spans[pipeline_id]
+            if low < end and high > begin
+        ]
+
     def _add(self, stretch: Stretch) -> None:
-        spans, low = self._spans[stretch.pipeline_id], stretch.oldest or _START
+        spans, low = self._spans[stretch.pipeline_id], stretch.oldest or START
         if spans and low <= spans[-1][1]:
             spans[-1] = (spans[-1][0], max(spans[-1][1], stretch.newest))
         else:

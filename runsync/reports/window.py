@@ -18,8 +18,8 @@ Moment: TypeAlias = datetime | date | str
 Every: TypeAlias = Literal["day", "week", "month"]
 EVERY: tuple[str, ...] = get_args(Every)
 
-_RELATIVE = re.compile(r"\s*(\d{1,6})\s*([hdw])\s*")
-_UNITS = {"h": "hours", "d": "days", "w": "weeks"}
+_AGE = re.compile(r"\s*(\d{1,7})\s*(s|m|min|h|d|w)\s*")
+_UNITS = {"s": "seconds", "m": "minutes", "min": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _EXAMPLES = "write a date (2024-01-31), a time (2024-01-31T10:00Z) or an age (12h, 30d, 8w)"
 
 
@@ -128,8 +128,8 @@ def _moment(name: str, value: Moment | None, zone: tzinfo, now: datetime) -> dat
 
 def _read(value: Moment, zone: tzinfo, now: datetime) -> datetime:
     if isinstance(value, str):
-        if relative := _RELATIVE.fullmatch(value):
-            return now - timedelta(**{_UNITS[relative[2]]: int(relative[1])})
+        if age := _AGE.fullmatch(value):
+            return now - timedelta(**{_UNITS[age[2]]: int(age[1])})
         value = datetime.fromisoformat(value.strip())
     if not isinstance(value, datetime):
         return midnight(value, zone)

@@ -1,0 +1,228 @@
+"""``runsync report``: one report, or all of them on a page."""
+
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from runsync.cli.context import note, open_database
+from runsync.cli.options import ConfigOption, FormatOption, JsonOption, OutputOption, chosen
+from runsync.cli.output import Format, Row, emit, write
+from runsync.errors import ConfigError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+app = typer.Typer(no_args_is_help=True, help="Pass rates, durations, aborts and more.")
+
+Since = Annotated[
+    str | None,
+    typer.Option("--since", metavar="WHEN", help="From a date, a time, or an age such as 30d."),
+]
+Until = Annotated[
+    str | None, typer.Option("--until", metavar="WHEN", help="Up to that time, exclusive.")
+]
+Pipelines = Annotated[
+    list[str] | None,
+    typer.Option("--pipeline", metavar="NAME", help="A name, an id or its beginning; repeatable."),
+]
+Branches = Annotated[list[str] | None, typer.Option("--branch", metavar="NAME", help="Repeatable.")]
+By = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--by",
+        metavar="KEY",
+        help="Group by pipeline, source, branch, author, weekday or hour, steps also by job; "
+        "repeatable. `all` makes one group of all.",
+    ),
+]
+Every = Annotated[
+    str | None, typer.Option("--every", metavar="PERIOD", help="A row per day, week or month.")
+]
+Zone = Annotated[
+    str | None, typer.Option("--tz", metavar="ZONE", help="Where days begin; default UTC.")
+]
+Result = Annotated[
+    str | None,
+    typer.Option("--result", metavar="RESULT", help="Only what ended so, such as passed."),
+]
+
+_LONG, _GAP = 24, 3
+
+# What a narrow terminal is spared, the most dispensable first. JSON and CSV hold everything.
+_DISPENSABLE = (
+    *(("unknown",), ("skipped",), ("mean",), ("total",), ("never_started",), ("p90",), ("max",)),
+    *(("median_time_to_abort",), ("pass_rate_low", "pass_rate_high")),
+    *(("abort_rate_low", "abort_rate_high"), ("partial",), ("last_step",)),
+)
+
+
+def _add(command: str, function: str, help: str) -> None:
+    """Makes the command of a report about runs that are what they are."""
+
+    @app.command(command, help=help)
+    def report(
+        config: ConfigOption = None,
+        since: Since = None,
+        until: Until = None,
+        pipeline: Pipelines = None,
+        branch: Branches = None,
+        by: By = None,
+        every: Every = None,
+        tz: Zone = None,
+        output: OutputOption = None,
+        format: FormatOption = None,
+        json: JsonOption = False,
+    ) -> None:
+        asked = _asked(since, until, pipeline, branch, by, tz) | {"every": every}
+        _print(function, config, asked, chosen(format, json), output)
+
+
+def _add_timed(command: str, function: str, help: str) -> None:
+    """Makes the command of a report about how long things took, which may be of one result."""
+
+    @app.command(command, help=help)
+    def report(
+        config: ConfigOption = None,
+        since: Since = None,
+        until: Until = None,
+        pipeline: Pipelines = None,
+        branch: Branches = None,
+        by: By = None,
+        every: Every = None,
+        tz: Zone = None,
+        result: Result = None,
+        output: OutputOption = None,
+        format: FormatOption = None,
+        json: JsonOption = False,
+    ) -> None:
+        asked = _asked(since, until, pipeline, branch, by, tz)
+        asked |= {"every": every, "result": result}
+        _print(function, config, asked, chosen(format, json), output)
+
+
+_add("pass-rates", "pass_rates", "How many of the runs that passed or failed have passed.")
+_add_timed("step-durations", "step_durations", "How long steps took.")
+_add("aborts", "abort_frequencies", "How many runs were aborted, after how long, in which step.")
+_add("queue-times", "queue_times", "How long runs waited for their start.")
+_add_timed("run-durations", "run_durations", "How long runs took.")
+_add("recovery", "recoveries", "How often branches broke, and how long they stayed broken.")
+_add("flaky", "flaky_steps", "Steps that both passed and failed on one commit.")
+
+
+@app.command()
+def compare(
+    config: ConfigOption = None,
+    report: Annotated[
+        str,
+        typer.Option("--report", metavar="REPORT", help="Whose main figure, such as aborts."),
+    ] = "pass-rates",
+    since: Annotated[
+        str, typer.Option("--since", metavar="WHEN", help="Where the later window begins.")
+    ] = "30d",
+    until: Until = None,
+    pipeline: Pipelines = None,
+    branch: Branches = None,
+    by: By = None,
+    tz: Zone = None,
+    result: Result = None,
+    output: OutputOption = None,
+    format: FormatOption = None,
+    json: JsonOption = False,
+) -> None:
+    """A report's main figure against the window before, and whether chance explains the change."""
+    asked = _asked(since, until, pipeline, branch, by, tz) | {"result": result, "report": report}
+    _print("compare", config, asked, chosen(format, json), output)
+
+
+@app.command()
+def html(
+    config: ConfigOption = None,
+    since: Since = None,
+    until: Until = None,
+    pipeline: Pipelines = None,
+    branch: Branches = None,
+    every: Every = None,
+    tz: Zone = None,
+    output: OutputOption = None,
+) -> None:
+    """All reports on one self-contained page with charts."""
+    if output is None and sys.stdout.isatty():
+        raise ConfigError("a page is not for a terminal; name a file: --output report.html")
+    from runsync import reports
+
+    asked = _asked(since, until, pipeline, branch, None, tz) | {"every": every}
+    with closing(open_database(config)) as database:
+        write(reports.html(database, **asked), output)
+    if output is not None and str(output) != "-":
+        note(f"wrote {output}")
+
+
+def _asked(
+    since: str | None,
+    until: str | None,
+    pipelines: list[str] | None,
+    branches: list[str] | None,
+    by: list[str] | None,
+    tz: str | None,
+) -> dict[str, Any]:
+    """What the options ask of a function of ``runsync.reports``."""
+    asked: dict[str, Any] = {"since": since, "until": until, "tz": tz}
+    asked |= {"pipelines": pipelines or None, "branches": branches or None}
+    return asked | ({"by": () if by == ["all"] else by} if by else {})
+
+
+def _print(
+    function: str,
+    config: Path | None,
+    asked: dict[str, Any],
+    format: Format | None,
+    output: Path | None,
+) -> None:
+    from runsync import reports
+    from runsync.reports import rows
+
+    with closing(open_database(config)) as database:
+        frame = getattr(reports, function)(database, **asked)
+        about = {name: asked[name] for name in ("since", "until", "pipelines", "tz")}
+        for lack in reports.lacking(database, **about, compared=function == "compare"):
+            note(f"note: {lack}")
+    by_name = output.suffix.lower() if format is None and output else ""
+    if format in (Format.JSON, Format.CSV) or by_name in (".json", ".csv"):
+        columns, made = rows.plain(frame)
+        emit(made, columns=columns, format=format, output=output)
+        return
+    columns, made = rows.readable(frame)
+    brief = _fitting(columns, made) if output is None else columns
+    emit(_flush_right(frame, made), columns=columns, brief=brief, format=format, output=output)
+
+
+def _flush_right(frame: "pd.DataFrame", made: Sequence[Row]) -> list[Row]:
+    """The rows with durations and percentages as wide as their column, which aligns them."""
+    figures = [str(name) for name in frame if frame[name].dtype.kind in "mf"]
+    widths = {n: max([len(n), *(len(str(row[n])) for row in made)]) for n in figures}
+    return [
+        {n: f"{v:>{widths[n]}}" if n in widths and v is not None else v for n, v in row.items()}
+        for row in made
+    ]
+
+
+def _fitting(columns: list[str], made: Sequence[Row]) -> list[str]:
+    """The columns, less what a terminal has no room for and a reader can do without."""
+    if not (sys.stdout.isatty() or os.environ.get("COLUMNS")):
+        return columns
+    room = shutil.get_terminal_size().columns
+    widths = {
+        name: _GAP + max([len(name), *(min(len(str(row[name] or "")), _LONG) for row in made)])
+        for name in columns
+    }
+    kept = list(columns)
+    for names in _DISPENSABLE:
+        if sum(widths[name] for name in kept) > room:
+            kept = [name for name in kept if name not in names]
+    return kept
