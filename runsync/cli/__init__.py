@@ -13,6 +13,7 @@ import typer
 from typer.main import get_command
 
 from runsync.cli.lazy import Lazy, LazyGroup
+from runsync.cli.light import lighten
 from runsync.cli.options import ConfigOption
 from runsync.cli.stop import BrokenOffError, InterruptedHereError
 from runsync.errors import RunsyncError
@@ -128,7 +129,7 @@ def run(args: Sequence[str] | None = None) -> int:
     settings = Settings()
     _make_streams_tolerant()
     try:
-        command = get_command(app)
+        command = lighten(get_command(app))
         ended = command.main(args, prog_name="runsync", standalone_mode=False, obj=settings)
     except Exception as error:  # noqa: BLE001 - the one place that catches everything
         return _failed(error, debug=settings.debug)
@@ -165,7 +166,7 @@ def _misused(error: typer.TyperException) -> int:
         _write_error(f"{said}\n")
     else:
         where = f"; see `{ctx.command_path} --help`" if ctx else ""
-        said = " ".join(visible(said, lines=True).split()).rstrip(".")
+        said = " ".join(visible(said, lines=True).replace("Value error, ", "").split()).rstrip(".")
         _write_error(f"runsync: {said[:1].lower()}{said[1:]}{where}\n")
     return error.exit_code
 
@@ -233,7 +234,8 @@ def _end_soon_after_ctrl_c() -> None:
 
 
 def _watch_for_ctrl_c(reader: int) -> None:
-    while os.read(reader, 1) != bytes([signal.SIGINT]):
+    # Without a handler SIGTERM ends the process by itself; `sync` has one.
+    while os.read(reader, 1)[0] not in (signal.SIGINT, signal.SIGTERM):
         pass
     time.sleep(_GRACE_SECONDS)
     os.write(2, f"runsync: {InterruptedHereError()}\n".encode())

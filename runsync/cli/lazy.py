@@ -9,6 +9,8 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command, get_group
 
+from runsync.cli.light import lighten
+
 
 @dataclass(frozen=True, slots=True)
 class Lazy:
@@ -64,7 +66,7 @@ def _build(name: str, place: str) -> Any:
         found.rich_markup_mode = None
         group = get_group(found)
         group.name = name
-        return group
+        return lighten(group)
     holder = typer.Typer(add_completion=False, rich_markup_mode=None)
     holder.command(name)(found)
-    return get_command(holder)
+    return lighten(get_command(holder))
