@@ -59,6 +59,7 @@ class Simulator:
         self._connections: set[Connection] = set()
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._switch = threading.Lock()
 
     # -- starting and stopping
 
@@ -90,18 +91,26 @@ class Simulator:
 
     def _run(self, loop: asyncio.AbstractEventLoop, server: asyncio.Server) -> None:
         loop.run_forever()
-        server.close()
-        for connection in list(self._connections):
-            connection.transport.abort()
-        loop.run_until_complete(asyncio.sleep(0))
+        loop.run_until_complete(self._hang_up(server))
         loop.close()
+
+    async def _hang_up(self, server: asyncio.Server) -> None:
+        """Close the door, wait for those who are just coming in, and hang up on everybody."""
+        server.close()
+        coming_in = asyncio.all_tasks() - {asyncio.current_task()}
+        await asyncio.gather(*coming_in, return_exceptions=True)
+        while self._connections:
+            for connection in self._connections:
+                connection.transport.abort()
+            await asyncio.sleep(0)
 
     def stop(self) -> None:
         """Hang up on everybody and free the port. Harmless if it does not serve."""
-        if self._thread is not None and self._loop is not None:
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join(STOP_SECONDS)
-            self._thread = self._loop = None
+        with self._switch:
+            if self._thread is not None and self._loop is not None:
+                self._loop.call_soon_threadsafe(self._loop.stop)
+                self._thread.join(STOP_SECONDS)
+                self._thread = self._loop = None
 
     def serve_forever(self) -> None:
         """Serve until interrupted by the keyboard; starts if need be, and stops at the end."""
@@ -130,6 +139,15 @@ class Simulator:
 
     def reset_log(self) -> None:
         """Forget the requests so far and begin to count anew."""
+        if self._loop is None or threading.current_thread() is self._thread:
+            self._reset_log()
+        else:
+            done = threading.Event()
+            self._loop.call_soon_threadsafe(self._reset_log)
+            self._loop.call_soon_threadsafe(done.set)
+            done.wait(STOP_SECONDS)
+
+    def _reset_log(self) -> None:
         self._log.clear()
         self.request_count = 0
         self.max_in_flight = self._in_flight
