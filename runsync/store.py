@@ -23,16 +23,7 @@ from runsync.models import (
     SyncRow,
 )
 from runsync.records import Details, Mark, Pipeline, Run
-from runsync.upserts import (
-    VERSION_KEY,
-    Key,
-    run_row,
-    step_row,
-    touch_row,
-    touch_runs,
-    upsert_runs,
-    upsert_steps,
-)
+from runsync.upserts import VERSION_KEY, Key, Rows, touch_runs, write_runs, write_steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,27 +282,33 @@ class ListingStore:
             [run_id for _, run_id in chosen],
             lock=True,
         )
-        dialect = connection.dialect.name
-        rows = [
-            run_row(key[0], f.details, settled=f.settled, with_steps=f.with_steps)
-            for key, f in sorted(chosen.items(), key=lambda item: item[0])
-        ]
-        written = connection.execute(upsert_runs(dialect), rows).rowcount
-        new = sum(key not in stored for key in chosen)
-        steps = [
-            step_row(key, step)
-            for key in sorted(chosen)
-            if _brings_newer_steps(chosen[key], stored.get(key))
-            for step in sorted(chosen[key].details.steps, key=lambda s: s.id)
-        ]
-        steps_written = connection.execute(upsert_steps(dialect), steps).rowcount if steps else 0
-        touched = [
-            touch_row(key, chosen[key].details, with_steps=chosen[key].with_steps)
-            for key in sorted(chosen)
-            if _is_open(stored, key)
-        ]
-        if touched:
-            connection.execute(touch_runs(), touched)
+        rows, keys = Rows(connection.dialect), sorted(chosen)
+        written = write_runs(
+            connection,
+            [
+                rows.run(key, f.details, settled=f.settled, with_steps=f.with_steps)
+                for key in keys
+                for f in [chosen[key]]
+            ],
+        )
+        new = sum(key not in stored for key in keys)
+        steps_written = write_steps(
+            connection,
+            [
+                rows.step(key, step)
+                for key in keys
+                if _brings_newer_steps(chosen[key], stored.get(key))
+                for step in sorted(chosen[key].details.steps, key=lambda s: s.id)
+            ],
+        )
+        touch_runs(
+            connection,
+            [
+                (key, chosen[key].details, chosen[key].with_steps)
+                for key in keys
+                if _is_open(stored, key)
+            ],
+        )
         return Counts(new, max(written - new, 0), steps_written)
 
     def _key(self, run: Run) -> Key:

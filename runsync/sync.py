@@ -111,7 +111,8 @@ def sync(
     stop = threading.Event()
     with ExitStack() as stack:
         pools = {
-            id(source): _pool(stack, options.concurrency, f"ask-{source.name}")
+            # One request less than may be in flight: a listing's next page never waits for steps.
+            id(source): _pool(stack, max(options.concurrency - 1, 1), f"ask-{source.name}")
             for source in {id(t.source): t.source for t in tasks}.values()
         }
         walkers = _pool(stack, min(len(tasks), 4 * options.concurrency) or 1, "walk")

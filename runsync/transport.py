@@ -10,10 +10,12 @@ settings anew for every request, which is half of a small request's cost.
 """
 
 import json
+import math
 import random
 import re
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -378,52 +380,75 @@ class Client:
 
 
 class _Gate:
-    """Lets ``most`` through at once; fewer after the provider has said to slow down."""
+    """Lets ``most`` through at once, in the order they come; fewer after being told to slow down.
+
+    A slot is handed from one request to the next that waits. A lock that anybody may grab would
+    let the many threads that read steps starve the one that reads the listing.
+    """
 
     def __init__(self, most: int) -> None:
         self._most, self._allowed, self._inside = most, float(most), 0
         self._not_before = 0.0
-        self._change = threading.Condition()
+        self._waiting: deque[threading.Lock] = deque()
+        self._lock = threading.Lock()
 
     @contextmanager
     def passing(self, cancelled: threading.Event) -> Iterator[None]:
-        with self._change:
-            while not cancelled.is_set() and (wait := self._must_wait()):
-                self._change.wait(wait)
-            if cancelled.is_set():
-                raise CancelledError("given up")
-            self._inside += 1
+        self._enter()
         try:
+            held = self._not_before - time.monotonic()
+            if cancelled.is_set() or (held > 0 and cancelled.wait(held)):
+                raise CancelledError("given up")
             yield
         finally:
-            with self._change:
-                self._inside -= 1
-                self._change.notify()
+            self._leave()
 
-    def _must_wait(self) -> float:
-        held = self._not_before - time.monotonic()
-        if held > 0:
-            return held
-        return 3600.0 if self._inside >= int(self._allowed) else 0.0
+    def _enter(self) -> None:
+        with self._lock:
+            if self._inside < self._slots:
+                self._inside += 1
+                return
+            turn = threading.Lock()
+            turn.acquire()
+            self._waiting.append(turn)
+        turn.acquire()
+
+    @property
+    def _slots(self) -> float:
+        return self._allowed // 1
+
+    def _leave(self) -> None:
+        with self._lock:
+            self._inside -= 1
+            self._let_in()
+
+    def _let_in(self) -> None:
+        while self._waiting and self._inside < self._slots:
+            self._inside += 1
+            self._waiting.popleft().release()
 
     def hold(self, seconds: float) -> None:
-        """Nobody is let through for that long."""
-        with self._change:
+        """Nobody asks anything for that long."""
+        with self._lock:
             self._not_before = max(self._not_before, time.monotonic() + seconds)
 
     def slow_down(self) -> None:
-        with self._change:
+        with self._lock:
             self._allowed = max(1.0, self._allowed / 2)
 
     def went_well(self) -> None:
         if self._allowed < self._most:
-            with self._change:
+            with self._lock:
                 self._allowed = min(float(self._most), self._allowed + 0.1)
-                self._change.notify()
+                self._let_in()
 
     def open_wide(self) -> None:
-        with self._change:
-            self._change.notify_all()
+        """Lets everybody through, to see that it is over."""
+        with self._lock:
+            self._allowed = math.inf
+            while self._waiting:
+                self._inside += 1
+                self._waiting.popleft().release()
 
 
 def asked_wait(status: int, headers: Mapping[str, str], now: float) -> float | None:

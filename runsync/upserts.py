@@ -8,13 +8,30 @@ The rules stand in the statements, so they hold for two machines at once:
 - a row that would stay as it is is left alone, so the count of rows is the count of changes.
 """
 
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, Update, and_, bindparam, case, func, not_, or_, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Dialect,
+    Table,
+    Update,
+    and_,
+    bindparam,
+    case,
+    false,
+    func,
+    literal_column,
+    not_,
+    or_,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
-from runsync.models import RunRow, StepRow
+from runsync.models import RunRow, StepRow, UTCDateTime
 from runsync.records import Details, Status, Step
 
 RUNS: Table = RunRow.__table__  # type: ignore[assignment]
@@ -34,14 +51,15 @@ _STEP_STATE = (
 ).split()
 
 Insert = postgresql.Insert | sqlite.Insert
+FINISHED: ColumnElement[str] = literal_column(f"'{Status.FINISHED.value}'")
 Expression = ColumnElement[Any]
+Row = Mapping[str, Any]
 Key = tuple[int, str]
 """A run's key: its pipeline's number, and its id."""
 
 
 @cache
-def upsert_runs(dialect: str) -> Insert:
-    """Inserts runs, or brings stored ones up to a newer answer."""
+def _upsert_runs(dialect: str) -> Insert:
     statement = _insert(dialect, RUNS)
     new = statement.excluded
     values: dict[str, Expression] = {name: new[name] for name in _RUN_STATE}
@@ -54,28 +72,67 @@ def upsert_runs(dialect: str) -> Insert:
     return statement.on_conflict_do_update(
         index_elements=["pipeline_id", "id"],
         set_=values,
-        where=and_(_may_replace(new), changed),
+        where=and_(_may_replace(dialect, new), changed),
     )
 
 
 @cache
-def upsert_steps(dialect: str) -> Insert:
-    """Inserts steps, or brings stored ones up to a newer answer. A finished one stays finished."""
+def _upsert_steps(dialect: str) -> Insert:
     statement = _insert(dialect, STEPS)
     new = statement.excluded
     values: dict[str, Expression] = {name: new[name] for name in _STEP_STATE}
     values |= {name: func.coalesce(new[name], STEPS.c[name]) for name in _STEP_FACTS}
     values["extra"] = _merged(dialect, STEPS.c.extra, new.extra)
     changed = or_(*(STEPS.c[name].is_distinct_from(value) for name, value in values.items()))
-    goes_on = or_(STEPS.c.status != Status.FINISHED.value, new.status == Status.FINISHED.value)
+    goes_on = or_(STEPS.c.status != FINISHED, new.status == FINISHED)
     return statement.on_conflict_do_update(
         index_elements=["pipeline_id", "run_id", "id"], set_=values, where=and_(goes_on, changed)
     )
 
 
+def write_runs(connection: Connection, rows: Sequence[Row]) -> int:
+    """Inserts runs, or brings stored ones up to newer answers; how many rows that changed."""
+    return _write(connection, _upsert_runs(connection.dialect.name), rows)
+
+
+def write_steps(connection: Connection, rows: Sequence[Row]) -> int:
+    """Inserts steps, or brings stored ones up to newer answers; how many rows that changed."""
+    return _write(connection, _upsert_steps(connection.dialect.name), rows)
+
+
+def _write(connection: Connection, statement: Insert, rows: Sequence[Row]) -> int:
+    """Executes one statement for many rows of values that the driver takes as they are.
+
+    SQLAlchemy's own way makes each row's parameters anew, which takes as long again as SQLite
+    takes to store it.
+    """
+    if not rows:
+        return 0
+    sql, names = _compiled(statement, connection.dialect)
+    ordered = [tuple(row[name] for name in names) for row in rows] if names else list(rows)
+    return connection.exec_driver_sql(sql, ordered).rowcount
+
+
 @cache
-def touch_runs() -> Update:
-    """Notes when unsettled runs were last seen, so that an older answer is known as one."""
+def _compiled(statement: Insert, dialect: Dialect) -> tuple[str, tuple[str, ...]]:
+    """The statement's text, and its parameters' order where the driver knows no names."""
+    compiled = statement.compile(dialect=dialect)
+    return compiled.string, tuple(getattr(compiled, "positiontup", None) or ())
+
+
+def touch_runs(connection: Connection, touched: Iterable[tuple[Key, Details, bool]]) -> None:
+    """Notes when unsettled runs were last seen, so that an older answer is known as one.
+
+    Args:
+        touched: each run's key, what was read of it, and whether its steps were read with it.
+    """
+    rows = [_touch_row(*one) for one in touched]
+    if rows:
+        connection.execute(_touch(), rows)
+
+
+@cache
+def _touch() -> Update:
     return (
         update(RUNS)
         .where(
@@ -98,11 +155,11 @@ def _insert(dialect: str, table: Table) -> Insert:
     return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
 
 
-def _may_replace(new: Any) -> Expression:
+def _may_replace(dialect: str, new: Any) -> Expression:
     """Whether an answer about a run may replace what an earlier one left."""
     old = RUNS.c
     newer_version = func.coalesce(
-        new.extra[VERSION_KEY].as_string() > old.extra[VERSION_KEY].as_string(), False
+        _version(dialect, new.extra) > _version(dialect, old.extra), false()
     )
     further = _rank(new.status) > _rank(old.status)
     as_far = and_(_rank(new.status) == _rank(old.status), new.last_seen_at >= old.last_seen_at)
@@ -112,7 +169,21 @@ def _may_replace(new: Any) -> Expression:
 
 
 def _rank(status: Expression) -> Expression:
-    return case({word.value: place for place, word in enumerate(Status)}, value=status, else_=0)
+    places: list[tuple[Any, Expression]] = [
+        (status == _word(word), literal_column(str(n))) for n, word in enumerate(Status)
+    ]
+    return case(*places, else_=literal_column("0"))
+
+
+def _version(dialect: str, extra: Expression) -> Expression:
+    if dialect == "postgresql":
+        return extra.op("->>")(_word(VERSION_KEY))
+    return func.json_extract(extra, _word(f"$.{VERSION_KEY}"))
+
+
+def _word(text: str) -> Expression:
+    """A constant of ours in the statement itself, so that all its parameters are columns."""
+    return literal_column(f"'{text}'")
 
 
 def _later(old: Expression, new: Expression) -> Expression:
@@ -124,70 +195,74 @@ def _merged(dialect: str, old: Expression, new: Expression) -> Expression:
     return case((new.is_(None), old), (old.is_(None), new), else_=both)
 
 
-def touch_row(key: Key, details: Details, *, with_steps: bool) -> dict[str, Any]:
-    """The parameters of :func:`touch_runs`."""
-    as_of = details.as_of
-    synced = as_of if with_steps else None
-    return {"b_pipeline_id": key[0], "b_id": key[1], "b_seen": as_of, "b_synced": synced}
+def _touch_row(key: Key, details: Details, with_steps: bool) -> Row:
+    synced = details.as_of if with_steps else None
+    return {"b_pipeline_id": key[0], "b_id": key[1], "b_seen": details.as_of, "b_synced": synced}
 
 
-def run_row(
-    pipeline_id: int, details: Details, *, settled: bool, with_steps: bool
-) -> dict[str, Any]:
-    """The parameters of :func:`upsert_runs`."""
-    run, as_of = details.run, details.as_of
-    extra = dict(run.extra)
-    if run.version is not None:
-        extra[VERSION_KEY] = run.version
-    return {
-        "pipeline_id": pipeline_id,
-        "id": run.id,
-        "attempt": run.attempt,
-        "branch": run.branch,
-        "commit_hash": run.commit_hash,
-        "message": run.message,
-        "author": run.author,
-        "author_id": run.author_id,
-        "status": run.status.value,
-        "result": run.result.value,
-        "raw_status": run.raw_status,
-        "raw_result": run.raw_result,
-        "progress": run.progress,
-        "created_at": run.created_at,
-        "started_at": run.started_at,
-        "finished_at": run.finished_at,
-        "queued_ms": run.queued_ms,
-        "duration_ms": run.duration_ms,
-        "source_run_id": run.source_run_id,
-        "url": run.url,
-        "extra": extra or None,
-        "steps_synced_at": as_of if with_steps else None,
-        "settled": settled,
-        "first_seen_at": as_of,
-        "last_seen_at": as_of,
-        "vanished_at": None,
-    }
+class Rows:
+    """Builds rows as a database's driver takes them: times and JSON are converted here."""
 
+    def __init__(self, dialect: Dialect) -> None:
+        self._time = UTCDateTime().bind_processor(dialect)
+        self._json = dialect._json_serializer or json.dumps
 
-def step_row(key: Key, step: Step) -> dict[str, Any]:
-    """The parameters of :func:`upsert_steps`."""
-    return {
-        "pipeline_id": key[0],
-        "run_id": key[1],
-        "id": step.id,
-        "position": step.position,
-        "job": step.job,
-        "name": step.name,
-        "phase": step.phase,
-        "status": step.status.value,
-        "result": step.result.value,
-        "raw_status": step.raw_status,
-        "raw_result": step.raw_result,
-        "created_at": step.created_at,
-        "started_at": step.started_at,
-        "finished_at": step.finished_at,
-        "duration_ms": step.duration_ms,
-        "log_url": step.log_url,
-        "artifacts_url": step.artifacts_url,
-        "extra": dict(step.extra) or None,
-    }
+    def run(self, key: Key, details: Details, *, settled: bool, with_steps: bool) -> Row:
+        """The row of a run, for :func:`write_runs`."""
+        run, time = details.run, self._time
+        as_of = time(details.as_of)
+        extra = dict(run.extra)
+        if run.version is not None:
+            extra[VERSION_KEY] = run.version
+        return {
+            "pipeline_id": key[0],
+            "id": run.id,
+            "attempt": run.attempt,
+            "branch": run.branch,
+            "commit_hash": run.commit_hash,
+            "message": run.message,
+            "author": run.author,
+            "author_id": run.author_id,
+            "status": run.status.value,
+            "result": run.result.value,
+            "raw_status": run.raw_status,
+            "raw_result": run.raw_result,
+            "progress": run.progress,
+            "created_at": time(run.created_at),
+            "started_at": time(run.started_at),
+            "finished_at": time(run.finished_at),
+            "queued_ms": run.queued_ms,
+            "duration_ms": run.duration_ms,
+            "source_run_id": run.source_run_id,
+            "url": run.url,
+            "extra": self._json(extra) if extra else None,
+            "steps_synced_at": as_of if with_steps else None,
+            "settled": settled,
+            "first_seen_at": as_of,
+            "last_seen_at": as_of,
+            "vanished_at": None,
+        }
+
+    def step(self, key: Key, step: Step) -> Row:
+        """The row of a step of that run, for :func:`write_steps`."""
+        time = self._time
+        return {
+            "pipeline_id": key[0],
+            "run_id": key[1],
+            "id": step.id,
+            "position": step.position,
+            "job": step.job,
+            "name": step.name,
+            "phase": step.phase,
+            "status": step.status.value,
+            "result": step.result.value,
+            "raw_status": step.raw_status,
+            "raw_result": step.raw_result,
+            "created_at": time(step.created_at),
+            "started_at": time(step.started_at),
+            "finished_at": time(step.finished_at),
+            "duration_ms": step.duration_ms,
+            "log_url": step.log_url,
+            "artifacts_url": step.artifacts_url,
+            "extra": self._json(dict(step.extra)) if step.extra else None,
+        }

@@ -104,7 +104,7 @@ class Rig:
         """One column of all runs, by their ids."""
         with self.database.read() as connection:
             rows = connection.execute(select(RunRow.id, getattr(RunRow, name)))
-            return dict(rows)
+            return dict(rows.all())
 
     def close(self) -> None:
         for source in self._open:
