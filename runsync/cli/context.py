@@ -50,16 +50,24 @@ def open_database(
     from runsync import schema
     from runsync.database import Database
 
-    if not isinstance(config, Config):
-        config = settings.load(config, needed=not os.environ.get("RUNSYNC_DATABASE_URL"))
-    if not make:
-        _check_exists(config.database_url)
-    database = Database(config.database_url)
+    url = database_url(config)
+    database = Database(url if make else existing(url))
     if make or upgrade:
         schema.ready(database, upgrade_old=upgrade)
     else:
         schema.check(database)
     return database
+
+
+def database_url(config: Config | Path | None = None) -> str:
+    """Where the database is; ``RUNSYNC_DATABASE_URL`` needs no config file.
+
+    Raises:
+        ConfigError: there is no config.
+    """
+    if isinstance(config, Config):
+        return config.database_url
+    return settings.load(config, needed=not os.environ.get("RUNSYNC_DATABASE_URL")).database_url
 
 
 @contextmanager
@@ -94,17 +102,21 @@ def source_config(config: Config, name: str) -> settings.SourceConfig:
     return config.sources[name]
 
 
-def _check_exists(url: str) -> None:
-    """Reading makes no database: SQLite would make an empty file."""
+def existing(url: str) -> str:
+    """The same URL, once it is sure that its database is there: reading makes none.
+
+    Raises:
+        DatabaseError: it names a SQLite file that is not there.
+    """
     from sqlalchemy import make_url
     from sqlalchemy.exc import ArgumentError
 
     try:
         parsed = make_url(url)
     except ArgumentError:
-        return  # Database says it better
+        return url  # Database says it better
     name = parsed.database or ""
-    if parsed.get_backend_name() != "sqlite" or not name or name.startswith((":memory:", "file:")):
-        return
-    if not Path(name).exists():
+    in_a_file = parsed.get_backend_name() == "sqlite" and name not in ("", ":memory:")
+    if in_a_file and not name.startswith("file:") and not Path(name).exists():
         raise DatabaseError(f"there is no database {name} yet; `runsync sync` makes it")
+    return url

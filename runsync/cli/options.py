@@ -88,5 +88,20 @@ def span(text: str) -> timedelta:
     return _delta(found)
 
 
+def seconds(text: str) -> float:
+    """The seconds that ``text`` names: a span, or a bare number such as ``30`` or ``0.5``.
+
+    Raises:
+        ConfigError: it names none, or no time at all.
+    """
+    try:
+        bare = float(text)
+    except ValueError:
+        return span(text).total_seconds()
+    if not 0 < bare < 1e7:
+        raise ConfigError(f"{text!r} is no span of time; write one such as 90s, 15m, 12h or 30d")
+    return bare
+
+
 def _delta(found: re.Match[str]) -> timedelta:
     return timedelta(**{_UNITS[found[2]]: int(found[1])})

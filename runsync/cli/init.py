@@ -1,0 +1,104 @@
+"""``runsync init``: a config to fill in, and the database that it names."""
+
+import json
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from runsync import config as settings
+from runsync.cli.context import note
+from runsync.cli.options import ConfigOption
+from runsync.errors import ConfigError
+
+TEMPLATE = """\
+# What runsync keeps, and where. `runsync doctor` says whether all of it works.
+
+# Any SQLAlchemy URL of SQLite or PostgreSQL; a relative file is relative to this one.
+# The environment variable RUNSYNC_DATABASE_URL wins over it.
+database_url = {database_url}
+
+[sync]
+concurrency = 8                # requests in flight per source
+# since = "2024-01-01"         # how far back history is wanted; absent: all of it
+
+[sources.wercker]              # a name of your choosing
+type = "wercker"               # wercker | github | gitlab | buildbot; default: the name itself
+base_url = "https://app.wercker.com"
+token_env = "WERCKER_TOKEN"    # or token_file, or token_command = ["pass", "show", "ci"]
+
+# The pipelines whose history is to be kept: take out the # of one of these, and put in your id.
+
+# [[pipelines]]
+# source = "wercker"
+# id = "5751377e7e1bd5f17f050bc4"
+# name = "initial-build"       # optional label
+
+# [[pipelines]]
+# source = "wercker"
+# application_id = "5751377e7e1bd5f17f050bc0"   # every pipeline of an application, new ones too
+"""
+
+
+def init(
+    config: ConfigOption = None,
+    path: Annotated[
+        Path | None, typer.Option("--path", metavar="FILE", help="The same as --config.")
+    ] = None,
+    database_url: Annotated[
+        str | None,
+        typer.Option("--database-url", metavar="URL", help="SQLite or PostgreSQL, as a URL."),
+    ] = None,
+) -> None:
+    """Write a commented runsync.toml, never over an existing one, and create the database."""
+    target = _target(config, path)
+    text = TEMPLATE.format(database_url=_quoted(database_url or settings.DEFAULT_DATABASE))
+    checked = settings.parse(text, target)
+    write_new(target, text)
+    note(f"wrote {target}; add your [[pipelines]] to it, and set the token that it names")
+    note(f"the database is {_make_database(checked.database_url)}")
+    note("next: runsync doctor, then runsync sync")
+
+
+def write_new(path: Path, text: str) -> None:
+    """Writes a file that nobody else may read (0600), where there is none yet.
+
+    Raises:
+        ConfigError: there is one, or it cannot be written.
+    """
+    try:
+        handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    except FileExistsError:
+        raise ConfigError(
+            f"{path} is there already and stays as it is; name another with --config"
+        ) from None
+    except OSError as error:
+        raise ConfigError(f"cannot write {path}: {error.strerror}") from None
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def _target(config: Path | None, path: Path | None) -> Path:
+    if config is not None and path is not None and config != path:
+        raise ConfigError("--config and --path name two files; keep one")
+    named = os.environ.get("RUNSYNC_CONFIG")
+    target = path or config or (Path(named) if named else Path(settings.FILE_NAME))
+    if not target.parent.is_dir():
+        raise ConfigError(f"the folder {target.parent} does not exist; make it first")
+    return target
+
+
+def _quoted(text: str) -> str:
+    """A TOML string; JSON's are a part of those."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _make_database(url: str) -> str:
+    from runsync import schema
+    from runsync.database import Database
+
+    database = Database(url)
+    schema.ready(database)
+    database.close()
+    return database.name
