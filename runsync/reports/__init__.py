@@ -43,6 +43,7 @@ from runsync.reports.columns import REPORTS
 from runsync.reports.frames import AnyDatabase, reading
 from runsync.reports.groups import By
 from runsync.reports.notes import held
+from runsync.reports.page import html
 from runsync.reports.window import Every, Moment
 
 Keys = By | Iterable[By]
@@ -52,6 +53,7 @@ __all__ = [
     "abort_frequencies",
     "compare",
     "flaky_steps",
+    "html",
     "lacking",
     "pass_rates",
     "queue_times",

@@ -1,6 +1,6 @@
 """Makes a report: reads what it is made of, and leads that to its figures."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pandas as pd
@@ -8,7 +8,7 @@ import pandas as pd
 from runsync.reports import metrics
 from runsync.reports.ask import Ask, asking
 from runsync.reports.columns import shaped
-from runsync.reports.frames import AnyDatabase, Reader, reading
+from runsync.reports.frames import AnyDatabase, Reader, Stretch, reading
 from runsync.reports.gather import gathered
 from runsync.reports.partial import partial
 
@@ -22,9 +22,15 @@ def build(report: str, db: AnyDatabase, **asked: Any) -> pd.DataFrame:
 def figures(reader: Reader, ask: Ask) -> pd.DataFrame:
     """The report's frame: keys, then period and partial, then figures, in their dtypes."""
     ask, frames = gathered(reader, ask)
+    return frame_of(ask, frames, reader.stretches() if ask.every else ())
+
+
+def frame_of(
+    ask: Ask, frames: tuple[pd.DataFrame, ...], stretches: Iterable[Stretch]
+) -> pd.DataFrame:
+    """The same, from what was gathered for this ask, or for one with more keys."""
     table, keys = table_of(ask, frames), ask.keys
     if ask.every:
-        stretches = reader.stretches()
         over = partial(table, ask.every, ask.scope.window, ask.pipelines, stretches)
         table, keys = table.assign(partial=over), (*keys, "partial")
     return shaped(table, keys, ask.report.columns)

@@ -97,6 +97,15 @@ class Reader:
             self._pipelines = labelled([(r.id, r.source, r.external_id, r.name) for r in rows])
         return self._pipelines
 
+    def span(self, scope: Scope) -> tuple[datetime, datetime] | None:
+        """When the first and the last run of the scope were created; None where there is none."""
+        created_at = v_runs.c.created_at
+        ends = sa.select(sa.func.min(created_at), sa.func.max(created_at))
+        first, last = self._connection.execute(
+            ends.where(*self._conditions(v_runs, created_at, scope))
+        ).one()
+        return None if first is None else (first, last)
+
     def runs(
         self,
         scope: Scope,
