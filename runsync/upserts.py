@@ -9,8 +9,9 @@ The rules stand in the statements, so they hold for two machines at once:
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import (
@@ -108,16 +109,17 @@ def _write(connection: Connection, statement: Insert, rows: Sequence[Row]) -> in
     """
     if not rows:
         return 0
-    sql, names = _compiled(statement, connection.dialect)
-    ordered = [tuple(row[name] for name in names) for row in rows] if names else list(rows)
+    sql, ordering = _compiled(statement, connection.dialect)
+    ordered = list(map(ordering, rows)) if ordering else list(rows)
     return connection.exec_driver_sql(sql, ordered).rowcount
 
 
 @cache
-def _compiled(statement: Insert, dialect: Dialect) -> tuple[str, tuple[str, ...]]:
-    """The statement's text, and its parameters' order where the driver knows no names."""
+def _compiled(statement: Insert, dialect: Dialect) -> tuple[str, Callable[[Row], Any] | None]:
+    """The statement's text, and what puts a row in order where the driver knows no names."""
     compiled = statement.compile(dialect=dialect)
-    return compiled.string, tuple(getattr(compiled, "positiontup", None) or ())
+    names: list[str] = getattr(compiled, "positiontup", None) or []
+    return compiled.string, itemgetter(*names) if names else None
 
 
 def touch_runs(connection: Connection, touched: Iterable[tuple[Key, Details, bool]]) -> None:

@@ -93,7 +93,9 @@ def compare_second_sync() -> None:
         command = [sys.executable, "-m", "runsync", "sync", "--config", str(here / "runsync.toml")]
         times = in_turn(
             {
-                "python -c pass": lambda: subprocess.run([sys.executable, "-c", "pass"], check=True),
+                "python -c pass": lambda: subprocess.run(
+                    [sys.executable, "-c", "pass"], check=True
+                ),
                 "its imports alone": lambda: subprocess.run(
                     [sys.executable, "-c", imports], check=True
                 ),

@@ -1,0 +1,139 @@
+"""Writing runs and steps as a sync does, next to raw `sqlite3.executemany` of the same rows.
+
+python tests/benchmarks/upserts.py [runs]
+"""
+
+import sqlite3
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from common import folder, in_turn, show
+
+from runsync import schema
+from runsync.database import Database
+from runsync.records import Details, Pipeline, Result, Run, Status, Step
+from runsync.store import Batch, Fetched, ListingStore
+from runsync.upserts import Rows
+
+RUNS = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
+STEPS, PAGE = 8, 20
+PIPELINE = Pipeline("5751377e7e1bd5f17f050bc4", "build")
+START = datetime(2024, 1, 1, tzinfo=UTC)
+
+
+def fetched(number: int) -> Fetched:
+    at = START + timedelta(minutes=number)
+    run = Run(
+        pipeline=PIPELINE,
+        id=f"{number:024x}",
+        created_at=at,
+        started_at=at + timedelta(seconds=5),
+        finished_at=at + timedelta(seconds=95),
+        status=Status.FINISHED,
+        result=Result.PASSED,
+        branch="master",
+        commit_hash="cd74a9994712960f19b4b563491f860f98fa7bb5",
+        message="A message of some length, as people write them",
+        author="tonnu",
+        extra={"user": {"type": "wercker"}},
+    )
+    steps = tuple(
+        Step(
+            id=f"{number:016x}{n:08x}",
+            position=n,
+            name=f"step {n}",
+            status=Status.FINISHED,
+            result=Result.PASSED,
+            created_at=at,
+            started_at=at + timedelta(seconds=5 + n),
+            finished_at=at + timedelta(seconds=6 + n),
+            log_url=f"https://app.wercker.com/api/v3/runsteps/{number:016x}{n:08x}/log",
+        )
+        for n in range(STEPS)
+    )
+    return Fetched(Details(run, steps, at + timedelta(days=1)), settled=True)
+
+
+def pages() -> Iterator[list[Fetched]]:
+    for first in range(0, RUNS, PAGE):
+        yield [fetched(n) for n in range(first, min(first + PAGE, RUNS))]
+
+
+def fresh(path: Path) -> Database:
+    for file in path.parent.glob(f"{path.name}*"):
+        if file.is_file():
+            file.unlink()
+    database = Database(f"sqlite:///{path}")
+    schema.ready(database)
+    return database
+
+
+def main() -> None:
+    with folder() as here:
+        batches = list(pages())
+        prepared = fresh(here / "rows.db")
+        store = ListingStore(prepared, "wercker", "l")
+        store.introduce([PIPELINE])
+        rows = Rows(prepared.engine.dialect)
+        raw = [
+            (
+                [
+                    rows.run((1, f.details.run.id), f.details, settled=True, with_steps=True)
+                    for f in b
+                ],
+                [rows.step((1, f.details.run.id), s) for f in b for s in f.details.steps],
+            )
+            for b in batches
+        ]
+        raw_tuples = [
+            ([tuple(r.values()) for r in a], [tuple(r.values()) for r in b]) for a, b in raw
+        ]
+        columns = [tuple(raw[0][0][0]), tuple(raw[0][1][0])]
+
+        def by_runsync() -> None:
+            database = fresh(here / "runsync.db")
+            store = ListingStore(database, "wercker", "l")
+            for batch in batches:
+                store.save(Batch(batch))
+            database.close()
+
+        def by_hand() -> None:
+            fresh(here / "raw.db").close()
+            connection = sqlite3.connect(here / "raw.db", isolation_level=None)
+            connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute(
+                "INSERT INTO pipelines (id, source, external_id, name) VALUES (1, 'w', 'p', 'p')"
+            )
+            for runs, steps in raw_tuples:
+                connection.execute("BEGIN IMMEDIATE")
+                for table, names, values in zip(
+                    ("runs", "steps"), columns, (runs, steps), strict=True
+                ):
+                    marks = ", ".join("?" * len(names))
+                    sql = f"INSERT INTO {table} ({', '.join(names)}) VALUES ({marks})"
+                    connection.executemany(sql, values)
+                connection.execute("COMMIT")
+            connection.close()
+
+        def make_the_schema() -> None:
+            fresh(here / "empty.db").close()
+
+        times = in_turn(
+            {
+                "raw executemany": by_hand,
+                "runsync": by_runsync,
+                "(the schema, in both)": make_the_schema,
+            }
+        )
+    schema_times = times.pop("(the schema, in both)")
+    without = {
+        name: [max(t - s, 1e-9) for t, s in zip(found, schema_times, strict=True)]
+        for name, found in times.items()
+    }
+    show(f"{RUNS} runs x {STEPS} steps into SQLite", without, "raw executemany")
+
+
+if __name__ == "__main__":
+    main()
