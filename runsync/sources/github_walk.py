@@ -1,0 +1,256 @@
+"""Walks a listing of GitHub's from its newest run down, without a gap and without its caps.
+
+GitHub numbers the pages of a list that moves, lists no more than 1,000 runs where anything is
+filtered, and has no "changed since". So a page is asked for by time: the newest runs created by
+T, where T is the oldest time that the page before it showed. Each such *window* begins within the
+page before it, so nothing that arrives or is deleted meanwhile can open a gap.
+
+As far back as runs may be run again, every window is looked at again in every sync. Those of the
+last sync are remembered with their ETags: one that GitHub says is unchanged is passed over, and
+costs none of the rate limit. Arrivals leave all windows as they are but the top.
+"""
+
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from runsync.errors import SourceError
+from runsync.records import Problem, parse_time
+from runsync.sources.base import Listed, Page
+
+CAP = 1000
+_MOST_TRIES = 5
+_SECOND = timedelta(seconds=1)
+
+
+class Span(NamedTuple):
+    """Runs by when they were created, in whole seconds, both ends included; None is open."""
+
+    since: datetime | None
+    until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A row: what tells it from what was seen before, when it was created, what became of it.
+
+    ``at`` is None where the row could not be read.
+    """
+
+    key: str
+    at: datetime | None
+    items: tuple[Listed | Problem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One answer: rows, newest first, of ``total`` that match; or that all is ``unchanged``."""
+
+    as_of: datetime
+    entries: Sequence[Entry] = ()
+    total: int = 0
+    etag: str | None = None
+    unchanged: bool = False
+
+    @property
+    def newest(self) -> datetime | None:
+        return max((entry.at for entry in self.entries if entry.at), default=None)
+
+    @property
+    def oldest(self) -> datetime | None:
+        return min((entry.at for entry in self.entries if entry.at), default=None)
+
+    @property
+    def is_all(self) -> bool:
+        """Whether nothing that matches is left for a second page."""
+        return not self.entries or len(self.entries) == self.total
+
+
+Ask = Callable[[Span, int, str | None], Part]
+"""Asks for a page of a span by its number, and by the ETag of what is known of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What a page showed: from ``until`` (None: the top) to ``reached`` (None: the start)."""
+
+    until: datetime | None
+    reached: datetime | None
+    etag: str
+
+
+def walk(
+    ask: Ask,
+    start: datetime | None,
+    memory: dict[str, Any],
+    recheck: timedelta,
+    *,
+    name: str,
+    cap: int = CAP,
+) -> Iterator[Page]:
+    """The pages of a listing, newest first, from its top or from the time ``start``.
+
+    Args:
+        memory: the windows of the last whole sync; those of this one take their place.
+        recheck: how far back windows are remembered.
+        name: what the listing is called in an error.
+        cap: how many runs GitHub lists at most of one span.
+
+    Yields:
+        What is new or changed. Windows that are as they were are left out; ``unchanged`` marks
+        the end where all that is left to look at within ``recheck`` is as it was.
+
+    Raises:
+        SourceError: more than ``cap`` runs were created within a second, or none can be read.
+    """
+    book = _Book(memory, recheck)
+    scan = _Scan(ask, book, name, cap)
+    until = start
+    while True:
+        old = book.known(until)
+        part = ask(Span(None, until), 1, old.etag if old else None)
+        if old and part.unchanged:
+            book.note(old, part.as_of)
+            reached = old.reached
+            if reached is None or reached < part.as_of - recheck:
+                yield Page((), part.as_of, unchanged=True)
+                return
+        else:
+            reached = yield from scan.read(until, part)
+        if reached is None:
+            return
+        until = book.next_window(until, reached)
+        scan.forget_above(until)
+
+
+class _Scan:
+    """What one walk has seen that the next window may show again."""
+
+    def __init__(self, ask: Ask, book: "_Book", name: str, cap: int) -> None:
+        self._ask, self._book, self._name, self._cap = ask, book, name, cap
+        self._seen: dict[str, datetime | None] = {}
+
+    def read(self, until: datetime | None, part: Part) -> Generator[Page, None, datetime | None]:
+        """Yields a window that is new or has changed.
+
+        Returns:
+            The time down to which all has been seen; None at the start of the listing.
+        """
+        reached = None if part.is_all else part.oldest
+        if reached is None and not part.is_all:
+            raise SourceError(
+                f"{self._name}: not one of {len(part.entries)} runs can be read; "
+                "check that base_url is GitHub's API"
+            )
+        if reached is not None and until is not None and reached >= until:
+            yield from self._second(until)
+            return until - _SECOND
+        self._book.read(Window(until, reached, part.etag or ""), part)
+        fresh = self._take(part)
+        if fresh or part.is_all:
+            yield Page(fresh, part.as_of, at_start=part.is_all)
+        return reached
+
+    def _second(self, at: datetime) -> Iterator[Page]:
+        """All the runs of one second, which are more than a page."""
+        for _ in range(_MOST_TRIES):
+            if (yield from self._second_once(at)):
+                return
+        raise SourceError(
+            f"{self._name} moves faster than it can be read; what was read is kept: sync again"
+        )
+
+    def _second_once(self, at: datetime) -> Generator[Page, None, bool]:
+        """Yields them page by page; whether no deletion moved any across the edge of a page."""
+        number, rows, total = 1, 0, 0
+        while True:
+            part = self._ask(Span(at, at), number, None)
+            if part.total > self._cap:
+                raise self._too_many(at)
+            if part.total < total:
+                return False
+            if fresh := self._take(part):
+                yield Page(fresh, part.as_of)
+            rows, total = rows + len(part.entries), part.total
+            if rows >= total or not part.entries:
+                return rows >= total
+            number += 1
+
+    def _take(self, part: Part) -> tuple[Listed | Problem, ...]:
+        fresh = [entry for entry in part.entries if entry.key not in self._seen]
+        self._seen.update({entry.key: entry.at or part.oldest for entry in part.entries})
+        return tuple(item for entry in fresh for item in entry.items)
+
+    def forget_above(self, until: datetime) -> None:
+        """What is newer than the next window cannot show up in it."""
+        last = until + _SECOND
+        self._seen = {key: at for key, at in self._seen.items() if at and at <= last}
+
+    def _too_many(self, at: datetime) -> SourceError:
+        return SourceError(
+            f"{self._name}: more than {self._cap} runs were created in the second {_text(at)}, and "
+            "GitHub lists no more of them; what is older cannot be reached through this listing: "
+            "list its workflows one by one, by `id` instead of `repository`"
+        )
+
+
+class _Book:
+    """The windows of the last whole sync, by where they begin, and those of this one."""
+
+    def __init__(self, memory: dict[str, Any], recheck: timedelta) -> None:
+        self._memory, self._recheck = memory, recheck
+        self._old = {window.until: window for window in _windows(memory)}
+        self._old_newest = _time(memory.get("newest"))
+        self._newest: datetime | None = None
+        self._kept: list[Window] = []
+        # A window may be passed over only where the walk has come to what was known before.
+        self._joined = False
+
+    def known(self, until: datetime | None) -> Window | None:
+        """The window that begins there, if it may be asked for by its ETag."""
+        return self._old.get(until) if until is None or self._joined else None
+
+    def note(self, window: Window, as_of: datetime) -> None:
+        """Keeps a window that is as it was."""
+        self._joined = True
+        self._keep(window, as_of)
+
+    def read(self, window: Window, part: Part) -> None:
+        """Keeps a window that was read anew."""
+        if window.until is None:
+            self._newest = part.newest
+            self._memory["newest"] = _text(part.newest)
+        if window.etag:
+            self._keep(window, part.as_of)
+
+    def next_window(self, until: datetime | None, reached: datetime) -> datetime:
+        """Where the next window begins: as low as can be, but at ``reached`` or above."""
+        if self._old_newest and reached < self._old_newest:
+            self._joined = True
+        begins = [w for w in self._old if w and reached <= w and (until is None or w < until)]
+        if begins and self._joined:
+            return min(begins)
+        if until is None and self._old and self._newest and self._newest > reached:
+            # What is known begins below the top page. A window that begins where the top is now
+            # will reach it, and stay as it is, until a hundred more runs have come.
+            return self._newest
+        return reached
+
+    def _keep(self, window: Window, as_of: datetime) -> None:
+        if window.until is None or window.until >= as_of - self._recheck:
+            self._kept.append(window)
+        self._memory["windows"] = [[_text(w.until), _text(w.reached), w.etag] for w in self._kept]
+
+
+def _windows(memory: dict[str, Any]) -> Iterator[Window]:
+    for until, reached, etag in memory.get("windows", ()):
+        yield Window(_time(until), _time(reached), etag)
+
+
+def _text(at: datetime | None) -> str | None:
+    return at and f"{at:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _time(text: str | None) -> datetime | None:
+    return parse_time(text) if text else None
