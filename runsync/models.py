@@ -55,7 +55,7 @@ class UTCDateTime(TypeDecorator[datetime]):
     cache_ok = True
 
     def bind_processor(self, dialect: Dialect) -> Callable[[datetime | None], Any]:
-        return _to_text if dialect.name == "sqlite" else _aware
+        return _to_text if dialect.name == "sqlite" else _checked
 
     def result_processor(
         self, dialect: Dialect, coltype: object
@@ -66,17 +66,21 @@ class UTCDateTime(TypeDecorator[datetime]):
         return lambda when: f"'{_to_text(when)}'"
 
 
-def _aware(when: datetime | None) -> datetime | None:
-    if when is not None and when.tzinfo is None:
+def _aware(when: datetime) -> datetime:
+    if when.tzinfo is None:
         raise ValueError(f"a time without a zone cannot be stored: {when!r}")
     return when
 
 
+def _checked(when: datetime | None) -> datetime | None:
+    return None if when is None else _aware(when)
+
+
 def _to_text(when: datetime | None) -> str | None:
-    if _aware(when) is None or when is None:
+    if when is None:
         return None
     if when.tzinfo is not UTC:
-        when = when.astimezone(UTC)
+        when = _aware(when).astimezone(UTC)
     return when.isoformat(timespec="microseconds")[:26] + "Z"
 
 

@@ -146,6 +146,7 @@ class Details:
     problems: tuple[Problem, ...] = ()
 
 
+_MILLISECOND = timedelta(milliseconds=1)
 _GRACE = timedelta(minutes=10)
 _PATIENCE = timedelta(days=1)
 
@@ -172,7 +173,7 @@ def is_settled(details: Details, grace: timedelta = _GRACE) -> bool:
 def _elapsed_ms(begin: datetime | None, end: datetime | None) -> int | None:
     if begin is None or end is None or end < begin:
         return None
-    return (end - begin) // timedelta(milliseconds=1)
+    return (end - begin) // _MILLISECOND
 
 
 def parse_time(text: str) -> datetime:
