@@ -59,7 +59,7 @@ def craft(plan: RunPlan, wish: Wish, now: int) -> None:
         _let_fail(plan)
     schedule(plan, plan.created + QUEUE_MS if wish.started is None else wish.started)
     if wish.status not in (None, "finished"):
-        hold(plan, wish.status or "")
+        hold(plan, wish.status or "", now)
         return
     if wish.finished is not None:
         _fit(plan, wish.finished)
@@ -113,10 +113,11 @@ def _fit(plan: RunPlan, finished: int) -> None:
     plan.finished = finished
 
 
-def hold(plan: RunPlan, status: str) -> None:
-    """Keep the run in ``status`` for ever."""
+def hold(plan: RunPlan, status: str, now: int) -> None:
+    """Keep the run in ``status``, from now at the latest, for ever."""
     if status not in ("notstarted", "pendingapproval", "started", "running"):
         raise ValueError(f"a run cannot be held in status {status!r}")
+    plan.started, plan.running = min(plan.started, now), min(plan.running, now)
     plan.finished = NEVER
     if status != "running":
         plan.running = NEVER

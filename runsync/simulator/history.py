@@ -29,6 +29,8 @@ from runsync.simulator.rhythm import (
 
 REST_MS = 20 * 60_000
 """Nothing drawn by rhythm is younger than this; what is under way is placed on purpose."""
+JUST_NOW_MS = 15_000
+"""How long ago the last abort was: too short for it to have come through."""
 LONG_ENOUGH = 20
 """A pipeline with at least this many runs ends with some that are under way."""
 UNDER_WAY = {
@@ -110,7 +112,7 @@ class History:
         plan.pending_until = NEVER if fate == "pending" else 0
         self._settle(line, plan, fate, 1_500)
         if fate == "aborted":
-            plan.aborted = self._now - 45_000
+            plan.aborted = self._now - JUST_NOW_MS
 
     def _draft(self, line: Line, created: int) -> RunPlan:
         if line.upstream is not None:

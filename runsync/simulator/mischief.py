@@ -21,7 +21,7 @@ from runsync.simulator.views import to_json
 from runsync.simulator.wire import Request, Response, http_date, nothing
 from runsync.simulator.world import World
 
-HUGE = 48 << 20
+HUGE = 40 << 20
 """Bytes of a huge body, also of what a gzip bomb unpacks to."""
 BLOCK = 256 << 10
 PIECES = 20

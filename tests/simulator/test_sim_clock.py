@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -21,11 +22,22 @@ def look(world: World, run: str) -> tuple[str, str, int | None]:
 
 
 def test_a_manual_clock_stands_still_until_advanced() -> None:
-    clock = Clock(datetime(2024, 1, 1))  # noqa: DTZ001 -- naive is UTC
+    clock = Clock(datetime(2024, 1, 1, tzinfo=UTC))
     assert clock.now() == datetime(2024, 1, 1, tzinfo=UTC)
     assert clock.advance(1.5) == datetime(2024, 1, 1, 0, 0, 1, 500_000, tzinfo=UTC)
     clock.advance(timedelta(days=-1))
     assert clock.now().day == 31
+
+
+def test_a_naive_time_is_utc(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        clock = Clock(datetime(2024, 1, 1))  # noqa: DTZ001
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert clock.now() == datetime(2024, 1, 1, tzinfo=UTC)
 
 
 def test_a_real_clock_shows_the_real_time() -> None:
@@ -82,15 +94,23 @@ def test_steps_move_on(world: World, pipeline: str) -> None:
 
 def test_the_wire_shows_the_movement(client: Any, world: World, pipeline: str) -> None:
     run = world.add_run(pipeline, steps=STEPS)
-    assert client.runs(pipelineId=pipeline, status="finished").json() == []
-    world.clock.advance(3600)
-    (item,) = client.runs(pipelineId=pipeline, status="finished").json()
-    assert (item["id"], item["result"]) == (run, "passed")
+    seen = []
+    for seconds in (0, 60, 3600):
+        world.clock.advance(seconds)
+        (item,) = client.runs(pipelineId=pipeline).json()
+        steps = client.get(f"/api/v3/runs/{run}/steps").json()
+        seen.append((item["status"], item["result"], [step["status"] for step in steps]))
+    assert seen == [
+        ("notstarted", "unknown", []),
+        ("running", "unknown", ["running"]),
+        ("finished", "passed", ["finished"] * 3),
+    ]
 
 
 @pytest.mark.parametrize("status", ["notstarted", "pendingapproval", "started", "running"])
 def test_a_run_can_be_held(world: World, pipeline: str, status: str) -> None:
     run = world.add_run(pipeline, status=status, steps=STEPS)
+    assert look(world, run)[:2] == (status, "unknown")
     world.clock.advance(timedelta(days=30))
     assert look(world, run)[:2] == (status, "unknown")
     if status == "running":
@@ -126,8 +146,9 @@ def test_finish(world: World, pipeline: str, status: str, result: str) -> None:
 
 
 def test_an_abort_takes_minutes_to_come_through(world: World, pipeline: str) -> None:
+    lengths = {"a": 5, "b": 900, "c": 1}
     run = world.add_run(
-        pipeline, steps=[{"name": "a", "seconds": 5}, {"name": "b", "seconds": 900}]
+        pipeline, steps=[{"name": name, "seconds": length} for name, length in lengths.items()]
     )
     world.clock.advance(60)
     world.abort(run)
@@ -138,10 +159,21 @@ def test_an_abort_takes_minutes_to_come_through(world: World, pipeline: str) -> 
     world.clock.advance(300)
     later = look(world, run), world.step_payloads(run)
     assert later[0][2] != at_once[0][2], "its progress has changed"
-    assert (later[1][-1]["status"], later[1][-1]["result"]) == ("finished", "aborted")
+    assert [(step["status"], step["result"]) for step in later[1]] == [
+        ("finished", "passed"),
+        ("finished", "aborted"),
+    ]
     assert world.run_payload(run)["finishedAt"] == finished
     world.clock.advance(timedelta(days=1))
     assert (look(world, run), world.step_payloads(run)) == later, "settled within five minutes"
+
+
+def test_finishing_as_aborted_is_an_abort(world: World, pipeline: str) -> None:
+    run = world.add_run(pipeline, status="running")
+    world.clock.advance(5)
+    world.finish(run, "aborted")
+    assert world.run_payload(run)["result"] == "aborted"
+    assert world.step_payloads(run)[-1]["status"] == "running"
 
 
 def test_an_abort_before_the_start(world: World, pipeline: str) -> None:

@@ -103,6 +103,30 @@ def test_a_pipeline_is_no_application(client: Any, world: World, pipeline: str) 
     assert client.runs(pipelineId=world.application_id).status == 404
 
 
+def test_filters(client: Any, world: World, pipeline: str) -> None:
+    plain = world.add_run(pipeline, status="finished", author="release-bot")
+    other = world.add_run(
+        pipeline,
+        status="running",
+        branch="a/b c&d",
+        commit="c" * 40,
+        author="tonnu",
+        source_run_id=plain,
+    )
+    renamed = world.add_run(pipeline, status="finished", author="Ana Kovač")
+    world.set_fields(renamed, result="failed", branch="set later")
+
+    def found(**where: str) -> list[str]:
+        return [run["id"] for run in client.runs(pipelineId=pipeline, **where).json()]
+
+    assert found(author="tonnu") == found(branch="a/b c&d") == found(commit="c" * 40) == [other]
+    assert found(sourceRun=plain) == found(status="running") == [other]
+    assert found(result="failed") == found(branch="set later") == [renamed]
+    assert found(result="passed", status="finished") == [plain]
+    assert found(author="Ana Kovač") == found(author="Toon") == [], "these are no user names"
+    assert found(author="tonnu", branch="master") == []
+
+
 # -- one run, its steps, a log
 
 

@@ -149,7 +149,7 @@ def test_gzip_bomb(ask: Ask) -> None:
 
 def test_reset(sim: Simulator, client: Any, pipeline: str) -> None:
     sim.faults.add("reset")
-    with pytest.raises(ConnectionResetError):
+    with pytest.raises(ConnectionResetError, match="reset by peer"):
         client.runs(pipelineId=pipeline)
     assert sim.requests[-1].status == 0
 

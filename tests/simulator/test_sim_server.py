@@ -21,16 +21,13 @@ from runsync.simulator.control import obey
 
 
 def speak(sim: Simulator, data: bytes) -> bytes:
-    """Send raw bytes; all that comes back before the server hangs up or falls silent."""
+    """Send raw bytes; all that comes back before the server hangs up."""
     where = urlsplit(sim.url)
     received = b""
-    with socket.create_connection((where.hostname, where.port), timeout=0.3) as bare:
+    with socket.create_connection((where.hostname, where.port), timeout=5) as bare:
         bare.sendall(data)
-        try:
-            while chunk := bare.recv(65536):
-                received += chunk
-        except TimeoutError:
-            pass
+        while chunk := bare.recv(65536):
+            received += chunk
     return received
 
 
@@ -100,9 +97,10 @@ def test_the_client_may_close(sim: Simulator) -> None:
 
 
 def test_requests_in_one_breath_are_answered_in_order(sim: Simulator) -> None:
-    answer = speak(sim, b"GET /x HTTP/1.1\r\n\r\nGET /api/v3/runs HTTP/1.1\r\n\r\n" * 50)
+    pair = b"GET /x HTTP/1.1\r\n\r\nGET /api/v3/runs HTTP/1.1\r\n\r\n"
+    answer = speak(sim, pair * 50 + b"GET /x HTTP/1.0\r\n\r\n")
     statuses = [part[:3] for part in answer.split(b"HTTP/1.1 ")[1:]]
-    assert statuses == [b"404", b"400"] * 50
+    assert statuses == [b"404", b"400"] * 50 + [b"404"]
 
 
 def test_a_request_in_small_pieces(sim: Simulator, pipeline: str) -> None:
@@ -138,7 +136,7 @@ def test_what_is_no_http(sim: Simulator, data: bytes, status: bytes) -> None:
 
 
 def test_head_has_no_body(sim: Simulator) -> None:
-    answer = speak(sim, b"HEAD /api/v3/runs HTTP/1.1\r\n\r\n")
+    answer = speak(sim, b"HEAD /api/v3/runs HTTP/1.0\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 405")
     assert answer.endswith(b"\r\n\r\n")
 
