@@ -5,7 +5,9 @@ in the file: it says where each is to be had, and :meth:`SourceConfig.token` fet
 """
 
 import difflib
+import ipaddress
 import os
+import re
 import stat
 import subprocess
 import tomllib
@@ -14,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from runsync.errors import ConfigError
 
@@ -27,6 +29,12 @@ DEFAULT_URLS = {
 }
 DEFAULT_DATABASE = "sqlite:///runsync.db"
 _TOKEN_KEYS = ("token_env", "token_file", "token_command")
+_SOURCE_KEYS = ("type", "base_url", *_TOKEN_KEYS)
+_PIPELINE_IDS = ("id", "application_id", "repository")
+_URL = re.compile(
+    r"https?://(?:[\w-]+(?:\.[\w-]+)*\.?|\[(?P<v6>[^]]*)\])(?::\d{1,5})?(?:/[!-~]*)?",
+    re.ASCII | re.IGNORECASE,
+)
 _TOKEN_COMMAND_SECONDS = 30
 
 
@@ -103,14 +111,14 @@ def find(given: Path | None = None) -> Path | None:
     """
     named = given or (Path(env) if (env := os.environ.get("RUNSYNC_CONFIG")) else None)
     if named is not None:
-        if not named.exists():
+        if not _exists(named):
             raise ConfigError(f"there is no config file {named}; `runsync init` writes one")
         return named
     here = Path(FILE_NAME)
-    if here.exists():
+    if _exists(here):
         return here.resolve()
     own = user_file()
-    return own if own.exists() else None
+    return own if _exists(own) else None
 
 
 def user_file() -> Path:
@@ -150,15 +158,17 @@ def parse(text: str, path: Path) -> Config:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path} is not TOML: {error}") from None
+    except RecursionError:
+        raise ConfigError(f"{path} is not TOML that can be read: it is nested too deep") from None
     top = _Table(raw, "", path)
+    top.only("database_url", "sync", "sources", "pipelines")
     database_url = _database_url(top.text("database_url"), path)
     sync = top.table("sync")
+    sync.only("concurrency", "since")
     concurrency = sync.number("concurrency", 8, 1, 64)
     since = sync.when("since")
-    sync.done()
     sources = {name: _source(name, t) for name, t in top.table("sources").tables()}
     pipelines = tuple(_pipeline(t, sources) for t in top.array("pipelines"))
-    top.done()
     _check_unique(pipelines, path)
     return Config(path, database_url, concurrency, since, sources, pipelines)
 
@@ -171,18 +181,22 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 
 class _Table:
-    """A TOML table that knows its place and which of its keys were asked for."""
+    """A TOML table that knows its place."""
 
     def __init__(self, raw: Mapping[str, Any], place: str, path: Path) -> None:
         self._raw, self.place, self.path = raw, place, path
-        self._asked: list[str] = []
+
+    def only(self, *known: str) -> None:
+        """Refuses any other key, before what is missing for it is complained about."""
+        for key in self._raw:
+            if key not in known:
+                raise self.error(f"`{key}` is not known; {nearest(key, known)}")
 
     def error(self, what: str) -> ConfigError:
         place = f"{self.place}: " if self.place else ""
         return ConfigError(f"{self.path}: {place}{what}")
 
     def _take(self, key: str, kind: type | tuple[type, ...], wanted: str) -> Any:
-        self._asked.append(key)
         value = self._raw.get(key)
         if value is None:
             return None
@@ -194,12 +208,16 @@ class _Table:
         value: str | None = self._take(key, str, "text")
         if value is not None and not value.strip():
             raise self.error(f"`{key}` is empty; fill it in or take the line out")
+        if value is not None and "\0" in value:
+            raise self.error(f"`{key}` holds a NUL character; take it out")
         return value
 
     def texts(self, key: str) -> tuple[str, ...]:
         value = self._take(key, list, "a list of texts") or []
         if not all(isinstance(part, str) for part in value):
             raise self.error(f"`{key}` must be a list of texts, not {value!r}")
+        if self.has(key) and not value:
+            raise self.error(f"`{key}` is empty; fill it in or take the line out")
         return tuple(value)
 
     def number(self, key: str, default: int, least: int, most: int) -> int:
@@ -214,7 +232,7 @@ class _Table:
         value = self._take(key, (str, date), 'a date such as "2024-01-01"')
         try:
             return None if value is None else as_time(value)
-        except ValueError:
+        except (ValueError, OverflowError):
             raise self.error(
                 f'`{key}` must be a date such as "2024-01-01", not {value!r}'
             ) from None
@@ -234,11 +252,6 @@ class _Table:
                 raise self.error(f"`{key}` must be tables, each headed [[{key}]]")
             yield _Table(value, f"[[{key}]] number {index}", self.path)
 
-    def done(self) -> None:
-        for key in self._raw:
-            if key not in self._asked:
-                raise self.error(f"`{key}` is not known; {nearest(key, self._asked)}")
-
     def has(self, key: str) -> bool:
         return key in self._raw
 
@@ -248,6 +261,7 @@ def as_time(value: str | date) -> datetime:
 
     Raises:
         ValueError: the text is neither a date nor a time.
+        OverflowError: it is one that lies outside of the calendar in UTC.
     """
     if isinstance(value, str):
         value = datetime.fromisoformat(value.strip())
@@ -257,14 +271,15 @@ def as_time(value: str | date) -> datetime:
 
 
 def _source(name: str, table: _Table) -> SourceConfig:
-    kind = table.text("type") or name
-    if kind not in SOURCE_TYPES:
-        raise table.error(f"`type` {kind!r} is not known; {nearest(kind, SOURCE_TYPES)}")
     if table.has("token"):
         raise table.error(
             "`token` is refused: a token in a file leaks; put it into an environment variable "
             "and name that in `token_env`, or use `token_file` or `token_command`"
         )
+    table.only(*_SOURCE_KEYS)
+    kind = table.text("type") or name
+    if kind not in SOURCE_TYPES:
+        raise table.error(f"`type` {kind!r} is not known; {nearest(kind, SOURCE_TYPES)}")
     base_url = _base_url(table, table.text("base_url") or DEFAULT_URLS.get(kind))
     token_file = table.text("token_file")
     source = SourceConfig(
@@ -277,39 +292,58 @@ def _source(name: str, table: _Table) -> SourceConfig:
     )
     if sum(table.has(key) for key in _TOKEN_KEYS) > 1:
         raise table.error("more than one of token_env, token_file, token_command; keep one")
-    table.done()
     return source
 
 
 def _base_url(table: _Table, url: str | None) -> str:
     if url is None:
         raise table.error("`base_url` is missing; write where the service answers")
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise table.error(f"`base_url` must begin with https:// or http://, not {url!r}")
-    if parts.username or parts.password:
+    if "@" in _host(url):
         raise table.error("`base_url` holds a password; take it out and use `token_env`")
-    if parts.query or parts.fragment:
+    if not url.lower().startswith(("http://", "https://")) or not _host(url):
+        raise table.error(f"`base_url` must begin with https:// or http://, not {url!r}")
+    if "?" in url or "#" in url:
         raise table.error("`base_url` must end before any ? or #")
+    if not _is_url(url):
+        raise table.error(f"`base_url` is no URL that can be asked: {url!r}")
     return url.rstrip("/")
 
 
+def _host(url: str) -> str:
+    return url.partition("://")[2].partition("/")[0]
+
+
+def _is_url(url: str) -> bool:
+    """Whether it is made of what can stand in a request as it is."""
+    found = _URL.fullmatch(url)
+    try:
+        if found and found["v6"] is not None:
+            ipaddress.IPv6Address(found["v6"])
+        return found is not None and urlsplit(url).port != 0
+    except ValueError:  # an address or a port that is none
+        return False
+
+
 def _pipeline(table: _Table, sources: Mapping[str, SourceConfig]) -> PipelineConfig:
+    table.only("source", "name", *_PIPELINE_IDS)
+    keys = {key: table.text(key) for key in _PIPELINE_IDS}
+    named = [key for key, value in keys.items() if value is not None]
+    if len(named) != 1:
+        found = " and ".join(named) or "none"
+        raise table.error(f"needs exactly one of {', '.join(_PIPELINE_IDS)}; found {found}")
+    return PipelineConfig(source=_source_of(table, sources), name=table.text("name"), **keys)
+
+
+def _source_of(table: _Table, sources: Mapping[str, SourceConfig]) -> str:
     source = table.text("source")
     if source is None:
         if len(sources) != 1:
             raise table.error("`source` is missing; name one of the [sources.NAME]")
-        source = next(iter(sources))
+        return next(iter(sources))
     if source not in sources:
-        raise table.error(f"`source` {source!r} is not configured; {nearest(source, sources)}")
-    keys = {key: table.text(key) for key in ("id", "application_id", "repository")}
-    named = [key for key, value in keys.items() if value is not None]
-    if len(named) != 1:
-        found = " and ".join(named) or "none"
-        raise table.error(f"needs exactly one of id, application_id, repository; found {found}")
-    pipeline = PipelineConfig(source=source, name=table.text("name"), **keys)
-    table.done()
-    return pipeline
+        mend = nearest(source, sources) if sources else f"write a [sources.{source}]"
+        raise table.error(f"`source` {source!r} is not configured; {mend}")
+    return source
 
 
 def _check_unique(pipelines: tuple[PipelineConfig, ...], path: Path) -> None:
@@ -330,8 +364,17 @@ def _database_url(written: str | None, path: Path | None) -> str:
     scheme, _, name = url.partition(":///")
     if not scheme.startswith("sqlite") or not name or name.startswith((":memory:", "file:")):
         return url
+    file = Path(name).expanduser()
+    if file.is_absolute():
+        return f"{scheme}:///{file}"
     folder = path.parent if path else Path.cwd()
-    return f"{scheme}:///{folder.resolve() / Path(name).expanduser()}"
+    # What was written is part of a URL already; the folder may hold a % or a ? of its own.
+    return f"{scheme}:///{quote(str(folder.resolve()))}/{file}"
+
+
+def _exists(path: Path) -> bool:
+    """Whether it is there, as far as we may know: what stands in a closed folder is not."""
+    return os.path.exists(path)  # noqa: PTH110 - Path.exists raises where a folder is closed
 
 
 def _read(path: Path) -> str:
@@ -353,7 +396,7 @@ def _token_in_file(path: Path) -> str:
                 f"others may read the token file {path}; keep it to yourself: chmod 600 {path}"
             )
         return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:  # ValueError: no UTF-8, or no path
         raise ConfigError(f"the token file {path} cannot be read: {error}") from None
 
 
@@ -367,7 +410,12 @@ def _token_of_command(command: tuple[str, ...]) -> str:
             f"token_command `{command[0]}` ended with exit code {error.returncode}; "
             "run it by hand to see why"
         ) from None
-    except (OSError, subprocess.TimeoutExpired) as error:
+    except subprocess.TimeoutExpired as error:
+        raise ConfigError(
+            f"token_command `{command[0]}` did not work: no answer in {error.timeout:g} s; "
+            "run it by hand to see why"
+        ) from None
+    except (OSError, ValueError) as error:  # ValueError: it writes no text, or has a NUL in it
         raise ConfigError(f"token_command `{command[0]}` did not work: {error}") from None
     return done.stdout.partition("\n")[0]
 
