@@ -27,7 +27,7 @@ from runsync.errors import (
     SourceError,
     TokenRefusedError,
 )
-from runsync.records import Details, Mark, Pipeline, Problem, Run, is_settled
+from runsync.records import Details, Mark, Pipeline, Problem, Run
 from runsync.sources.base import Below, Listed, Listing, Page, Source
 from runsync.store import Batch, Counts, Fetched, Known, ListingStore
 from runsync.transport import Tally
@@ -212,7 +212,7 @@ class _ListingSync:
         try:
             with self._source.client.counting(self._tally):
                 self._store.introduce(self._listing.pipelines)
-                memory = self._store.memory()
+                memory = {} if self._options.full else self._store.memory()
                 self._walk(memory)
                 self._read_unsettled()
                 if not self._problems:
@@ -284,7 +284,7 @@ class _ListingSync:
         futures = [
             self._pool.submit(self._complete, run, page.as_of)
             for run in runs
-            if _wants_reading(run, known.get(_key(run)))
+            if self._wants_reading(run, known.get(_key(run)))
         ]
         self._pending.append(_Pending(batch, futures, len(runs), depth))
         self._commit(until=_PAGES_AHEAD)
@@ -346,8 +346,16 @@ class _ListingSync:
                 problem = Problem(f"run {run.id}: {error}")
                 return Fetched(Details(run, (), as_of, (problem,)), False, with_steps=False)
 
+    def _wants_reading(self, run: Run, known: Known | None) -> bool:
+        """Whether a listed run is to be asked for: it is new, may have changed, or seemed gone."""
+        if known is None or known.vanished or known.steps_synced_at is None:
+            return True
+        if self._source.lists_changes:
+            return run.version != known.version
+        return not known.settled or (run.version is not None and run.version != known.version)
+
     def _judged(self, details: Details) -> Fetched:
-        return Fetched(details, is_settled(details, self._source.grace))
+        return Fetched(details, self._source.settles(details))
 
     def _note(self, problems: Iterable[Problem]) -> None:
         for problem in problems:
@@ -393,13 +401,6 @@ def _marks(page: Page) -> list[Mark | None]:
         for item in page.items
         if isinstance(item, Listed) or item.lost
     ]
-
-
-def _wants_reading(run: Run, known: Known | None) -> bool:
-    """Whether a listed run is to be asked for: it is new, may have changed, or was thought gone."""
-    if known is None or not known.settled or known.vanished:
-        return True
-    return run.version is not None and run.version != known.version
 
 
 def _key(run: Run) -> tuple[str, str]:

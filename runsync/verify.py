@@ -7,7 +7,7 @@ from typing import Any
 
 from runsync.database import Database
 from runsync.errors import NotFoundError, RunsyncError, SourceError, TokenRefusedError
-from runsync.records import Pipeline, Run, is_settled
+from runsync.records import Pipeline, Run
 from runsync.sources.base import Listed, Page
 from runsync.store import Batch, Fetched, ListingStore
 from runsync.sync import Task
@@ -147,7 +147,7 @@ class _Check:
             except SourceError:
                 mended.append((difference, run))
                 continue
-            fetched.append(Fetched(details, is_settled(details, self._source.grace)))
+            fetched.append(Fetched(details, self._source.settles(details)))
             mended.append((_repaired(difference), run))
         if fetched:
             self._store.save(Batch(fetched))

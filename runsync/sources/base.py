@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 
 from runsync.config import PipelineConfig, SourceConfig
 from runsync.errors import RefusedError
-from runsync.records import Details, Mark, Pipeline, Problem, Run, Step
+from runsync.records import Details, Mark, Pipeline, Problem, Run, Status, Step, is_settled
 from runsync.transport import Client, Limits
 
 
@@ -125,8 +125,8 @@ class Source(ABC):
     finished run may be run again without moving to the top."""
 
     lists_changes: ClassVar[bool] = False
-    """Whether a run that changes moves to the top of its listing, so that it need not be read
-    again by id to learn of that."""
+    """Whether a run that changes moves to the top of its listing with another ``version``, so that
+    none need be read again by id to learn of that."""
 
     def __init__(
         self, config: SourceConfig, *, concurrency: int = 8, limits: Limits | None = None
@@ -153,6 +153,12 @@ class Source(ABC):
     def headers(token: str | None) -> dict[str, str]:
         """The headers of every request, the token's among them."""
         return {"Authorization": f"Bearer {token}"} if token else {}
+
+    def settles(self, details: Details) -> bool:
+        """Whether this run, as it was read, need not be read again unless the listing says so."""
+        if self.lists_changes:
+            return details.run.status is Status.FINISHED and not details.problems
+        return is_settled(details, self.grace)
 
     def close(self) -> None:
         """Gives back the connections."""
