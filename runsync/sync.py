@@ -253,7 +253,9 @@ class _ListingSync:
             if trail.lowest is None or self._is_rechecked(trail.lowest.at, page.as_of):
                 continue
             reach = around(union([*covered, *trail.stretches]), trail.lowest)
-            if reach is not None and reach.oldest < trail.lowest:
+            if reach is not None and (
+                reach.reaches(self._options.since) or reach.oldest < trail.lowest
+            ):
                 return self._past(reach)
         return None
 

@@ -14,6 +14,9 @@ from sqlalchemy import URL, create_engine, make_url, text
 from runsync import schema
 from runsync.database import Database
 
+# Suites and rigs that tests share assert too, and should say as much when they fail.
+pytest.register_assert_rewrite("sources.contract", "engine.rig")
+
 settings.register_profile(
     "runsync",
     deadline=None,
