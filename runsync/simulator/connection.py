@@ -126,7 +126,7 @@ class Connection(asyncio.Protocol):
             if len(self._buffer) > MAX_HEAD:
                 self._refuse(error(431, "the headers are too large"))
             return False
-        self._served = self._head = parse_head(head, self._host.next_index())
+        self._head = parse_head(head, self._host.next_index())
         self._buffer = rest
         return self._is_acceptable(self._head)
 
@@ -141,8 +141,8 @@ class Connection(asyncio.Protocol):
 
     def _refuse(self, response: Response) -> None:
         """Answer what is no proper request and hang up, but let the client finish speaking."""
-        if self._served is not None:
-            self._host.log(self._served, response)
+        if self._head is not None:
+            self._host.log(self._head, response)
         head, body = render(replace(response, ending="close"), None, self._host.now_ms())
         self._hung_up = True
         self.transport.write(head + body)

@@ -128,12 +128,11 @@ def hold(plan: RunPlan, status: str, now: int) -> None:
 
 
 def release(plan: RunPlan, now: int) -> None:
-    """Approve or free a run that is held, so that it goes on from here by the clock."""
+    """Approve or free a run that is held: it goes on by the clock, or ends now if it is overdue."""
     plan.pending_until = min(plan.pending_until, now)
-    if plan.started >= NEVER or plan.started > now:
-        schedule(plan, now + QUEUE_MS)
-    else:
-        schedule(plan, plan.started)
+    schedule(plan, plan.started if plan.started <= now else now + QUEUE_MS)
+    if plan.finished <= now:
+        cut_short(plan, now, plan.result)
 
 
 def cut_short(plan: RunPlan, now: int, result: str) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import Any
@@ -39,8 +39,8 @@ class Rule:
     ``run``, ``pipeline``, ``method`` and ``path`` (with ``*``) narrow it down. Of the requests that
     match, the first ``after`` are spared; of the others ``first`` takes the first so many,
     ``every`` each n-th, ``probability`` (0 to 1, drawn from ``seed``) some. ``seconds`` is how long
-    it lasts (of a status: what Retry-After says), ``url`` where a redirect leads. ``seen`` and
-    ``hits`` count.
+    it lasts (of a status: what Retry-After says), ``url`` where a redirect leads, ``headers`` what
+    is said besides, also by an ``honest`` answer. ``seen`` and ``hits`` count.
     """
 
     what: str
@@ -56,6 +56,7 @@ class Rule:
     method: str | None = None
     path: str | None = None
     url: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
     seen: int = 0
     hits: int = 0
     _rng: random.Random = field(init=False, repr=False)
@@ -77,6 +78,12 @@ class Rule:
         struck = self._is_due(self.seen - self.after)
         self.hits += struck
         return struck
+
+    def answer(self, request: Request, world: World, honest: Callable[[], Response]) -> Response:
+        """What becomes of the honest answer."""
+        kind = kind_named(self.what) or KINDS["honest"]
+        answer = kind(Scene(request, world, honest, self.seconds, self.url, self.hits))
+        return replace(answer, headers=(*answer.headers, *self.headers.items()))
 
     def _is_due(self, number: int) -> bool:
         return (
@@ -142,9 +149,7 @@ class Faults:
         """The answer to ``request``: the honest one, or what the first rule that strikes makes."""
         for rule in list(self.rules):
             if rule.strikes(request, world):
-                kind = kind_named(rule.what)
-                if kind is not None:
-                    return kind(Scene(request, world, honest, rule.seconds, rule.url, rule.hits))
+                return rule.answer(request, world, honest)
         return honest()
 
 

@@ -289,6 +289,7 @@ def _stranger(items: list[Any], scene: Scene) -> Any:
 
 
 KINDS: dict[str, Kind] = {
+    "honest": lambda scene: scene.honest(),
     "429-date": retry_after_date,
     "html": html,
     "redirect": redirect,

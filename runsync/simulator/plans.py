@@ -159,7 +159,7 @@ def settled_at(plan: RunPlan) -> int:
     """The moment after which nothing about the run changes by itself."""
     if plan.aborted < plan.finished:
         return plan.aborted + (plan.settle_ms if plan.started < plan.aborted else 0)
-    return plan.finished
+    return max(plan.finished, plan.started, plan.running)
 
 
 def run_state(plan: RunPlan, now: int) -> RunState:

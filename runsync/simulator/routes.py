@@ -6,12 +6,11 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from hmac import compare_digest
-from http import HTTPStatus
 from typing import Any
 
 from runsync.simulator.registry import FILTERS, Page, UnknownIdError, checked_id
 from runsync.simulator.views import to_json
-from runsync.simulator.wire import TEXT_TYPE, Request, Response
+from runsync.simulator.wire import TEXT_TYPE, Request, Response, phrase
 from runsync.simulator.world import AlreadyFinishedError, World
 
 MAX_LIMIT = 20
@@ -46,8 +45,7 @@ class ApiError(Exception):
 
 def error(status: int, message: str, **headers: str) -> Response:
     """An error in the service's own form; header names are written with ``_`` for ``-``."""
-    phrase = HTTPStatus(status).phrase if status in HTTPStatus.__members__.values() else "Unknown"
-    body = to_json({"message": message, "error": phrase, "statusCode": status})
+    body = to_json({"message": message, "error": phrase(status), "statusCode": status})
     named = tuple((name.replace("_", "-"), value) for name, value in headers.items())
     return Response(status, body, headers=named)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -59,6 +60,7 @@ class Simulator:
         self._connections: set[Connection] = set()
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._leaving = asyncio.Event()
         self._switch = threading.Lock()
 
     # -- starting and stopping
@@ -76,26 +78,32 @@ class Simulator:
 
     def start(self) -> None:
         """Listen and serve from now on; OSError if the address cannot be had."""
-        loop = self._loop = asyncio.new_event_loop()
-        try:
-            server = loop.run_until_complete(
-                loop.create_server(lambda: Connection(self), *self._address, backlog=1024)
-            )
-        except OSError:
-            loop.close()
-            raise
-        host, port = server.sockets[0].getsockname()[:2]
-        self._url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-        self._thread = threading.Thread(target=self._run, args=(loop, server), daemon=True)
-        self._thread.start()
+        with self._switch:
+            if self._thread is None:
+                door = self._listen()
+                self._loop, self._leaving = asyncio.new_event_loop(), asyncio.Event()
+                self._thread = threading.Thread(
+                    target=self._run, args=(self._loop, door), daemon=True
+                )
+                self._thread.start()
 
-    def _run(self, loop: asyncio.AbstractEventLoop, server: asyncio.Server) -> None:
-        loop.run_forever()
-        loop.run_until_complete(self._hang_up(server))
+    def _listen(self) -> socket.socket:
+        six = ":" in self._address[0]
+        family = socket.AF_INET6 if six else socket.AF_INET
+        door = socket.create_server(self._address, family=family, backlog=1024)
+        host, port = door.getsockname()[:2]
+        self._url = f"http://[{host}]:{port}" if six else f"http://{host}:{port}"
+        return door
+
+    def _run(self, loop: asyncio.AbstractEventLoop, door: socket.socket) -> None:
+        loop.run_until_complete(self._serve(door))
         loop.close()
 
-    async def _hang_up(self, server: asyncio.Server) -> None:
-        """Close the door, wait for those who are just coming in, and hang up on everybody."""
+    async def _serve(self, door: socket.socket) -> None:
+        """Serve until told to leave; let in who is at the door, then hang up on everybody."""
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(lambda: Connection(self), sock=door, backlog=1024)
+        await self._leaving.wait()
         server.close()
         coming_in = asyncio.all_tasks() - {asyncio.current_task()}
         await asyncio.gather(*coming_in, return_exceptions=True)
@@ -108,14 +116,13 @@ class Simulator:
         """Hang up on everybody and free the port. Harmless if it does not serve."""
         with self._switch:
             if self._thread is not None and self._loop is not None:
-                self._loop.call_soon_threadsafe(self._loop.stop)
+                self._loop.call_soon_threadsafe(self._leaving.set)
                 self._thread.join(STOP_SECONDS)
                 self._thread = self._loop = None
 
     def serve_forever(self) -> None:
-        """Serve until interrupted by the keyboard; starts if need be, and stops at the end."""
-        if self._thread is None:
-            self.start()
+        """Serve until interrupted by the keyboard; starts if need be, stops in the end."""
+        self.start()
         thread = self._thread
         try:
             while thread is not None and thread.is_alive():

@@ -61,6 +61,7 @@ class WorldView:
         self._future = future
 
     @property
+    @locked
     def applications(self) -> list[str]:
         """The ids of all applications."""
         return self.registry.applications()
@@ -73,6 +74,7 @@ class WorldView:
         return self.applications[0]
 
     @property
+    @locked
     def pipelines(self) -> list[Pipeline]:
         """All pipelines, in the order in which they were added."""
         return list(self.registry.pipelines.values())

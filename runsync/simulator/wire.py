@@ -40,7 +40,7 @@ class Request:
     def length(self) -> int:
         """How long the body says it is; BadRequestError if that is no number."""
         text = self.headers.get("content-length", "0")
-        if not (text.isascii() and text.isdigit()):
+        if not (text.isascii() and text.isdigit() and len(text) < 20):
             raise BadRequestError("Content-Length is no number")
         return int(text)
 
@@ -130,8 +130,13 @@ def render(response: Response, request: Request | None, now_ms: int) -> tuple[by
 
 @lru_cache
 def _status_line(status: int) -> str:
+    return f"HTTP/1.1 {status} {phrase(status)}"
+
+
+def phrase(status: int) -> str:
+    """A status in words: ``Not Found``."""
     known = status in HTTPStatus.__members__.values()
-    return f"HTTP/1.1 {status} {HTTPStatus(status).phrase if known else 'Unknown'}"
+    return HTTPStatus(status).phrase if known else "Unknown"
 
 
 @lru_cache(maxsize=8)

@@ -118,6 +118,7 @@ def test_a_run_can_be_held(world: World, pipeline: str, status: str) -> None:
     world.release(run)
     world.clock.advance(timedelta(hours=1))
     assert look(world, run) == ("finished", "passed", 100)
+    assert world.run_payload(run)["finishedAt"] >= "2024-06-14", "not while it was held"
 
 
 def test_no_other_status_can_be_held(world: World, pipeline: str) -> None:

@@ -252,6 +252,12 @@ def test_errors_pass_a_fault_of_the_body(sim: Simulator, client: Any) -> None:
     assert client.runs().status == 400
 
 
+def test_honest_with_other_headers(ask: Ask, honest: list[str]) -> None:
+    answer = ask("honest", headers={"X-RateLimit-Remaining": "0"})
+    assert ids(answer) == honest
+    assert answer.headers["X-RateLimit-Remaining"] == "0"
+
+
 # -- how often, and where
 
 
@@ -346,7 +352,7 @@ def test_parse() -> None:
         ("500:every=x", "every must be a number, not 'x'"),
         ("500:every=0", "every must be 1 or more"),
         ("500:runs:steps", "names two endpoints"),
-        ("qqqqqq", "known are 429-date"),
+        ("qqqqqq", "known are honest, 429-date"),
     ],
 )
 def test_parse_names_the_mistake(text: str, message: str) -> None:

@@ -158,6 +158,22 @@ def test_times_are_as_told(world: World, pipeline: str) -> None:
     assert all(step["finishedAt"] <= payload["finishedAt"] for step in steps)
 
 
+def test_a_clock_that_ran_backwards(client: Any, world: World, pipeline: str) -> None:
+    now = world.clock.now()
+    run = world.add_run(
+        pipeline,
+        created_at=now - timedelta(minutes=1),
+        started_at=now + timedelta(minutes=5),
+        finished_at=now - timedelta(seconds=30),
+    )
+    assert "startedAt" not in client.runs(pipelineId=pipeline).json()[0]
+    assert client.get(f"/api/v3/runs/{run}/steps").json() == []
+    world.clock.advance(600)
+    (item,) = client.runs(pipelineId=pipeline).json()
+    assert item["startedAt"] > item["finishedAt"]
+    assert len(client.get(f"/api/v3/runs/{run}/steps").json()) == 3
+
+
 def test_truth_says_what_the_payloads_say() -> None:
     world = Scenario(runs=90, now=datetime(2024, 5, 15, 14, tzinfo=UTC)).build()
     for pipeline in world.pipelines:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import io
 import json
@@ -127,12 +128,18 @@ def test_a_request_in_small_pieces(sim: Simulator, pipeline: str) -> None:
         (b"GET /x HTTP/2\r\n\r\n", b"400"),
         (b"GET /x HTTP/1.1\r\nno colon\r\n\r\n", b"400"),
         (b"GET /x HTTP/1.1\r\nContent-Length: x\r\n\r\n", b"400"),
+        (b"GET /x HTTP/1.1\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n", b"400"),
         (b"POST /api/v3/runs HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", b"411"),
         (b"GET /x HTTP/1.1\r\nX: " + b"x" * 70_000, b"431"),
     ],
 )
 def test_what_is_no_http(sim: Simulator, data: bytes, status: bytes) -> None:
     assert speak(sim, data).startswith(b"HTTP/1.1 " + status)
+
+
+def test_a_bad_request_is_not_logged_as_the_one_before(sim: Simulator) -> None:
+    speak(sim, b"GET /first HTTP/1.1\r\n\r\nnonsense\r\n\r\n")
+    assert [(entry.path, entry.status) for entry in sim.requests] == [("/first", 404)]
 
 
 def test_head_has_no_body(sim: Simulator) -> None:
@@ -187,10 +194,22 @@ def test_can_be_started_again_on_its_port(world: World, make_client: Any) -> Non
             Simulator(world, port=port).start()
 
 
-def test_stopping_twice_is_harmless(world: World) -> None:
+def test_starts_where_a_loop_is_running_already(world: World, make_client: Any) -> None:
+    async def in_a_notebook() -> int:
+        with Simulator(world) as sim:
+            status: int = make_client(sim).runs().status
+            return status
+
+    assert asyncio.run(in_a_notebook()) == 400
+
+
+def test_starting_or_stopping_twice_is_harmless(world: World) -> None:
     sim = Simulator(world)
     sim.stop()
     sim.start()
+    url = sim.url
+    sim.start()
+    assert sim.url == url
     sim.stop()
     sim.stop()
 
