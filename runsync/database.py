@@ -22,6 +22,15 @@ from runsync.errors import DatabaseError, LockedError
 
 _BUSY_SECONDS = 60.0
 _POLL_SECONDS = 0.5
+# What SQLite says, and what can be done about it.
+_MENDS = {
+    "file is not a database": "name another file in database_url",
+    "database disk image is malformed": "put a backup in its place, or sync into a new file",
+    "database or disk is full": "make room, then sync again",
+    "attempt to write a readonly database": "give runsync the right to write it and its folder",
+    "unable to open database file": "give runsync the right to read and write it and its folder",
+    "database is locked": "wait until nobody else writes to it, then try again",
+}
 
 
 class Database:
@@ -37,7 +46,10 @@ class Database:
     def __init__(self, url: str | URL | Engine) -> None:
         self.engine = url if isinstance(url, Engine) else _engine(_checked_url(url))
         self.is_sqlite = self.engine.dialect.name == "sqlite"
+        one_state = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
+        self._reader = self.engine.execution_options(**one_state)
         self._writing = threading.Lock()
+        self._advisory_locks = _AdvisoryLocks(self.engine)
 
     def __repr__(self) -> str:
         return f"Database({self.name!r})"
@@ -45,7 +57,9 @@ class Database:
     @property
     def name(self) -> str:
         """The URL without a password, for people."""
-        return self.engine.url.render_as_string(hide_password=True)
+        url = self.engine.url
+        secret = {key: "hidden" for key in url.query if "password" in key.lower()}
+        return url.update_query_dict(secret).render_as_string(hide_password=True)
 
     @property
     def path(self) -> Path | None:
@@ -61,7 +75,7 @@ class Database:
         Raises:
             DatabaseError: the database cannot be reached or refuses.
         """
-        with self._said_plainly(), self.engine.connect() as connection:
+        with self._said_plainly(), self._reader.connect() as connection:
             yield connection
 
     @contextmanager
@@ -99,7 +113,8 @@ class Database:
         if self.path is None:
             yield
             return
-        folder = self.path.with_name(self.path.name + ".locks")
+        file = self.path.resolve()  # whatever name led to it
+        folder = file.with_name(file.name + ".locks")
         try:
             folder.mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
@@ -120,27 +135,75 @@ class Database:
     @contextmanager
     def _advisory_lock(self, listing: str, wait: bool) -> Iterator[None]:
         key = int.from_bytes(hashlib.sha256(listing.encode()).digest()[:8], "big", signed=True)
-        with self._said_plainly(), self.engine.connect() as connection:
-            connection = connection.execution_options(isolation_level="AUTOCOMMIT")
-            ask = text("SELECT pg_try_advisory_lock(:key)")
-            while not connection.execute(ask, {"key": key}).scalar_one():
+        with self._said_plainly():
+            while not self._advisory_locks.take(key):
                 if not wait:
                     raise _held(listing)
                 time.sleep(_POLL_SECONDS)
             try:
                 yield
             finally:
-                connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": key})
+                self._advisory_locks.give_back(key)
 
     @contextmanager
     def _said_plainly(self) -> Iterator[None]:
         try:
             yield
         except DBAPIError as error:
-            reason = str(error.orig).strip().splitlines()[0] if error.orig else "it broke off"
-            raise DatabaseError(f"the database {self.name} answers: {reason}") from error
+            reason = (str(error.orig or "").strip() or "it broke off").splitlines()[0]
+            mend = f"; {_MENDS[reason]}" if reason in _MENDS else ""
+            raise DatabaseError(f"the database {self.name} answers: {reason}{mend}") from error
         except SQLAlchemyError as error:
             raise DatabaseError(f"the database {self.name} cannot be used: {error}") from error
+
+
+class _AdvisoryLocks:
+    """The advisory locks of this process, all held over one connection, however many there are.
+
+    A server has few connections, and many machines may share it.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._connection: Connection | None = None
+        self._held: set[int] = set()
+        self._turn = threading.Lock()
+
+    def take(self, key: int) -> bool:
+        """Takes a lock, if nobody has it: neither another process nor this one."""
+        with self._turn:
+            if key in self._held:
+                return False
+            if self._connection is None:
+                connection = self._engine.connect()
+                self._connection = connection.execution_options(isolation_level="AUTOCOMMIT")
+            if self._ask("SELECT pg_try_advisory_lock(:key)", key):
+                self._held.add(key)
+            self._drop_if_idle()
+            return key in self._held
+
+    def give_back(self, key: int) -> None:
+        """Gives a lock back; where the connection broke off, the server has done so already."""
+        with self._turn:
+            self._held.discard(key)
+            if self._connection is not None:
+                self._ask("SELECT pg_advisory_unlock(:key)", key)
+                self._drop_if_idle()
+
+    def _ask(self, question: str, key: int) -> bool:
+        assert self._connection is not None  # noqa: S101 - for the type checker
+        try:
+            return bool(self._connection.execute(text(question), {"key": key}).scalar_one())
+        except BaseException:
+            self._connection.invalidate()
+            self._connection.close()
+            self._connection = None
+            raise
+
+    def _drop_if_idle(self) -> None:
+        if self._connection is not None and not self._held:
+            self._connection.close()
+            self._connection = None
 
 
 def _held(listing: str) -> LockedError:
@@ -150,11 +213,13 @@ def _held(listing: str) -> LockedError:
 def _checked_url(text_or_url: str | URL) -> URL:
     try:
         url = make_url(text_or_url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         raise DatabaseError(
             "database_url is no URL; write one like sqlite:///runsync.db or "
             "postgresql://user@host/name"
         ) from None
+    if "@" in (url.host or ""):
+        raise DatabaseError("the password in database_url holds an @; write it as %40")
     if url.drivername in ("postgresql", "postgres"):
         url = url.set(drivername="postgresql+psycopg")
     if url.get_backend_name() not in ("sqlite", "postgresql"):
@@ -176,17 +241,25 @@ def _engine(url: URL) -> Engine:
         options |= {"pool_pre_ping": True, "connect_args": {"connect_timeout": 10}}
     try:
         engine = create_engine(url, **options)
-    except (ModuleNotFoundError, NoSuchModuleError) as error:
+    except (ImportError, NoSuchModuleError) as error:
         raise DatabaseError(
-            f"the driver for {url.drivername} is missing ({error}); "
-            "install it with: pip install 'runsync[postgres]'"
+            f"the driver for {url.drivername} is missing ({error}); {_driver_mend(url)}"
         ) from None
+    except (ArgumentError, ValueError) as error:
+        what = str(error).splitlines()[0]
+        raise DatabaseError(f"database_url cannot be used: {what}") from None
     if sqlite:
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     else:
         event.listen(engine, "connect", _prepare_postgres)
     return engine
+
+
+def _driver_mend(url: URL) -> str:
+    if url.drivername == "postgresql+psycopg":
+        return "install it with: pip install 'runsync[postgres]'"
+    return f"install it, or write {url.get_backend_name()}:// for the usual one"
 
 
 def _check_file(url: URL) -> None:
