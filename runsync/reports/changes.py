@@ -62,7 +62,7 @@ def _told(what: str, frame: pd.DataFrame) -> Iterator[dict[str, Any]]:
     """The rows of the table; the verdict is markup where it is beyond chance."""
     _, readable = rows.readable(frame)
     for row, change, beyond in zip(readable, frame["change"], frame["beyond_chance"], strict=True):
-        interval = None if pd.isna(beyond) else f"{row['low']} to {row['high']}"
+        interval = None if pd.isna(beyond) else f"{row['low'].removesuffix(' pp')} to {row['high']}"
         yield row | {"what": what, "interval": interval, "verdict": _verdict(change, beyond)}
 
 

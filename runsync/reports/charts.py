@@ -31,7 +31,7 @@ _INK, _MUTED, _FAINT, _PALE = "#1f2937", "#6b7280", "#e5e7eb", "#b3d4e8"
 # All in points, which a page takes for pixels.
 _WIDTH, _TEXT = 340.0, 10.5
 _TREND, _ROW, _CELL = 150.0, 21.0, 17.0
-_LABELS, _NOTES = 138.0, 58.0
+_SIGN, _NOTES = 6.1, 58.0
 _LONGEST_LABEL = 24
 _MANY_POINTS = 45
 
@@ -151,14 +151,18 @@ def _figure(axes: "Axes") -> "Figure":
 
 def _rows_axes(rows: Sequence[Row]) -> "Axes":
     height = _ROW * len(rows) + 22
-    return _axes(height, left=_LABELS, right=_NOTES, top=2, bottom=20)
+    longest = max(len(_label(row)) for row in rows)
+    return _axes(height, left=10 + _SIGN * longest, right=_NOTES, top=2, bottom=20)
+
+
+def _label(row: Row) -> str:
+    return visible(row.label[: _LONGEST_LABEL * 4], _LONGEST_LABEL)
 
 
 def _finish_rows(
     axes: "Axes", rows: Sequence[Row], bounds: tuple[float, float], unit: Unit
 ) -> None:
-    labels = [visible(row.label[: _LONGEST_LABEL * 4], _LONGEST_LABEL) for row in rows]
-    axes.set_yticks(np.arange(len(rows)), labels=labels)
+    axes.set_yticks(np.arange(len(rows)), labels=[_label(row) for row in rows])
     axes.tick_params(axis="y", labelcolor=_INK)
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_xlim(*bounds)
@@ -201,7 +205,7 @@ def _time_ticks(low: float, high: float) -> list[float]:
 
 def _tick(value: float, unit: Unit) -> str:
     if unit != "s":
-        return f"{value * 100:+g}" if unit == "points" and value else f"{value * 100:g}%"
+        return f"{value * 100:+g}".replace("+0", "0") if unit == "points" else f"{value * 100:g}%"
     for size, word in ((86400, "d"), (3600, "h"), (60, "m")):
         if abs(value) >= size:
             return f"{value / size:g}{word}"

@@ -226,16 +226,12 @@ class Reader:
     def _frame(self, select: sa.Select[Any], columns: Sequence[sa.Column[Any]]) -> pd.DataFrame:
         packers = [packer_of(column) for column in columns]
         fetched = _AT_ONCE if self._is_sqlite else _FETCHED
-        result = self._connection.execute(select.execution_options(stream_results=True))
-        try:
-            # The driver's own cursor: rows as plain tuples are half the time of Row objects.
-            while rows := result.cursor.fetchmany(fetched):
-                for at in range(0, len(rows), _AT_ONCE):
-                    chunk = zip(*rows[at : at + _AT_ONCE], strict=True)
-                    for packer, values in zip(packers, chunk, strict=True):
-                        packer.add(values)
-        finally:
-            result.close()
+        result = self._connection.execute(select.execution_options(yield_per=fetched))
+        for rows in result.partitions():
+            for at in range(0, len(rows), _AT_ONCE):
+                chunk = zip(*rows[at : at + _AT_ONCE], strict=True)
+                for packer, values in zip(packers, chunk, strict=True):
+                    packer.add(values)
         return pd.DataFrame(
             {c.name: p.packed() for c, p in zip(columns, packers, strict=True)}, copy=False
         )

@@ -14,6 +14,8 @@ TEXT = pd.Series(["text"]).dtype
 """What this pandas makes of text: ``str`` from version 3 on, before it ``object``."""
 
 _NO_TIME = np.iinfo(np.int64).min
+# Each reading of times has a cost of its own, of some milliseconds.
+_TIMES_AT_ONCE = 20_000
 
 
 class Packer(Protocol):
@@ -82,20 +84,27 @@ class Times:
 
     def __init__(self) -> None:
         self._chunks: list[npt.NDArray[np.int64]] = []
+        self._waiting: list[str | int | None] = []
 
     def add(self, values: Sequence[str | int | None]) -> None:
-        if isinstance(next((v for v in values if v is not None), 0), int):
-            known = [_NO_TIME if v is None else v for v in values]
-            self._chunks.append(np.array(known, dtype=np.int64))
-        else:
-            times = pd.to_datetime(
-                np.array(values, dtype=object), format="ISO8601", utc=True
-            ).as_unit("us")
-            self._chunks.append(times.asi8)
+        self._waiting.extend(values)
+        if len(self._waiting) >= _TIMES_AT_ONCE:
+            self._read()
 
     def packed(self) -> pd.DatetimeIndex:
+        self._read()
         micros = np.concatenate([np.empty(0, np.int64), *self._chunks])
         return pd.DatetimeIndex(micros.view("datetime64[us]")).tz_localize("UTC")
+
+    def _read(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        if isinstance(next((v for v in waiting if v is not None), 0), int):
+            known = [_NO_TIME if v is None else v for v in waiting]
+            self._chunks.append(np.array(known, dtype=np.int64))
+            return
+        texts = np.array(waiting, dtype=object)
+        times = pd.to_datetime(texts, format="ISO8601", utc=True, cache=False).as_unit("us")
+        self._chunks.append(times.asi8)
 
 
 class _Codes(dict[str | None, int]):

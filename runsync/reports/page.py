@@ -74,7 +74,9 @@ def _header(study: Study) -> Markup:
         "header",
         tag("h1", "CI history"),
         tag("p", _scope(study), class_="scope"),
-        tag("p", "From ", shown(study.reader.name, 200), f", {minute(study.scope.window.now)}"),
+        tag(
+            "p", "Told by ", shown(study.reader.name, 200), f" on {minute(study.scope.window.now)}"
+        ),
     )
 
 
@@ -121,7 +123,7 @@ def _day(window: Window, when: datetime) -> str:
 def _cards(study: Study) -> Markup:
     passed = study.table("pass_rates").iloc[0]
     cards = [
-        ("Finished runs", f"{passed['finished']:,}", f"of {len(study.pipelines):,} pipelines"),
+        ("Finished runs", f"{int(passed['finished']):,}", f"of {len(study.pipelines):,} pipelines"),
         _rate_card("Pass rate", passed, "pass_rate", "passed / (passed + failed)"),
     ]
     aborts = study.table("abort_frequencies").iloc[0]

@@ -47,7 +47,11 @@ def duration(value: pd.Timedelta, *, signed: bool = False) -> str:
 
 def percent(value: float, *, signed: bool = False) -> str:
     """A share of 1 in percent: ``93.4%``; with ``signed`` a change in points: ``+1.2 pp``."""
-    return f"{value * 100:+.1f} pp" if signed else f"{value * 100:.1f}%"
+    if not signed:
+        return f"{value * 100:.1f}%"
+    points = f"{value * 100:+.1f}"
+    # What is beyond chance may be small, but must not look like nothing.
+    return f"{points if float(points) or not value else f'{value * 100:+.2g}'} pp"
 
 
 def _length(seconds: float) -> str:

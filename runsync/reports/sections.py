@@ -30,7 +30,7 @@ from runsync.reports.parts import (
 )
 from runsync.reports.study import Study
 
-_PANELS, _STEP_PANELS, _BARS = 6, 4, 8
+_PANELS, _STEP_PANELS, _BARS = 6, 3, 8
 _TOP = 1.012
 _ALL = "all pipelines"
 _PASS = ("pass_rate", "pass_rate_low", "pass_rate_high")

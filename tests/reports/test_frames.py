@@ -1,0 +1,241 @@
+"""The reader: every row, only the columns asked for, by the index that the window needs."""
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import sqlalchemy as sa
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runsync import reports
+from runsync.database import Database
+from runsync.errors import ConfigError, DatabaseError
+from runsync.models import RunRow, StepRow
+from runsync.reports import frames
+from runsync.reports.packing import Numbers, Times, Words
+from tests.reports.filling import at, fill, run, step
+
+EVERY = [getattr(reports, name) for name in reports.REPORTS]
+
+
+@pytest.fixture
+def statements(database: Database) -> Iterator[list[str]]:
+    """The SELECTs that are executed while the test runs."""
+    seen: list[str] = []
+
+    def remember(_conn: object, _cursor: object, statement: str, *_: object) -> None:
+        if statement.lstrip().startswith("SELECT"):
+            seen.append(statement)
+
+    sa.event.listen(database.engine, "before_cursor_execute", remember)
+    yield seen
+    sa.event.remove(database.engine, "before_cursor_execute", remember)
+
+
+@pytest.mark.parametrize("rows", [1, 499, 500, 501, 1200])
+def test_no_row_is_lost_between_chunks(database: Database, rows: int) -> None:
+    runs = [run(f"r{n}", at(hours=n)) for n in range(rows)]
+    fill(database, runs, [step(r, 1, "test") for r in runs])
+    assert list(reports.pass_rates(database)["finished"]) == [rows]
+    assert list(reports.step_durations(database)["count"]) == [rows]
+    with frames.reading(database) as reader:
+        asked = frames.Scope(reports.window.window())
+        created = reader.runs(asked, ["created_at"])["created_at"]
+    assert sorted(created) == [pd.Timestamp(r["created_at"]) for r in runs]
+
+
+def test_no_more_columns_are_read_than_needed(database: Database, statements: list[str]) -> None:
+    fill(database, [one := run("a", at(0))], [step(one, 1, "test")])
+    wide = re.compile(r"\b(message|extra|url|log_url|artifacts_url|envelope)\b|\*")
+    for report in EVERY:
+        report(database, since=at(-1), every="day")
+    read = [s for s in statements if "v_runs" in s or "v_steps" in s]
+    assert len(read) >= len(EVERY)
+    assert [s for s in read if wide.search(s)] == []
+    statements.clear()
+    reports.step_durations(database)
+    assert [s.split("FROM")[0].split() for s in statements if "v_steps" in s] == [
+        ["SELECT", "v_steps.pipeline_id,", "v_steps.name,", "v_steps.duration_ms,", "v_steps.job"]
+    ]
+
+
+def test_a_window_is_read_by_the_index_of_creation(sqlite: Database, now: datetime) -> None:
+    runs = [run(f"r{n}", at(n), pipeline=1) for n in range(100)]
+    fill(sqlite, runs, [step(r, 1, "test") for r in runs])
+    plans: list[str] = []
+
+    def explain(
+        conn: sa.Connection, _c: object, statement: str, params: object, *_: object
+    ) -> None:
+        if "FROM v_" in statement:
+            cursor = conn.connection.cursor()
+            cursor.execute(f"EXPLAIN QUERY PLAN {statement}", params)
+            plans.append("; ".join(row[3] for row in cursor))
+
+    sa.event.listen(sqlite.engine, "before_cursor_execute", explain)
+    for report in EVERY:
+        plans.clear()
+        report(sqlite, since="30d", pipelines=["build"], branches=["main"])
+        assert plans, report.__name__
+        # A look back for what had broken before the window has no beginning to go by.
+        bounded = [plan for plan in plans if "created_at<" not in plan]
+        assert all("ix_runs_created_at (created_at>" in plan for plan in bounded), (report, plans)
+        assert not any("SCAN" in plan for plan in bounded), (report, plans)
+
+
+def test_an_empty_database_gives_empty_frames_of_the_same_form(database: Database) -> None:
+    forms = {}
+    for report in EVERY:
+        for asked in ({}, {"by": (), "every": "week"}, {"by": ["hour", "weekday", "branch"]}):
+            empty = report(database, **asked)
+            assert empty.empty
+            forms[report, str(asked)] = report, asked, empty
+    one = run("a", at(0), "aborted")
+    fill(database, [one], [step(one, 1, "test")])
+    for report, asked, empty in forms.values():
+        full = report(database, **asked)
+        assert list(full) == list(empty), report.__name__
+        assert full.dtypes.tolist() == empty.dtypes.tolist(), report.__name__
+
+
+def test_the_dtypes_are_what_they_are_said_to_be(sqlite: Database) -> None:
+    frame = reports.abort_frequencies(sqlite, by=["pipeline", "weekday", "hour"], every="day")
+    kinds = {name: dtype.kind for name, dtype in frame.dtypes.items()}
+    assert kinds == {
+        **{"pipeline": "O", "weekday": "O", "hour": "i", "period": "M", "partial": "b"},
+        **{"finished": "i", "aborted": "i", "abort_rate": "f", "abort_rate_low": "f"},
+        **{"abort_rate_high": "f", "never_started": "i", "median_time_to_abort": "m"},
+        "last_step": "O",
+    }
+    assert list(frame["weekday"].cat.categories)[0] == "Monday"
+    assert frame["weekday"].cat.ordered
+
+
+def test_takes_a_url_an_engine_and_a_database(database_url: str) -> None:
+    opened = Database(database_url)
+    fill(opened, [run("a", at(0))])
+    for db in (database_url, sa.make_url(database_url), opened.engine, opened):
+        assert list(reports.pass_rates(db)["finished"]) == [1]
+    opened.close()
+
+
+def test_a_plain_engine_of_the_readers_own_will_do(database_url: str) -> None:
+    opened = Database(database_url)
+    fill(opened, [run("a", at(0))])
+    opened.close()
+    engine = sa.create_engine(database_url)
+    assert list(reports.pass_rates(engine, every="day", by=())["finished"]) == [1]
+    engine.dispose()
+
+
+def test_a_mistyped_file_is_not_made(tmp_path: Path) -> None:
+    missing = tmp_path / "no.db"
+    with pytest.raises(DatabaseError, match=r"there is no database .*no\.db; `runsync sync` makes"):
+        reports.pass_rates(f"sqlite:///{missing}")
+    assert not missing.exists()
+
+
+def test_a_database_without_a_schema_says_what_to_run(tmp_path: Path) -> None:
+    (tmp_path / "empty.db").touch()
+    with pytest.raises(DatabaseError, match="runsync sync"):
+        reports.pass_rates(f"sqlite:///{tmp_path / 'empty.db'}")
+
+
+def test_a_url_that_is_none_is_said_plainly() -> None:
+    with pytest.raises((DatabaseError, ConfigError)):
+        reports.pass_rates("not a url")
+
+
+@pytest.mark.parametrize(
+    ("by", "said"),
+    [
+        ("pipline", "cannot be grouped by 'pipline'; did you mean 'pipeline'"),
+        ("step", "pass_rates counts whole runs, which cannot be grouped by 'step'"),
+        ("job", "cannot be grouped by 'job'"),
+        ("", "cannot be grouped by ''; known: pipeline, source"),
+    ],
+)
+def test_a_key_that_makes_no_sense_is_refused(sqlite: Database, by: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        reports.pass_rates(sqlite, by=by)  # type: ignore[arg-type]
+
+
+def test_an_unknown_pipeline_is_named_with_the_nearest(sqlite: Database) -> None:
+    fill(
+        sqlite, pipelines=[{**p, "external_id": f"5751{p['id']}"} for p in _named("build", "ship")]
+    )
+    with pytest.raises(ConfigError, match="called 'biuld'; did you mean 'build'"):
+        reports.pass_rates(sqlite, pipelines=["biuld"])
+    with pytest.raises(ConfigError, match=r"beginning of several pipelines' ids: build .*ship"):
+        reports.pass_rates(sqlite, pipelines=["5751"])
+    with pytest.raises(ConfigError, match="no pipeline in the database is called ''"):
+        reports.pass_rates(sqlite, pipelines=[""])
+
+
+def _named(*names: str) -> list[dict[str, object]]:
+    return [{"id": n, "source": "w", "name": name} for n, name in enumerate(names, 1)]
+
+
+def test_the_deepest_join_is_left_out_where_nothing_of_it_is_asked(sqlite: Database) -> None:
+    select = "EXPLAIN QUERY PLAN SELECT name, duration_ms FROM v_steps WHERE ran = 1"
+    with sqlite.read() as connection:
+        plan = [row[3] for row in connection.exec_driver_sql(select)]
+    assert len(plan) == 1
+
+
+def test_the_tables_rows_are_what_the_frames_hold(database: Database) -> None:
+    runs = [run(f"r{n}", at(n), branch=None if n % 2 else "main") for n in range(5)]
+    runs[3] |= {"started_at": None, "queued_ms": None, "finished_at": None}
+    fill(database, runs)
+    with frames.reading(database) as reader:
+        asked = frames.Scope(reports.window.window())
+        frame = reader.runs(asked, ["branch", "queued_ms", "started_at", "created_at"])
+    columns = (RunRow.branch, RunRow.queued_ms, RunRow.started_at, RunRow.created_at)
+    with database.read() as connection:
+        told = connection.execute(sa.select(*columns).order_by(RunRow.created_at)).all()
+    frame = frame.sort_values("created_at").astype(object)
+    assert [tuple(row) for row in told] == [
+        tuple(None if pd.isna(v) else v for v in row) for row in frame.itertuples(index=False)
+    ]
+    assert StepRow.__tablename__ == "steps"
+
+
+@given(st.lists(st.lists(st.none() | st.text(max_size=3), max_size=6), max_size=4))
+def test_words_come_out_as_they_went_in(chunks: list[list[str | None]]) -> None:
+    packer = Words()
+    for chunk in chunks:
+        packer.add(chunk)
+    packed = packer.packed()
+    whole = [word for chunk in chunks for word in chunk]
+    assert [None if pd.isna(word) else word for word in packed] == whole
+    assert list(packed.categories) == sorted({word for word in whole if word is not None})
+
+
+@given(st.lists(st.none() | st.integers(-(2**50), 2**50), max_size=9))
+def test_milliseconds_come_out_as_they_went_in(values: list[int | None]) -> None:
+    import numpy as np
+
+    packer = Numbers(np.float64)
+    packer.add(values)
+    assert [None if np.isnan(v) else int(v) for v in packer.packed()] == values
+
+
+@given(
+    st.lists(st.none() | st.datetimes(datetime(1990, 1, 1), datetime(2090, 1, 1)), max_size=9),  # noqa: DTZ001
+    st.booleans(),
+)
+def test_times_come_out_as_they_went_in(times: list[datetime | None], as_text: bool) -> None:
+    aware = [None if t is None else t.replace(tzinfo=UTC) for t in times]
+    epoch = datetime(1970, 1, 1, tzinfo=UTC)
+    packer = Times()
+    if as_text:
+        packer.add([None if t is None else f"{t:%Y-%m-%dT%H:%M:%S.%f}Z" for t in times])
+    else:
+        packer.add([None if t is None else round((t - epoch).total_seconds() * 1e6) for t in aware])
+    packed = packer.packed()
+    assert [None if pd.isna(t) else t.to_pydatetime() for t in packed] == aware
+    assert str(packed.dtype) == "datetime64[us, UTC]"

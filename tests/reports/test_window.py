@@ -1,0 +1,116 @@
+"""Times, zones and periods as people write them."""
+
+from datetime import UTC, date, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runsync.errors import ConfigError
+from runsync.reports.window import (
+    checked_every,
+    midnight,
+    next_period,
+    window,
+    zone_of,
+)
+
+BERLIN = zone_of("Europe/Berlin")
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("2024-01-31", datetime(2024, 1, 31, tzinfo=UTC)),
+        (" 2024-01-31 ", datetime(2024, 1, 31, tzinfo=UTC)),
+        (date(2024, 1, 31), datetime(2024, 1, 31, tzinfo=UTC)),
+        ("2024-01-31T10:00", datetime(2024, 1, 31, 10, tzinfo=UTC)),
+        ("2024-01-31T10:00Z", datetime(2024, 1, 31, 10, tzinfo=UTC)),
+        ("2024-01-31T10:00+02:00", datetime(2024, 1, 31, 8, tzinfo=UTC)),
+        (datetime(2024, 1, 31, 10), datetime(2024, 1, 31, 10, tzinfo=UTC)),  # noqa: DTZ001
+        (
+            datetime(2024, 1, 31, 10, tzinfo=timezone(timedelta(hours=1))),
+            datetime(2024, 1, 31, 9, tzinfo=UTC),
+        ),
+    ],
+)
+def test_reads_times_in_utc(written: object, meant: datetime) -> None:
+    assert window(written).since == meant  # type: ignore[arg-type]
+
+
+def test_a_date_is_midnight_of_the_reports_zone() -> None:
+    asked = window("2024-03-31", "2024-04-01T12:00", "Europe/Berlin")
+    assert asked.since == datetime(2024, 3, 30, 23, tzinfo=UTC)
+    assert asked.until == datetime(2024, 4, 1, 10, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("age", "length"),
+    [
+        ("90s", timedelta(seconds=90)),
+        ("15m", timedelta(minutes=15)),
+        ("15min", timedelta(minutes=15)),
+        ("12h", timedelta(hours=12)),
+        ("30d", timedelta(days=30)),
+        (" 8 w ", timedelta(weeks=8)),
+    ],
+)
+def test_an_age_goes_back_from_now(now: datetime, age: str, length: timedelta) -> None:
+    assert window(age).since == now - length
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    ["", "yesterday", "30", "30x", "-3d", "2024-13-01", "9999999d", "0001-01-01T00:00+14:00"],
+)
+def test_what_is_no_time_is_said_with_examples(wrong: str) -> None:
+    with pytest.raises(ConfigError, match=r"since=.* is no time; write a date \(2024-01-31\)"):
+        window(wrong)
+
+
+@pytest.mark.parametrize(
+    ("since", "until"),
+    [("2024-02-01", "2024-01-01"), ("2024-02-01", "2024-02-01"), ("2999-01-01", None)],
+)
+def test_a_window_ends_after_it_begins(since: str, until: str | None) -> None:
+    with pytest.raises(ConfigError, match="choose a since before its until"):
+        window(since, until)
+
+
+def test_an_unknown_zone_is_named_with_the_nearest() -> None:
+    with pytest.raises(
+        ConfigError, match="no time zone 'europe/berln'; did you mean 'Europe/Berlin'"
+    ):
+        zone_of("europe/berln")
+    with pytest.raises(ConfigError, match="no time zone"):
+        zone_of("../../etc/passwd")
+
+
+def test_an_unknown_period_is_named_with_the_nearest() -> None:
+    assert checked_every("week") == "week"
+    with pytest.raises(ConfigError, match="every='weekly' is no period; did you mean 'week'"):
+        checked_every("weekly")
+
+
+def test_the_window_before_is_as_long_and_ends_where_this_begins(now: datetime) -> None:
+    asked = window("30d")
+    before = asked.before()
+    assert (before.since, before.until) == (now - timedelta(days=60), now - timedelta(days=30))
+    with pytest.raises(ConfigError, match="needs since"):
+        window().before()
+
+
+@given(st.dates(date(1990, 1, 1), date(2090, 1, 1)), st.sampled_from(["day", "week", "month"]))
+def test_periods_follow_each_other_without_a_gap(day: date, every: str) -> None:
+    first = {"day": day, "week": day - timedelta(day.weekday()), "month": day.replace(day=1)}[every]
+    following = next_period(first, every)
+    assert first <= day < following
+    if every == "month":
+        assert (following.day, (following - timedelta(1)).month) == (1, first.month)
+    else:
+        assert following - first == timedelta(7 if every == "week" else 1)
+
+
+def test_days_are_as_long_as_their_zone_makes_them() -> None:
+    begin, end = midnight(date(2024, 3, 31), BERLIN), midnight(date(2024, 4, 1), BERLIN)
+    assert end - begin == timedelta(hours=23)
