@@ -3,6 +3,7 @@
 import signal
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,7 +16,7 @@ from runsync.cli.output import Format, emit
 from runsync.cli.progress import progress
 from runsync.cli.stop import InterruptedHereError
 from runsync.config import Config
-from runsync.errors import LockedError, PartialError, RunsyncError, TokenRefusedError
+from runsync.errors import ConfigError, LockedError, PartialError, RunsyncError, TokenRefusedError
 from runsync.text import visible
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def sync(
     ] = None,
     full: Annotated[bool, typer.Option("--full", help="Walk all history again.")] = False,
     concurrency: Annotated[
-        int | None, typer.Option("--concurrency", min=1, max=64, help="Requests in flight.")
+        int | None, typer.Option("--concurrency", help="Requests in flight per source, to 64.")
     ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait while another sync runs.")] = False,
     dry_run: Annotated[
@@ -66,8 +67,10 @@ def sync(
     from runsync.sync import Options
 
     settings = load_config(config)
+    if concurrency is not None:
+        settings = replace(settings, concurrency=checked_concurrency(concurrency))
     options = Options(
-        concurrency=concurrency or settings.concurrency,
+        concurrency=settings.concurrency,
         since=when(since) if since else settings.since,
         full=full,
         wait=wait,
@@ -91,6 +94,17 @@ def sync(
         if pause is None:
             return
         time.sleep(max(0.0, pause - (time.monotonic() - began)))
+
+
+def checked_concurrency(number: int) -> int:
+    """The number, if that many requests may be in flight.
+
+    Raises:
+        ConfigError: it is not from 1 to 64.
+    """
+    if not 1 <= number <= 64:
+        raise ConfigError(f"--concurrency must be from 1 to 64, not {number}")
+    return number
 
 
 def _sync_once(
