@@ -50,7 +50,7 @@ def test_no_row_is_lost_between_chunks(database: Database, rows: int) -> None:
 
 def test_no_more_columns_are_read_than_needed(database: Database, statements: list[str]) -> None:
     fill(database, [one := run("a", at(0))], [step(one, 1, "test")])
-    wide = re.compile(r"\b(message|extra|url|log_url|artifacts_url|envelope)\b|\*")
+    wide = re.compile(r"\b(message|extra|url|log_url|artifacts_url)\b|\.\*|SELECT \*")
     for report in EVERY:
         report(database, since=at(-1), every="day")
     read = [s for s in statements if "v_runs" in s or "v_steps" in s]
@@ -104,14 +104,22 @@ def test_an_empty_database_gives_empty_frames_of_the_same_form(database: Databas
 
 def test_the_dtypes_are_what_they_are_said_to_be(sqlite: Database) -> None:
     frame = reports.abort_frequencies(sqlite, by=["pipeline", "weekday", "hour"], every="day")
-    kinds = {name: dtype.kind for name, dtype in frame.dtypes.items()}
-    assert kinds == {
-        **{"pipeline": "O", "weekday": "O", "hour": "i", "period": "M", "partial": "b"},
-        **{"finished": "i", "aborted": "i", "abort_rate": "f", "abort_rate_low": "f"},
-        **{"abort_rate_high": "f", "never_started": "i", "median_time_to_abort": "m"},
-        "last_step": "O",
+    assert {name: dtype.name for name, dtype in frame.dtypes.items() if name != "pipeline"} == {
+        "weekday": "category",
+        "hour": "int64",
+        "period": "datetime64[us]",
+        "partial": "bool",
+        "finished": "int64",
+        "aborted": "int64",
+        "abort_rate": "float64",
+        "abort_rate_low": "float64",
+        "abort_rate_high": "float64",
+        "never_started": "int64",
+        "median_time_to_abort": "timedelta64[us]",
+        "last_step": frame["pipeline"].dtype.name,
     }
-    assert list(frame["weekday"].cat.categories)[0] == "Monday"
+    assert frame["pipeline"].dtype == pd.Series(["text"]).dtype
+    assert frame["weekday"].cat.categories[0] == "Monday"
     assert frame["weekday"].cat.ordered
 
 
