@@ -54,10 +54,10 @@ def init(
     """Write a commented runsync.toml, never over an existing one, and create the database."""
     target = _target(config, path)
     text = TEMPLATE.format(database_url=_quoted(database_url or settings.DEFAULT_DATABASE))
-    checked = settings.parse(text, target)
+    made = _make_database(settings.parse(text, target).database_url)
     write_new(target, text)
+    note(f"the database is {made}")
     note(f"wrote {target}; add your [[pipelines]] to it, and set the token that it names")
-    note(f"the database is {_make_database(checked.database_url)}")
     note("next: runsync doctor, then runsync sync")
 
 
@@ -70,9 +70,7 @@ def write_new(path: Path, text: str) -> None:
     try:
         handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     except FileExistsError:
-        raise ConfigError(
-            f"{path} is there already and stays as it is; name another with --config"
-        ) from None
+        raise _is_there(path) from None
     except OSError as error:
         raise ConfigError(f"cannot write {path}: {error.strerror}") from None
     with os.fdopen(handle, "w", encoding="utf-8") as file:
@@ -84,9 +82,15 @@ def _target(config: Path | None, path: Path | None) -> Path:
         raise ConfigError("--config and --path name two files; keep one")
     named = os.environ.get("RUNSYNC_CONFIG")
     target = path or config or (Path(named) if named else Path(settings.FILE_NAME))
+    if target.exists() or target.is_symlink():
+        raise _is_there(target)
     if not target.parent.is_dir():
         raise ConfigError(f"the folder {target.parent} does not exist; make it first")
     return target
+
+
+def _is_there(path: Path) -> ConfigError:
+    return ConfigError(f"{path} is there already and stays as it is; name another with --config")
 
 
 def _quoted(text: str) -> str:

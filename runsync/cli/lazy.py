@@ -59,11 +59,25 @@ class LazyGroup(TyperGroup):
                 formatter.write_dl(rows)
 
 
+class PlainGroup(TyperGroup):
+    """A group whose help tells of each command in a whole sentence; Click would cut it."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Writes the commands, each with the first paragraph of its help."""
+        rows = [
+            (name, " ".join((command.help or "").partition("\n\n")[0].split()))
+            for name, command in self.commands.items()
+        ]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
 def _build(name: str, place: str) -> Any:
     module, _, attribute = place.partition(":")
     found = getattr(import_module(module), attribute)
     if isinstance(found, typer.Typer):
         found.rich_markup_mode = None
+        found.info.cls = PlainGroup
         group = get_group(found)
         group.name = name
         return lighten(group)

@@ -49,6 +49,7 @@ def emit(
     single: bool = False,
     title: str | None = None,
     brief: Sequence[str] | None = None,
+    spare: Sequence[str] = (),
 ) -> None:
     """Writes rows to stdout, or whole to the file ``output``.
 
@@ -57,7 +58,9 @@ def emit(
         format: None writes what the name of ``output`` says, else a table.
         single: there is one row, which is one thing: JSON writes an object, not an array.
         title: a heading for tables and Markdown.
-        brief: the columns of a table for people, where all would be too many.
+        brief: the columns of a table for people, where all would be too many; they may be others.
+        spare: of these, the ones that a narrow terminal is spared, the most dispensable first;
+            one that holds nothing is left out everywhere.
 
     Raises:
         ConfigError: ``output`` cannot be written.
@@ -67,7 +70,9 @@ def emit(
     if format is Format.TABLE:
         from runsync.cli.table import table
 
-        text = table(rows, brief or columns, single=single, title=title, wide=output is not None)
+        shown = columns if single else brief or columns
+        wide = output is not None
+        text = table(rows, shown, spare=spare, single=single, title=title, wide=wide)
     elif format is Format.JSON:
         text = _json(rows, columns, single)
     elif format is Format.CSV:
@@ -178,13 +183,14 @@ def _plain_scalar(value: object) -> Any:
 def _json(rows: Sequence[Row], columns: Sequence[str], single: bool) -> str:
     things = [{column: plain(row.get(column)) for column in columns} for row in rows]
     if single:
-        return _dumped(things[0] if things else None, indent=2) + "\n"
+        return dumped(things[0] if things else None, indent=2) + "\n"
     if not things:
         return "[]\n"
-    return "[\n" + ",\n".join(f"  {_dumped(thing)}" for thing in things) + "\n]\n"
+    return "[\n" + ",\n".join(f"  {dumped(thing)}" for thing in things) + "\n]\n"
 
 
-def _dumped(value: object, indent: int | None = None) -> str:
+def dumped(value: object, indent: int | None = None) -> str:
+    """JSON, readable in any script, and inert on a terminal."""
     return escaped_json(json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent))
 
 
@@ -205,7 +211,7 @@ def _csv_cell(value: object) -> object:
     if isinstance(value, bool) or value is None:
         return "" if value is None else str(value).lower()
     if isinstance(value, (dict, list)):
-        return _dumped(value)
+        return dumped(value)
     if not isinstance(value, str):
         return value
     # A spreadsheet takes such a cell for a formula, and runs it.
@@ -226,9 +232,9 @@ def _markdown_cell(value: object) -> str:
     value = plain(value)
     if value is None:
         return ""
-    text = value if isinstance(value, str) else _dumped(value)
+    text = value if isinstance(value, str) else dumped(value)
     shown = visible(text.replace("\n", " "))
-    for character in "\\|`*_[]<>":
+    for character in "\\|`*[]<>":
         shown = shown.replace(character, f"\\{character}")
     return shown
 

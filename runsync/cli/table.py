@@ -6,11 +6,12 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from runsync.cli.output import Row, is_missing, is_number, plain
+from runsync.cli.output import Row, dumped, is_missing, is_number, plain
 from runsync.text import visible
 
 _LONGEST_CELL = 500
 _NARROWEST = 12
+_WORD = 40
 _GAP = 2
 _WIDE = 10_000
 
@@ -19,6 +20,7 @@ def table(
     rows: Sequence[Row],
     columns: Sequence[str],
     *,
+    spare: Sequence[str] = (),
     single: bool = False,
     title: str | None = None,
     wide: bool = False,
@@ -26,15 +28,22 @@ def table(
     """The rows as a table, or as one block each where the terminal is too narrow for that.
 
     Args:
+        spare: the columns that are left out first where there is no room, or nothing in them.
         single: the row is one thing, which is written as a block.
         wide: there is no terminal; lines may be as long as they get.
     """
     width = _WIDE if wide else _terminal_width()
     head = f"{visible(title)}\n" if title else ""
-    cells = [[cell(row.get(column)) for column in columns] for row in rows]
-    if single or (rows and _least_width(cells, columns, rows) > width):
-        return head + _blocks(cells, columns, width)
-    return head + _grid(cells, columns, rows, width)
+    if single:
+        return head + _blocks(rows, columns, width)
+    made = [_Column(name, rows) for name in columns]
+    for name in spare:
+        is_empty = not any(any(column.cells) for column in made if column.name == name)
+        if is_empty or _least_width(made) > width:
+            made = [column for column in made if column.name != name]
+    if rows and _least_width(made) > width:
+        return head + _blocks(rows, columns, width)
+    return head + _grid(made, width)
 
 
 def cell(value: object) -> str:
@@ -48,6 +57,10 @@ def cell(value: object) -> str:
     shown = plain(value)
     if isinstance(shown, bool):
         return "yes" if shown else "no"
+    if isinstance(shown, list) and all(isinstance(one, str) for one in shown):
+        shown = ", ".join(shown)
+    if isinstance(shown, (dict, list)):
+        shown = dumped(shown)
     if isinstance(shown, float):
         return f"{shown:.4g}" if abs(shown) < 1000 else f"{shown:.1f}"
     return visible(str(shown), _LONGEST_CELL)
@@ -70,26 +83,53 @@ def duration(value: timedelta) -> str:
     return f"{sign}{hours // 24}d {hours % 24:02d}h"
 
 
-def _grid(
-    cells: Sequence[Sequence[str]], columns: Sequence[str], rows: Sequence[Row], width: int
-) -> str:
-    from rich.box import Box
+class _Column:
+    """One column: its cells, whether it is flush right, and how narrow it may become."""
+
+    def __init__(self, name: str, rows: Sequence[Row]) -> None:
+        from rich.cells import cell_len
+
+        values = [row.get(name) for row in rows]
+        self.name = name
+        self.cells = [cell(value) for value in values]
+        self.right = bool(values) and all(map(_is_figure, values))
+        self.wide = max([cell_len(name), *map(cell_len, self.cells)])
+        # Figures, times and ids are kept whole; prose may be folded, but not down to a strip.
+        whole = [cell_len(text) for text in self.cells if " " not in text and len(text) <= _WORD]
+        whole += [cell_len(c) for c, v in zip(self.cells, values, strict=True) if _is_whole(v)]
+        self.least = min(self.wide, max([cell_len(name), _NARROWEST, *whole]))
+        self.width = self.wide
+
+
+def _grid(columns: Sequence[_Column], width: int) -> str:
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
 
-    # A line under the heads and nothing else: narrow, and easy to copy from.
-    box = Box("    \n    \n ── \n    \n    \n    \n    \n    \n")
-    made = Table(box=box, show_edge=False, pad_edge=False, padding=(0, _GAP, 0, 0))
-    for column, least in zip(columns, _least_widths(cells, columns, rows), strict=True):
+    # A line under the heads and nothing else is narrow, and easy to copy from. The box sets the
+    # columns apart by one blank, the padding by another.
+    made = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, _GAP - 1, 0, 0))
+    _share_out(columns, width)
+    for column in columns:
         made.add_column(
-            Text(column),
-            justify="right" if _is_right(column, rows) else "left",
-            min_width=least,
+            Text(column.name),
+            justify="right" if column.right else "left",
+            width=column.width,
             overflow="fold",
         )
-    for row in cells:
-        made.add_row(*(Text(one) for one in row))
+    for row in zip(*(column.cells for column in columns), strict=True):
+        made.add_row(*map(Text, row))
     return _rendered(made, width)
+
+
+def _share_out(columns: Sequence[_Column], width: int) -> None:
+    """Narrows the widest columns, one by one, until all of them fit."""
+    over = sum(column.width for column in columns) + _GAP * (len(columns) - 1) - width
+    for _ in range(over):
+        able = [column for column in columns if column.width > column.least]
+        if not able:
+            return
+        max(able, key=lambda column: column.width).width -= 1
 
 
 def _rendered(thing: object, width: int) -> str:
@@ -101,53 +141,33 @@ def _rendered(thing: object, width: int) -> str:
     return "".join(line.rstrip() + "\n" for line in captured.get().splitlines())
 
 
-def _blocks(cells: Sequence[Sequence[str]], columns: Sequence[str], width: int) -> str:
+def _blocks(rows: Sequence[Row], columns: Sequence[str], width: int) -> str:
     from textwrap import wrap
 
     margin = max(map(len, columns), default=0) + _GAP
     room = max(width - margin, _NARROWEST)
     blocks = []
-    for row in cells:
+    for row in rows:
         lines = []
-        for column, value in zip(columns, row, strict=True):
-            parts = wrap(value, room, break_on_hyphens=False) or [""]
+        for column in columns:
+            parts = wrap(cell(row.get(column)), room, break_on_hyphens=False) or [""]
             indents = [column.ljust(margin), *(" " * margin for _ in parts[1:])]
             lines += [f"{i}{p}".rstrip() for i, p in zip(indents, parts, strict=True)]
         blocks.append("\n".join(lines) + "\n")
     return "\n".join(blocks)
 
 
-def _least_width(
-    cells: Sequence[Sequence[str]], columns: Sequence[str], rows: Sequence[Row]
-) -> int:
-    return sum(_least_widths(cells, columns, rows)) + _GAP * (len(columns) - 1)
-
-
-def _least_widths(
-    cells: Sequence[Sequence[str]], columns: Sequence[str], rows: Sequence[Row]
-) -> list[int]:
-    """Numbers and times are kept whole; text may be folded, but not down to a strip."""
-    from rich.cells import cell_len
-
-    widths = []
-    for index, column in enumerate(columns):
-        longest = max((cell_len(row[index]) for row in cells), default=0)
-        if not all(_is_whole(row.get(column)) for row in rows):
-            longest = min(longest, _NARROWEST)
-        widths.append(max(longest, len(column)))
-    return widths
+def _least_width(columns: Sequence[_Column]) -> int:
+    return sum(column.least for column in columns) + _GAP * (len(columns) - 1)
 
 
 def _is_whole(value: object) -> bool:
     return isinstance(value, (datetime, timedelta)) or is_number(value)
 
 
-def _is_right(column: str, rows: Sequence[Row]) -> bool:
-    values = [row.get(column) for row in rows]
-    return bool(values) and all(isinstance(v, timedelta) or _is_figure(v) for v in values)
-
-
 def _is_figure(value: object) -> bool:
+    if isinstance(value, timedelta):
+        return True
     return is_number(value) and not isinstance(value, bool)
 
 

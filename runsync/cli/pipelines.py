@@ -1,0 +1,86 @@
+"""``runsync pipelines``: the pipelines that the config names and that syncs have found."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from runsync.cli.context import existing, load_config, open_database
+from runsync.cli.live import tokenless
+from runsync.cli.options import ConfigOption, FormatOption, JsonOption, OutputOption, chosen
+from runsync.cli.output import emit
+from runsync.config import Config
+from runsync.errors import DatabaseError
+
+if TYPE_CHECKING:
+    from runsync.sources.base import Listing
+
+COLUMNS = ("pipeline", "source", "external_id", "listing", "configured", "runs")
+SPARE = ("source", "configured", "listing")
+
+
+def pipelines(
+    config: ConfigOption = None,
+    format: FormatOption = None,
+    as_json: JsonOption = False,
+    output: OutputOption = None,
+) -> None:
+    """List the pipelines that the config names, and those that syncs have found in them."""
+    style = chosen(format, as_json)
+    settings = load_config(config)
+    listings = dict(_configured(settings))
+    found = _stored(settings)
+    rows = [row | {"configured": row["listing"] in listings} for row in found]
+    seen = {row["listing"] for row in rows}
+    for key, (source, listing) in listings.items():
+        if key not in seen:
+            rows.append(_not_yet_synced(source, listing))
+    emit(rows, columns=COLUMNS, format=style, output=output, brief=COLUMNS, spare=SPARE)
+
+
+def _configured(config: Config) -> Iterator[tuple[str, tuple[str, "Listing"]]]:
+    for name in dict.fromkeys(pipeline.source for pipeline in config.pipelines):
+        with tokenless(config, name) as source:
+            for pipeline in config.pipelines:
+                if pipeline.source == name:
+                    listing = source.listing(pipeline)
+                    yield listing.key, (name, listing)
+
+
+def _not_yet_synced(source: str, listing: "Listing") -> dict[str, Any]:
+    only = listing.pipelines[0] if len(listing.pipelines) == 1 else None
+    return {
+        "pipeline": listing.label or (only.name if only else None),
+        "source": source,
+        "external_id": only.external_id if only else None,
+        "listing": listing.key,
+        "configured": True,
+        "runs": 0,
+    }
+
+
+def _stored(config: Config) -> list[dict[str, Any]]:
+    from contextlib import closing
+
+    from sqlalchemy import func, select
+
+    from runsync.models import ListingPipelineRow, PipelineRow, RunRow
+
+    try:
+        existing(config.database_url)
+    except DatabaseError:
+        return []  # nothing was synced yet
+    counted = select(RunRow.pipeline_id, func.count().label("runs")).group_by(RunRow.pipeline_id)
+    counts = counted.subquery()
+    query = (
+        select(
+            PipelineRow.name.label("pipeline"),
+            PipelineRow.source,
+            PipelineRow.external_id,
+            ListingPipelineRow.listing,
+            func.coalesce(counts.c.runs, 0).label("runs"),
+        )
+        .outerjoin(ListingPipelineRow, ListingPipelineRow.pipeline_id == PipelineRow.id)
+        .outerjoin(counts, counts.c.pipeline_id == PipelineRow.id)
+        .order_by(PipelineRow.source, PipelineRow.name, PipelineRow.external_id)
+    )
+    with closing(open_database(config)) as database, database.read() as connection:
+        return [dict(row) for row in connection.execute(query).mappings()]

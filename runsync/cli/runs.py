@@ -1,0 +1,418 @@
+"""``runsync runs``: the live API of a source, for people."""
+
+import os
+import re
+import time
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from runsync.cli.context import load_config, note, open_sources
+from runsync.cli.live import Target, application_named, pipeline_named, target
+from runsync.cli.options import (
+    ConfigOption,
+    FormatOption,
+    JsonOption,
+    OutputOption,
+    SourceOption,
+    chosen,
+)
+from runsync.cli.output import Format, emit, write
+from runsync.cli.stop import InterruptedHereError
+from runsync.config import nearest
+from runsync.errors import ConfigError, NotFoundError
+from runsync.records import Run, Status, Step
+from runsync.text import visible
+
+if TYPE_CHECKING:
+    from runsync.sources.base import Source
+
+app = typer.Typer(no_args_is_help=True, help="List, show, trigger and abort runs, live.")
+
+COLUMNS = (
+    "source pipeline external_id id attempt branch commit_hash message author author_id status "
+    "result raw_status raw_result progress created_at started_at finished_at queued_ms "
+    "duration_ms source_run_id url extra env"
+).split()
+BRIEF = ("id", "branch", "status", "result", "created_at", "duration", "author", "subject")
+SPARE = ("author", "branch", "subject", "created_at")
+STEP_COLUMNS = (
+    "run_id id position job name phase status result raw_status raw_result created_at started_at "
+    "finished_at duration_ms log_url artifacts_url extra"
+).split()
+STEP_BRIEF = ("position", "job", "name", "status", "result", "started_at", "duration")
+STEP_SPARE = ("started_at", "job")
+LOG_COLUMNS = ("run_id", "step_id", "position", "name", "log")
+
+SORTS = ("creationDateAsc", "creationDateDesc")
+STATUSES = ("notstarted", "started", "finished", "running")
+RESULTS = ("aborted", "unknown", "passed", "failed")
+MOST_RUNS = 20
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 10.0
+
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+
+RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="The provider's id of a run.")]
+PipelineOption = Annotated[
+    str | None,
+    typer.Option(
+        "--pipeline", metavar="PIPELINE", help="Whose run it is, where that is not known."
+    ),
+]
+ShowEnvOption = Annotated[
+    bool, typer.Option("--show-env", help="Show the values of environment variables.")
+]
+
+
+@app.command("list")
+def list_(
+    application: Annotated[
+        str | None, typer.Option("--application", metavar="ID", help="Of this application.")
+    ] = None,
+    pipeline: Annotated[
+        str | None,
+        typer.Option("--pipeline", metavar="PIPELINE", help="Of this one: a name, id or prefix."),
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", help="How many, 1 to 20; 20 if not given.")
+    ] = None,
+    skip: Annotated[
+        int | None, typer.Option("--skip", help="Skip the first so many, 1 or more.")
+    ] = None,
+    sort: Annotated[
+        str | None,
+        typer.Option("--sort", metavar="ORDER", help="creationDateAsc or creationDateDesc."),
+    ] = None,
+    status: Annotated[
+        str | None,
+        typer.Option("--status", metavar="WORD", help="notstarted, started, running, finished."),
+    ] = None,
+    result: Annotated[
+        str | None,
+        typer.Option("--result", metavar="WORD", help="passed, failed, aborted, unknown."),
+    ] = None,
+    branch: Annotated[str | None, typer.Option("--branch", metavar="NAME")] = None,
+    commit: Annotated[str | None, typer.Option("--commit", metavar="HASH")] = None,
+    source_run: Annotated[
+        str | None, typer.Option("--source-run", metavar="RUN", help="Those chained to this run.")
+    ] = None,
+    author: Annotated[
+        str | None, typer.Option("--author", metavar="NAME", help="Started by this user.")
+    ] = None,
+    source: SourceOption = None,
+    config: ConfigOption = None,
+    format: FormatOption = None,
+    as_json: JsonOption = False,
+    output: OutputOption = None,
+) -> None:
+    """List runs as the service lists them now: at most 20 of a pipeline or an application."""
+    from runsync.sources.base import RunFilter
+
+    style = chosen(format, as_json)
+    _check_filters(application, pipeline, limit, skip)
+    _check_word("--sort", sort, SORTS)
+    _check_word("--status", status, STATUSES)
+    _check_word("--result", result, RESULTS)
+    settings = load_config(config)
+    resolve = pipeline_named if pipeline else application_named
+    known = resolve(settings, pipeline or application or "", source)
+    wanted = RunFilter(
+        pipeline=known.external_id if pipeline else None,
+        application=known.external_id if application else None,
+        limit=limit,
+        skip=skip,
+        sort=sort,
+        status=status,
+        result=result,
+        branch=branch,
+        commit=commit,
+        source_run=source_run,
+        author=author,
+    )
+    with open_sources(settings, [known.source]) as sources:
+        rows = [_row(run, known.source) for run in sources[known.source].find_runs(wanted)]
+    emit(rows, columns=COLUMNS, format=style, output=output, brief=BRIEF, spare=SPARE)
+
+
+@app.command()
+def show(
+    run: RunArgument,
+    show_env: ShowEnvOption = False,
+    source: SourceOption = None,
+    pipeline: PipelineOption = None,
+    config: ConfigOption = None,
+    format: FormatOption = None,
+    as_json: JsonOption = False,
+    output: OutputOption = None,
+) -> None:
+    """Show one run as it is now."""
+    style = chosen(format, as_json)
+    with target(load_config(config), run, source, pipeline) as wanted:
+        found = wanted.source.reread(wanted.owner, wanted.run_id).run
+    _emit_run(found, wanted.source.name, style, show_env=show_env, output=output)
+
+
+@app.command()
+def steps(
+    run: RunArgument,
+    source: SourceOption = None,
+    pipeline: PipelineOption = None,
+    config: ConfigOption = None,
+    format: FormatOption = None,
+    as_json: JsonOption = False,
+    output: OutputOption = None,
+) -> None:
+    """List the steps of a run as they are now."""
+    style = chosen(format, as_json)
+    with target(load_config(config), run, source, pipeline) as wanted:
+        found = wanted.source.reread(wanted.owner, wanted.run_id)
+    for problem in found.problems:
+        note(f"runsync: {problem.what}")
+    emit(
+        [_step_row(found.run.id, step) for step in found.steps],
+        columns=STEP_COLUMNS,
+        format=style,
+        output=output,
+        brief=STEP_BRIEF,
+        spare=STEP_SPARE,
+    )
+
+
+@app.command()
+def log(
+    run: RunArgument,
+    step: Annotated[
+        str | None,
+        typer.Argument(metavar="[STEP]", help="A step's name, id or position; else all of them."),
+    ] = None,
+    source: SourceOption = None,
+    pipeline: PipelineOption = None,
+    config: ConfigOption = None,
+    format: FormatOption = None,
+    as_json: JsonOption = False,
+    output: OutputOption = None,
+) -> None:
+    """Print the logs of a run's steps, without colours and with controls made visible."""
+    style = chosen(format, as_json)
+    with target(load_config(config), run, source, pipeline) as wanted:
+        found = wanted.source.reread(wanted.owner, wanted.run_id).steps
+        chosen_steps = _chosen_steps(found, step, wanted.run_id)
+        rows = list(_logs(wanted, chosen_steps, must_be=step is not None))
+    if style in (None, Format.TABLE):
+        write("".join(_log_text(row, alone=step is not None) for row in rows), output)
+    else:
+        emit(rows, columns=LOG_COLUMNS, format=style, output=output)
+
+
+@app.command()
+def trigger(
+    pipeline: Annotated[
+        str, typer.Argument(metavar="PIPELINE", help="A name, an id or a prefix of one.")
+    ],
+    branch: Annotated[
+        str | None, typer.Option("--branch", metavar="NAME", help="Else the default branch.")
+    ] = None,
+    commit: Annotated[
+        str | None,
+        typer.Option("--commit", metavar="HASH", help="Needs --branch; else its latest."),
+    ] = None,
+    message: Annotated[
+        str | None, typer.Option("--message", metavar="TEXT", help="Else the commit's.")
+    ] = None,
+    env: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--env",
+            metavar="KEY=VALUE",
+            help="A variable for the run, repeatable, in order; KEY alone takes its value from "
+            "this shell's environment.",
+        ),
+    ] = None,
+    source_run: Annotated[
+        str | None,
+        typer.Option("--source-run", metavar="RUN", help="Chain it to this run and its artifacts."),
+    ] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until the run has finished.")] = False,
+    show_env: ShowEnvOption = False,
+    source: SourceOption = None,
+    config: ConfigOption = None,
+    format: FormatOption = None,
+    as_json: JsonOption = False,
+    output: OutputOption = None,
+) -> None:
+    """Start a run. The exit code is 0 once it is started, or with --wait once it has finished,
+    whatever its result."""
+    from runsync.sources.base import TriggerRequest
+
+    style = chosen(format, as_json)
+    if commit is not None and branch is None:
+        raise ConfigError("--commit needs --branch: the branch that the commit is on")
+    variables = tuple(_variable(text) for text in env or ())
+    settings = load_config(config)
+    known = pipeline_named(settings, pipeline, source)
+    wanted = TriggerRequest(known.external_id, branch, commit, message, source_run, variables)
+    with open_sources(settings, [known.source]) as sources:
+        started = sources[known.source].trigger(wanted)
+        if started is None:
+            note("the run was asked for; the service does not say its id")
+            return
+        note(f"run {started.id} is {started.status}")
+        finished = _waited(sources[known.source], started) if wait else started
+    _emit_run(finished, known.source, style, show_env=show_env, output=output)
+
+
+@app.command()
+def abort(
+    run: RunArgument,
+    show_env: ShowEnvOption = False,
+    source: SourceOption = None,
+    pipeline: PipelineOption = None,
+    config: ConfigOption = None,
+    format: FormatOption = None,
+    as_json: JsonOption = False,
+    output: OutputOption = None,
+) -> None:
+    """Abort a run that is under way."""
+    style = chosen(format, as_json)
+    with target(load_config(config), run, source, pipeline) as wanted:
+        aborted = wanted.source.abort(wanted.pipeline, wanted.run_id)
+        if aborted is None:
+            aborted = wanted.source.reread(wanted.owner, wanted.run_id).run
+    note(f"run {aborted.id} is {aborted.status}, {aborted.result}")
+    _emit_run(aborted, wanted.source.name, style, show_env=show_env, output=output)
+
+
+# What may be asked.
+
+
+def _check_filters(
+    application: str | None, pipeline: str | None, limit: int | None, skip: int | None
+) -> None:
+    if bool(application) == bool(pipeline):
+        raise ConfigError("name either --pipeline or --application: whose runs are to be listed")
+    if limit is not None and not 1 <= limit <= MOST_RUNS:
+        raise ConfigError(f"--limit must be from 1 to {MOST_RUNS}, not {limit}; --skip goes on")
+    if skip is not None and skip < 1:
+        raise ConfigError(f"--skip must be 1 or more, not {skip}; leave it out to skip none")
+
+
+def _check_word(option: str, word: str | None, known: Sequence[str]) -> None:
+    if word is not None and word not in known:
+        raise ConfigError(f"{option} {word!r} is not known; {nearest(word, known)}")
+
+
+def _variable(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not key or key != key.strip():
+        raise ConfigError(f"--env {visible(key)!r} names no variable; write KEY=VALUE")
+    if equals:
+        return key, value
+    if key not in os.environ:
+        raise ConfigError(f"--env {key}: it is not set here; write {key}=VALUE, or export it")
+    return key, os.environ[key]
+
+
+# Waiting.
+
+
+def _waited(source: "Source", run: Run) -> Run:
+    """The run once it has finished; says on stderr how it goes.
+
+    Raises:
+        InterruptedHereError: Ctrl-C; the run goes on.
+    """
+    pause = FIRST_PAUSE
+    try:
+        while run.status is not Status.FINISHED:
+            time.sleep(pause)
+            pause = min(pause * 1.5, LONGEST_PAUSE)
+            before, run = run, source.reread(run.pipeline, run.id).run
+            if run.status is not before.status:
+                note(f"run {run.id} is {run.status}")
+    except KeyboardInterrupt:
+        raise InterruptedHereError(
+            f"interrupted; run {run.id} goes on: `runsync runs show {run.id}` shows how, "
+            f"`runsync runs abort {run.id}` ends it"
+        ) from None
+    note(f"run {run.id} has {run.result}" if run.result != "unknown" else f"run {run.id} is over")
+    return run
+
+
+# Logs.
+
+
+def _chosen_steps(steps: Sequence[Step], wanted: str | None, run_id: str) -> list[Step]:
+    if wanted is None:
+        return list(steps)
+    for names in (lambda s: s.id, lambda s: s.name, lambda s: str(s.position)):
+        if found := [step for step in steps if names(step) == wanted]:
+            return found
+    known = nearest(wanted, [step.name for step in steps]) if steps else "it has no steps yet"
+    raise ConfigError(f"run {run_id} has no step {wanted!r}; {visible(known)}")
+
+
+def _logs(wanted: Target, steps: Sequence[Step], *, must_be: bool) -> Iterator[dict[str, Any]]:
+    for step in steps:
+        try:
+            text = wanted.source.log(wanted.pipeline, wanted.run_id, step)
+        except NotFoundError:
+            if must_be:
+                raise
+            note(f"step {step.name!r} has no log")
+            continue
+        yield {
+            "run_id": wanted.run_id,
+            "step_id": step.id,
+            "position": step.position,
+            "name": step.name,
+            "log": text,
+        }
+
+
+def _log_text(row: dict[str, Any], *, alone: bool) -> str:
+    """A log for people: a carriage return ends a line too, as progress bars write it."""
+    text = _COLOUR.sub("", row["log"]).replace("\r\n", "\n").replace("\r", "\n")
+    head = "" if alone else f"==> {visible(row['name'])} <==\n"
+    return head + visible(text, lines=True) + ("" if text.endswith("\n") or not text else "\n")
+
+
+# Rows.
+
+
+def _emit_run(
+    run: Run, source: str, format: Format | None, *, show_env: bool, output: Path | None
+) -> None:
+    row = _row(run, source) | {"env": _env(run, show_env=show_env)}
+    emit([row], columns=COLUMNS, format=format, output=output, single=True)
+
+
+def _row(run: Run, source: str) -> dict[str, Any]:
+    row: dict[str, Any] = {c: getattr(run, c) for c in COLUMNS if hasattr(run, c)}
+    milliseconds = run.duration_ms
+    return row | {
+        "source": source,
+        "pipeline": run.pipeline.name,
+        "external_id": run.pipeline.external_id,
+        "extra": dict(run.extra) or None,
+        "env": None,
+        "subject": (run.message or "").partition("\n")[0],
+        "duration": None if milliseconds is None else timedelta(milliseconds=milliseconds),
+    }
+
+
+def _env(run: Run, *, show_env: bool) -> list[str] | None:
+    """The variables in their order; values are secrets as often as not."""
+    return [f"{key}={value if show_env else '***'}" for key, value in run.env] or None
+
+
+def _step_row(run_id: str, step: Step) -> dict[str, Any]:
+    row: dict[str, Any] = {c: getattr(step, c) for c in STEP_COLUMNS if hasattr(step, c)}
+    milliseconds = step.duration_ms
+    return row | {
+        "run_id": run_id,
+        "extra": dict(step.extra) or None,
+        "duration": None if milliseconds is None else timedelta(milliseconds=milliseconds),
+    }
