@@ -100,7 +100,7 @@ def _chart(name: str, frame: pd.DataFrame) -> Markup:
 def _count(told: list[dict[str, Any]]) -> Markup:
     beyond = sum(isinstance(row["verdict"], Markup) for row in told)
     said = (
-        f"{beyond} of {len(told)} changes are beyond chance. Without any real change, "
-        f"about {max(1, round(len(told) / 20))} would be all the same."
+        f"{beyond} of {len(told)} changes are beyond chance. If nothing had really changed, "
+        f"about {max(1, round(len(told) / 20))} would still look so."
     )
     return tag("p", said)

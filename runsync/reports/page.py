@@ -104,7 +104,8 @@ def _scope(study: Study) -> Markup:
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     branches = study.scope.branches
     on = "" if branches is None else joined(" on ", *(shown(b, 40) for b in branches[:_NAMED]))
-    return joined("Runs of ", *listed, more, on, f", created {_window(study)}")
+    created = tag("span", _window(study), class_="when")
+    return joined("Runs of ", *listed, more, on, ", created ", created)
 
 
 def _window(study: Study) -> str:

@@ -86,14 +86,16 @@ def _step_durations(study: Study) -> Markup:
 
 def _queue_times(study: Study) -> Markup:
     frame = study.table("queue_times", "pipeline")
-    made = []
-    if len(frame):
-        over = study.table("queue_times", over_time=True)
-        median = f"median {rows.duration(study.table('queue_times')['p50'].iloc[0])}"
-        made = [trend_panel(study, over, _TIMES, _ALL, median, id="queue-0"), _by_hour(study)]
+    over = study.table("queue_times", "pipeline", over_time=True)
+    made = [
+        trend_panel(study, part, _TIMES, name, f"median {rows.duration(whole['p50'])}", id=id)
+        for id, name, whole, part in _busiest(study, frame, over, "queue", _PANELS - 1)
+    ]
+    if made:
+        made.append(_by_hour(study))
     caption = (
-        f"Left: median wait per {study.every}, shaded up to the 95th percentile. {_hollow(study)} "
-        "Right: median wait by the weekday and hour in which the run was created."
+        f"Median wait per {study.every}, shaded up to the 95th percentile. {_hollow(study)} "
+        "Last: median wait by the weekday and hour in which the run was created."
     )
     return joined(panels(made, caption), report_table(QUEUE_TIMES, frame))
 
@@ -104,8 +106,8 @@ def _by_hour(study: Study) -> Markup:
     grid = known.pivot(index="weekday", columns="hour", values="seconds")
     values = grid.reindex(index=list(WEEKDAYS), columns=range(24)).to_numpy(np.float64)
     days = [day[:3] for day in WEEKDAYS]
-    chart = charts.heat(values, days, "Median wait by weekday and hour", "queue-1")
-    return panel(chart, "by weekday and hour", f"darkest: {rows.duration(frame['p50'].max())}")
+    chart = charts.heat(values, days, "Median wait by weekday and hour", "queue-when")
+    return panel(chart, "all pipelines, by hour", f"darkest: {rows.duration(frame['p50'].max())}")
 
 
 def _aborts(study: Study) -> Markup:
