@@ -34,6 +34,12 @@ def visible(text: str, limit: int | None = None, *, lines: bool = False) -> str:
     return shown
 
 
+def csv_cell(text: str) -> str:
+    """The text as a CSV cell that a spreadsheet neither runs as a formula nor chokes on."""
+    guard = "'" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else ""
+    return guard + visible(text, lines=True)
+
+
 def escaped_json(text: str) -> str:
     """JSON text whose unsafe characters stand as JSON's own escapes: the same value, but inert.
 

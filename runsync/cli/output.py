@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from runsync.errors import ConfigError
-from runsync.text import escaped_json, visible
+from runsync.text import csv_cell, escaped_json, visible
 
 Row = Mapping[str, object]
 
@@ -212,11 +212,7 @@ def _csv_cell(value: object) -> object:
         return "" if value is None else str(value).lower()
     if isinstance(value, (dict, list)):
         return dumped(value)
-    if not isinstance(value, str):
-        return value
-    # A spreadsheet takes such a cell for a formula, and runs it.
-    guard = "'" if value[:1] in ("=", "+", "-", "@", "\t", "\r") else ""
-    return guard + visible(value, lines=True)
+    return csv_cell(value) if isinstance(value, str) else value
 
 
 def _markdown(rows: Sequence[Row], columns: Sequence[str], title: str | None) -> str:
