@@ -62,7 +62,7 @@ class Connection(asyncio.Protocol):
     # -- what asyncio calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """A client has connected; asyncio has set TCP_NODELAY."""
+        """A client has connected."""
         self.transport = cast(asyncio.Transport, transport)
         self._host.opened(self)
 

@@ -8,7 +8,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from runsync.simulator.connection import Connection
 from runsync.simulator.faults import Faults
@@ -58,6 +58,7 @@ class Simulator:
         self._failure: Exception | None = None
         self._in_flight = 0
         self._connections: set[Connection] = set()
+        self._coming_in: set[asyncio.Task[Any]] = set()
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._leaving = asyncio.Event()
@@ -91,6 +92,7 @@ class Simulator:
         six = ":" in self._address[0]
         family = socket.AF_INET6 if six else socket.AF_INET
         door = socket.create_server(self._address, family=family, backlog=1024)
+        door.setblocking(False)
         host, port = door.getsockname()[:2]
         self._url = f"http://[{host}]:{port}" if six else f"http://{host}:{port}"
         return door
@@ -100,17 +102,31 @@ class Simulator:
         loop.close()
 
     async def _serve(self, door: socket.socket) -> None:
-        """Serve until told to leave; let in who is at the door, then hang up on everybody."""
+        """Serve until told to leave; then close the door and hang up on everybody.
+
+        The door is ours, since asyncio's own server loses who comes in while it closes.
+        """
         loop = asyncio.get_running_loop()
-        server = await loop.create_server(lambda: Connection(self), sock=door, backlog=1024)
+        loop.add_reader(door, self._let_in, door)
         await self._leaving.wait()
-        server.close()
-        coming_in = asyncio.all_tasks() - {asyncio.current_task()}
-        await asyncio.gather(*coming_in, return_exceptions=True)
+        loop.remove_reader(door)
+        door.close()
+        await asyncio.gather(*self._coming_in, return_exceptions=True)
         while self._connections:
             for connection in self._connections:
                 connection.transport.abort()
             await asyncio.sleep(0)
+
+    def _let_in(self, door: socket.socket) -> None:
+        try:
+            visitor, _ = door.accept()
+        except OSError:
+            return  # gone again already
+        visitor.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        loop = asyncio.get_running_loop()
+        task = loop.create_task(loop.connect_accepted_socket(lambda: Connection(self), visitor))
+        self._coming_in.add(task)
+        task.add_done_callback(self._coming_in.discard)
 
     def stop(self) -> None:
         """Hang up on everybody and free the port. Harmless if it does not serve."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
 import http.client
 import io
 import json
@@ -88,6 +90,13 @@ def test_a_connection_is_kept(sim: Simulator, client: Any) -> None:
     before = client.connection.sock
     client.runs()
     assert client.connection.sock is before is not None
+
+
+def test_answers_are_not_held_back(sim: Simulator, client: Any) -> None:
+    client.runs()
+    (connection,) = sim._connections
+    ours = connection.transport.get_extra_info("socket")
+    assert ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_the_client_may_close(sim: Simulator) -> None:
@@ -181,6 +190,17 @@ def test_stops_at_once_with_open_connections(world: World, make_client: Any) -> 
         client.connection.getresponse()
     with pytest.raises(ConnectionRefusedError):
         make_client(sim).runs()
+
+
+def test_stops_while_clients_come_in(world: World) -> None:
+    for _ in range(30):
+        with contextlib.ExitStack() as clients, Simulator(world) as sim:
+            where = urlsplit(sim.url)
+            for _ in range(3):
+                clients.enter_context(socket.create_connection((where.hostname, where.port)))
+        assert not sim._connections
+        assert not sim._coming_in
+    gc.collect()
 
 
 def test_can_be_started_again_on_its_port(world: World, make_client: Any) -> None:
