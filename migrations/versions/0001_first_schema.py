@@ -179,8 +179,13 @@ def create_bookkeeping() -> None:
 
 def create_views(*, postgresql: bool) -> None:
     day = "CAST(created_at AT TIME ZONE 'UTC' AS date)" if postgresql else "date(created_at)"
+    waited = (
+        "CAST(EXTRACT(EPOCH FROM s.started_at - s.created_at) AS double precision)"
+        if postgresql
+        else "ROUND((julianday(s.started_at) - julianday(s.created_at)) * 86400, 3)"
+    )
     op.execute(V_RUNS)
-    op.execute(V_STEPS)
+    op.execute(V_STEPS.format(waited=waited))
     op.execute(V_DAILY_RATES.format(day=day))
     op.execute(V_STEP_DURATIONS)
     op.execute(V_DAILY_ABORTS.format(day=day))
@@ -215,6 +220,7 @@ SELECT
     r.created_at AS run_created_at,
     r.result AS run_result,
     CASE WHEN r.status = 'finished' AND r.result = 'aborted' THEN 1 ELSE 0 END AS run_is_aborted,
+    CASE WHEN s.started_at >= s.created_at THEN {waited} END AS queued_s,
     CAST(s.duration_ms AS double precision) / 1000 AS duration_s,
     CASE WHEN s.status = 'finished' THEN 1 ELSE 0 END AS is_finished,
     CASE WHEN s.status = 'finished' AND s.result = 'passed' THEN 1 ELSE 0 END AS is_passed,
