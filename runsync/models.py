@@ -288,9 +288,9 @@ v_steps = _view_of(
     Column("in_rate", Integer),
     Column("ran", Integer),
 )
-"""Every step with its pipeline's name and source and what its run is grouped by. ``queued_s`` is its
-own wait, from creation to start. ``ran`` is 1 for a finished step that has a duration and was not
-skipped."""
+"""Every step with its pipeline's name and source and what its run is grouped by. ``queued_s`` is
+its own wait, from creation to start. ``ran`` is 1 for a finished step that has a duration and was
+not skipped."""
 
 v_daily_pass_rates = Table(
     "v_daily_pass_rates",
