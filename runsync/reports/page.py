@@ -122,16 +122,17 @@ def _day(window: Window, when: datetime) -> str:
 
 
 def _cards(study: Study) -> Markup:
-    passed = study.table("pass_rates").iloc[0]
-    cards = [
-        ("Finished runs", f"{int(passed['finished']):,}", f"of {len(study.pipelines):,} pipelines"),
-        _rate_card("Pass rate", passed, "pass_rate", "passed / (passed + failed)"),
-    ]
-    aborts = study.table("abort_frequencies").iloc[0]
-    cards.append(_rate_card("Aborted", aborts, "abort_rate", "of finished runs"))
-    cards.append(_time_card("Median run", study.table("run_durations"), "start to end"))
-    cards.append(_time_card("Median wait", study.table("queue_times"), "creation to start"))
-    cards.append(_broken_card(study.table("recoveries", "pipeline", "branch")))
+    finished = study.table("pass_rates")["finished"].sum()
+    cards = (
+        ("Finished runs", f"{finished:,}", f"of {len(study.pipelines):,} pipelines"),
+        _rate_card(
+            "Pass rate", study.table("pass_rates"), "pass_rate", "passed / (passed + failed)"
+        ),
+        _rate_card("Aborted", study.table("abort_frequencies"), "abort_rate", "of finished runs"),
+        _time_card("Median run", study.table("run_durations"), "start to end"),
+        _time_card("Median wait", study.table("queue_times"), "creation to start"),
+        _broken_card(study.table("recoveries", "pipeline", "branch")),
+    )
     return tag("div", *(_card(*card) for card in cards), class_="cards")
 
 
@@ -140,11 +141,13 @@ def _card(name: str, figure: str, more: str) -> Markup:
     return tag("dl", said, class_="card")
 
 
-def _rate_card(name: str, row: pd.Series, column: str, what: str) -> tuple[str, str, str]:
-    if pd.isna(row[column]):
+def _rate_card(name: str, frame: pd.DataFrame, column: str, what: str) -> tuple[str, str, str]:
+    known = frame.dropna(subset=[column])
+    if known.empty:
         return name, "–", what
-    low, high = (rows.percent(row[f"{column}_{end}"]) for end in ("low", "high"))
-    return name, rows.percent(row[column]), f"{what}; 95% interval {low.rstrip('%')}–{high}"
+    low, high = (rows.percent(known[f"{column}_{end}"].iloc[0]) for end in ("low", "high"))
+    said = f"{what}; 95% interval {low.rstrip('%')}–{high}"
+    return name, rows.percent(known[column].iloc[0]), said
 
 
 def _time_card(name: str, frame: pd.DataFrame, what: str) -> tuple[str, str, str]:

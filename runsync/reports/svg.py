@@ -7,6 +7,8 @@ from itertools import count
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
+from runsync.text import visible
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -15,6 +17,7 @@ _HREF = "{http://www.w3.org/1999/xlink}href"
 _REFERENCE = re.compile(r"url\(#(.+?)\)")
 # The page's own style says these for all charts.
 _LEFT_TO_THE_PAGE = ("font-family", "font")
+_LONGEST = 160
 
 
 def svg_of(figure: "Figure", title: str, name: str) -> str:
@@ -82,5 +85,5 @@ def _introduced(root: ET.Element, title: str) -> None:
         root.attrib.pop(size, None)
     root.set("role", "img")
     label = ET.Element(f"{{{_SVG}}}title")
-    label.text = title
+    label.text = visible(title[: 4 * _LONGEST], _LONGEST)
     root.insert(0, label)

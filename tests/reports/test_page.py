@@ -1,0 +1,220 @@
+"""The page: whole, harmless, the same every time, and needing nothing from outside."""
+
+import base64
+import hashlib
+import re
+from datetime import datetime
+from html.parser import HTMLParser
+from xml.etree import ElementTree as ET
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runsync import reports
+from runsync.database import Database
+from runsync.reports.markup import Markup, joined, shown, tag
+from tests.reports.filling import at, cover, fill, pipeline, run, step
+
+HOSTILE = (
+    "<script>alert(1)</script>",
+    "\"'><img src=x onerror=alert(1)>",
+    "\x1b[2J\x1b]0;owned\x07",
+    "abc\u202egnp.exe\u2066",
+    "$\\frac{1}{0}$ & <b>",
+    "line\nbreak\ttab\x00nul",
+    "x" * 100_000,
+    "]]> <!-- --> </style></svg>",
+)
+FORBIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+
+
+class Outline(HTMLParser):
+    """What a browser would make of the page."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+    def ids(self) -> list[str]:
+        return [i for _, attributes in self.tags if (i := attributes.get("id"))]
+
+
+@pytest.fixture
+def history(sqlite: Database, now: datetime) -> Database:
+    """A hundred days of two pipelines with a bit of everything."""
+    words = ["passed", "passed", "failed", "passed", "aborted", "passed", "skipped"]
+    runs = [
+        run(f"{p}-{n}", at(n / 2), words[(n * p) % 7], pipeline=p, queued=n % 9, took=30 + n % 50,
+            commit_hash=f"c{n // 2}")
+        for p in (1, 2) for n in range(200)
+    ]  # fmt: skip
+    steps = [
+        step(r, k, f"step {k}", 1 + k, r["result"] if k == 2 else "passed")
+        for r in runs
+        for k in (1, 2)
+    ]
+    fill(sqlite, runs, steps, pipelines=[pipeline(1, "build"), pipeline(2, "deploy")])
+    cover(sqlite, (at(-1), at(100)), pipelines=[1, 2], reaches_start=True)
+    return sqlite
+
+
+def test_holds_every_report_with_tables_and_charts(history: Database) -> None:
+    page = reports.html(history)
+    outline = Outline(page)
+    assert {"changes", "coverage", *reports.REPORTS} <= set(outline.ids())
+    names = [name for name, _ in outline.tags]
+    assert (names.count("table"), names.count("svg") >= 12) == (9, True)
+    for report in reports.REPORTS.values():
+        for column in report.columns:
+            meant = column.name.endswith(("_low", "_high")) or column.meaning in "".join(
+                outline.text
+            )
+            assert meant, f"{report.name} does not say what {column.name} counts"
+
+
+def test_tells_window_database_and_moment(history: Database) -> None:
+    text = "".join(Outline(reports.html(history, since="2024-03-10", until="2024-04-10")).text)
+    assert "created 2024-03-10 to 2024-04-10" in text
+    assert "runsync.db on 2024-06-12 00:00 UTC" in text
+
+
+def test_the_policy_allows_the_one_style_sheet_and_nothing_else(history: Database) -> None:
+    page = reports.html(history)
+    policy = re.search(r'Content-Security-Policy" content="([^"]+)"', page)
+    style = re.search(r"<style>(.*?)</style>", page, re.DOTALL)
+    assert policy
+    assert style
+    digest = base64.b64encode(hashlib.sha256(style[1].encode()).digest()).decode()
+    assert policy[1] == (
+        f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    )
+    outline = Outline(page)
+    assert page.count("<style") == 1
+    for name, attributes in outline.tags:
+        assert name not in ("script", "img", "link", "iframe", "object", "embed", "base")
+        assert not [a for a in attributes if a == "style" or a.startswith("on")], (name, attributes)
+        for link in ("href", "xlink:href", "src"):
+            assert attributes.get(link, "#").startswith("#"), attributes
+    assert not re.search(r"https?://(?!www\.w3\.org/)", page)
+    assert "@import" not in page
+    assert "url(" not in style[1]
+
+
+def test_ids_are_unique_and_every_reference_leads_somewhere(history: Database) -> None:
+    page = reports.html(history)
+    ids = Outline(page).ids()
+    assert len(ids) == len(set(ids))
+    assert set(re.findall(r'(?:href="#|url\(#)([^")]+)', page)) <= set(ids)
+
+
+def test_the_same_history_makes_the_same_page(history: Database) -> None:
+    assert reports.html(history) == reports.html(history)
+
+
+def test_charts_are_well_formed_and_say_what_they_show(history: Database) -> None:
+    charts = re.findall(r"<svg.*?</svg>", reports.html(history), re.DOTALL)
+    for chart in charts:
+        root = ET.fromstring(chart)
+        assert root.get("role") == "img"
+        title = root.find("{http://www.w3.org/2000/svg}title")
+        assert title is not None
+        assert title.text
+
+
+@pytest.mark.parametrize("hostile", HOSTILE)
+def test_hostile_text_stays_text(sqlite: Database, now: datetime, hostile: str) -> None:
+    text = hostile.replace("\x00", "")
+    runs = [
+        run(f"r{n}", at(n), ("passed", "failed", "aborted")[n % 3], branch=text, author=text,
+            commit_hash=f"c{n // 3}")
+        for n in range(60)
+    ]  # fmt: skip
+    steps = [step(r, 1, text, 1, r["result"], job=text) for r in runs]
+    fill(sqlite, runs, steps, pipelines=[pipeline(1, text, source=text), pipeline(2, text)])
+    page = reports.html(sqlite, branches=[text])
+    outline = Outline(page)
+    assert not {"script", "img"} & {name for name, _ in outline.tags}
+    assert not FORBIDDEN.search(page)
+    assert len(page) < 400_000
+    assert page.count("</style>") == 1
+    if "frac" in text:
+        assert "$\\frac{1}{0}$" in "".join(outline.text)
+    if "script" in text:
+        assert "<script>alert(1)</script>" in "".join(outline.text)
+
+
+def test_a_password_is_not_shown(postgres_url: str) -> None:
+    secret = postgres_url.replace("postgres:@", "postgres:hunter2@").replace(
+        "://postgres@", "://postgres:hunter2@"
+    )
+    assert "hunter2" in secret
+    assert "hunter2" not in reports.html(secret)
+
+
+def test_an_empty_database_has_a_page_too(database: Database) -> None:
+    assert "No runs in this window." in reports.html(database)
+    fill(database)
+    assert "No runs in this window." in reports.html(database, every="week")
+
+
+def test_one_unfinished_run_has_a_page_too(database: Database) -> None:
+    waiting = {"status": "notstarted", "result": "unknown", "finished_at": None}
+    fill(database, [run("a", at(0), queued=None, **waiting)])
+    page = reports.html(database)
+    assert "Nothing to show in this window." in page
+
+
+@pytest.mark.parametrize("word", ["passed", "failed", "aborted", "skipped", "unknown"])
+def test_one_run_has_a_page_too(sqlite: Database, word: str) -> None:
+    fill(sqlite, [one := run("a", at(0), word)], [step(one, 1, "test", 1, word)])
+    assert "<h2>Pass rates</h2>" in reports.html(sqlite, since=at(-1), until=at(2))
+
+
+def test_says_what_is_not_covered(history: Database) -> None:
+    assert "do not know all" not in reports.html(history)
+    fill(history, pipelines=[pipeline(3, "lint")])
+    assert "lint: no sync has covered any of this window" in reports.html(history)
+
+
+def test_what_is_lacking_is_said_in_sentences(sqlite: Database, now: datetime) -> None:
+    fill(sqlite, [run("a", at(0))])
+    assert reports.lacking(sqlite) == ["build: no sync has covered any of this window"]
+    cover(sqlite, (at(0), at(10)), (at(12), at(50)))
+    assert reports.lacking(sqlite) == [
+        "build: not synced before 2024-03-04 00:00 UTC",
+        "build: not synced from 2024-03-14 00:00 UTC to 2024-03-16 00:00 UTC",
+    ]
+    assert reports.lacking(sqlite, since=at(1), until=at(9)) == []
+    assert reports.lacking(sqlite, since=at(13)) == []
+    assert reports.lacking(sqlite, since=at(13), until=at(14), compared=True) == []
+    assert len(reports.lacking(sqlite, since=at(13), compared=True)) == 2
+    assert reports.lacking(sqlite, since=at(60)) == [
+        "build: no sync has covered any of this window"
+    ]
+
+
+@given(st.text())
+def test_any_text_is_the_text_that_a_browser_shows(text: str) -> None:
+    outline = Outline(tag("p", text, title=text))
+    assert "".join(outline.text).replace("\r", "") == text.replace("\r", "")
+    assert outline.tags == [("p", {"title": text})]
+
+
+@given(st.text(max_size=300))
+def test_shown_text_is_one_short_line_without_controls(text: str) -> None:
+    line = "".join(Outline(shown(text, 50)).text)
+    assert len(line) <= 50
+    assert not FORBIDDEN.search(line)
+
+
+def test_markup_is_not_escaped_twice() -> None:
+    assert joined("a < b", Markup("<br>"), None, 3) == "a &lt; b<br>3"
