@@ -384,7 +384,7 @@ def _csv_writer() -> _Writer:
         total = 0
         with (
             _replacing(path.with_suffix(".csv")) as made,
-            open(made, "w", encoding="utf-8", newline="") as file,
+            made.open("w", encoding="utf-8", newline="") as file,
         ):
             writer = csv.writer(file, lineterminator="\r\n")
             writer.writerow(["pipeline", *(column.name for column in columns)])

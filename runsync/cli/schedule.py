@@ -1,0 +1,241 @@
+"""``runsync schedule``: a unit that calls ``runsync sync``, ready for this config.
+
+No token is ever printed: the units say which file or secret it is to be in. ``sync`` locks by
+itself, so that no unit needs to; 75 (another sync is at it) is no failure.
+"""
+
+import json
+import os
+import shlex
+import sys
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from runsync.cli.context import load_config
+from runsync.cli.options import ConfigOption, span
+from runsync.cli.output import write
+from runsync.config import Config
+from runsync.errors import ConfigError
+
+app = typer.Typer(no_args_is_help=True, help="Print a ready unit for cron, systemd or Kubernetes.")
+
+EveryOption = Annotated[
+    str, typer.Option("--every", metavar="SPAN", help="How often: 5m, 15m, 1h, 1d.")
+]
+
+_CRON = """\
+# runsync, every {every}: add this line with `crontab -e`.
+# Cron mails what went wrong; it says nothing where another sync was at it (75).
+{secrets}{when} {command}
+"""
+
+_SYSTEMD = """\
+# Save as ~/.config/systemd/user/runsync.service
+# (or in /etc/systemd/system, with a User= of its own)
+[Unit]
+Description=runsync: keep CI history
+Wants=network-online.target
+After=network-online.target
+
+[Service]
+Type=oneshot
+ExecStart={command}
+{environment}# Another sync holds the lock: nothing to do.
+SuccessExitStatus=75
+NoNewPrivileges=yes
+PrivateTmp=yes
+
+# Save as ~/.config/systemd/user/runsync.timer, then:
+#   systemctl --user daemon-reload && systemctl --user enable --now runsync.timer
+#   loginctl enable-linger      # to go on when you are logged out
+[Unit]
+Description=runsync every {every}
+
+[Timer]
+OnActiveSec=10s
+OnUnitInactiveSec={seconds}s
+
+[Install]
+WantedBy=timers.target
+"""
+
+_KUBERNETES = """\
+{secrets}#   kubectl create secret generic runsync --from-env-file={env_file}
+#   kubectl create configmap runsync-config --from-file=runsync.toml={config}
+# The image is any in which `pip install 'runsync[postgres]'` was run.
+{warning}apiVersion: batch/v1
+kind: CronJob
+metadata:
+  name: runsync
+spec:
+  schedule: {when}
+  concurrencyPolicy: Forbid
+  jobTemplate:
+    spec:
+      backoffLimit: 0
+      template:
+        spec:
+          restartPolicy: Never
+          securityContext:
+            runAsNonRoot: true
+            runAsUser: 10001
+          containers:
+            - name: runsync
+              image: {image}
+              # 75: another sync holds the lock, and there is nothing to do.
+              command:
+                - /bin/sh
+                - -c
+                - runsync sync --config /etc/runsync/runsync.toml || test $? -eq 75
+              env:
+{env}              securityContext:
+                allowPrivilegeEscalation: false
+                readOnlyRootFilesystem: true
+              volumeMounts:
+                - name: config
+                  mountPath: /etc/runsync
+                  readOnly: true
+          volumes:
+            - name: config
+              configMap:
+                name: runsync-config
+"""
+
+_FROM_SECRET = """\
+                - name: {name}
+                  valueFrom:
+                    secretKeyRef:
+                      name: runsync
+                      key: {name}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What is to be called, and with which variables, by name."""
+
+    config: Config
+    path: Path
+    variables: tuple[str, ...]
+
+    @property
+    def command(self) -> list[str]:
+        return [*_program(), "sync", "--config", str(self.path)]
+
+    @property
+    def secrets(self) -> Path:
+        """The file that is to hold the variables; it is the user's to make."""
+        return self.path.with_name("runsync.env")
+
+
+@app.command()
+def cron(config: ConfigOption = None, every: EveryOption = "15m") -> None:
+    """Print a line for crontab."""
+    job, pause = _job(config), span(every)
+    call = " ".join(shlex.quote(part) for part in job.command)
+    source = f"set -a; . {shlex.quote(str(job.secrets))}; " if job.variables else ""
+    command = f'{source}said=$({call} 2>&1 >/dev/null) || test $? -eq 75 || echo "$said"'
+    line = _CRON.format(
+        every=every,
+        secrets=_how_to_make(job.secrets, job.variables),
+        when=_cron_times(pause, every),
+        command=command.replace("%", "\\%"),  # which cron takes for a line break
+    )
+    write(line)
+
+
+@app.command()
+def systemd(config: ConfigOption = None, every: EveryOption = "15m") -> None:
+    """Print a service and a timer for systemd."""
+    job, pause = _job(config), span(every)
+    environment = f"EnvironmentFile={_specifiers(str(job.secrets))}\n" if job.variables else ""
+    unit = _SYSTEMD.format(
+        command=" ".join(map(_systemd_word, job.command)),
+        environment=_how_to_make(job.secrets, job.variables) + environment,
+        every=every,
+        seconds=int(pause.total_seconds()),
+    )
+    write(unit)
+
+
+@app.command()
+def kubernetes(
+    config: ConfigOption = None,
+    every: EveryOption = "15m",
+    image: Annotated[
+        str, typer.Option("--image", metavar="IMAGE", help="An image that has runsync in it.")
+    ] = "registry.example.com/runsync:latest",
+) -> None:
+    """Print a CronJob for Kubernetes."""
+    job, pause = _job(config), span(every)
+    variables = tuple(dict.fromkeys([*job.variables, "RUNSYNC_DATABASE_URL"]))
+    manifest = _KUBERNETES.format(
+        config=shlex.quote(str(job.path)),
+        env_file=shlex.quote(str(job.secrets)),
+        secrets=_how_to_make(job.secrets, variables) + "# Then, and before this is applied:\n",
+        warning=_about_sqlite(job.config),
+        when=json.dumps(_cron_times(pause, every)),
+        image=json.dumps(image),
+        env="".join(_FROM_SECRET.format(name=name) for name in variables),
+    )
+    write(manifest)
+
+
+def _job(given: Path | None) -> _Job:
+    config = load_config(given)
+    if config.path is None:
+        raise ConfigError("there is no config file to schedule; `runsync init` writes one")
+    names = [source.token_env for source in config.sources.values() if source.token_env]
+    if os.environ.get("RUNSYNC_DATABASE_URL"):
+        names.append("RUNSYNC_DATABASE_URL")
+    return _Job(config, config.path.resolve(), tuple(dict.fromkeys(names)))
+
+
+def _program() -> list[str]:
+    """How runsync was called just now, by absolute path: a scheduler's PATH is short."""
+    called = Path(sys.argv[0])
+    if called.name == "runsync" and called.is_file():
+        return [str(called.absolute())]
+    return [sys.executable, "-m", "runsync"]
+
+
+def _how_to_make(file: Path, variables: tuple[str, ...]) -> str:
+    if not variables:
+        return ""
+    lines = "".join(f"#   {name}=…\n" for name in variables)
+    return f"# Make {file} with these lines, and chmod 600 it:\n{lines}"
+
+
+def _cron_times(every: timedelta, said: str) -> str:
+    minutes, rest = divmod(every, timedelta(minutes=1))
+    if not rest and 60 % minutes == 0 and minutes < 60:
+        return f"*/{minutes} * * * *" if minutes > 1 else "* * * * *"
+    hours, rest = divmod(every, timedelta(hours=1))
+    if not rest and hours and 24 % hours == 0:
+        return "0 0 * * *" if hours == 24 else "0 * * * *" if hours == 1 else f"0 */{hours} * * *"
+    raise ConfigError(
+        f"cron cannot call every {said}: only so that an hour or a day is met, as with "
+        "1m, 5m, 10m, 15m, 30m, 1h, 2h, 6h, 12h, 1d"
+    )
+
+
+def _systemd_word(word: str) -> str:
+    escaped = word.replace("\\", "\\\\").replace('"', '\\"').replace("$", "$$")
+    return _specifiers(f'"{escaped}"' if set(escaped) & set(" \t\"'\\;") else escaped)
+
+
+def _specifiers(text: str) -> str:
+    return text.replace("%", "%%")
+
+
+def _about_sqlite(config: Config) -> str:
+    if not config.database_url.startswith("sqlite"):
+        return ""
+    return (
+        "# This config names a SQLite file, which would be gone with the pod: let\n"
+        "# RUNSYNC_DATABASE_URL name a PostgreSQL database.\n"
+    )
