@@ -22,23 +22,41 @@ class Stretch:
 
     def reaches(self, since: datetime | None) -> bool:
         """Whether all the history that is wanted below this stretch's top lies in it."""
-        return self.reaches_start or (since is not None and self.oldest.at <= since)
+        return self.reaches_start or (since is not None and self.oldest <= Mark(since, ""))
 
 
 def union(stretches: Iterable[Stretch]) -> list[Stretch]:
     """The same history in as few stretches as it takes, newest first."""
     joined: list[Stretch] = []
     for stretch in sorted(stretches, key=lambda s: s.newest, reverse=True):
-        if joined and _touch(joined[-1], stretch):
-            joined[-1] = _merge(joined[-1], stretch)
-        else:
-            joined.append(stretch)
+        place = _place_to_join(joined, stretch)
+        joined[place:] = [_merge(joined[place], stretch) if place < len(joined) else stretch]
     return joined
 
 
 def around(stretches: Iterable[Stretch], mark: Mark) -> Stretch | None:
-    """The stretch in which ``mark`` lies."""
-    return next((s for s in stretches if s.newest >= mark >= s.oldest), None)
+    """The stretch in which ``mark`` surely lies: of the same instant as an end, only that end."""
+    return next(
+        (
+            s
+            for s in stretches
+            if s.newest.at > mark.at > s.oldest.at or mark in (s.newest, s.oldest)
+        ),
+        None,
+    )
+
+
+def _place_to_join(joined: list[Stretch], lower: Stretch) -> int:
+    """Which of the stretches above it a stretch touches; the end if none.
+
+    That is the last one, unless that is but a part of the instant in which the two meet.
+    """
+    for place in reversed(range(len(joined))):
+        if _touch(joined[place], lower):
+            return place
+        if joined[place].oldest.at > lower.newest.at:
+            break
+    return len(joined)
 
 
 def _touch(upper: Stretch, lower: Stretch) -> bool:
@@ -68,15 +86,16 @@ class Trail:
     """
 
     def __init__(self, start: Mark | None, since: datetime | None = None) -> None:
-        self._since = since
+        self._bound = Mark(since, "") if since else None
         self._unbroken = start
+        self._passed_over = False
         self.lowest = start
         self.stretches: list[Stretch] = []
 
     @property
     def done(self) -> bool:
         """Whether everything that is wanted lies above."""
-        return self._since is not None and self.lowest is not None and self.lowest.at <= self._since
+        return bool(self._bound and self.lowest and self.lowest <= self._bound)
 
     def follow(self, marks: Iterable[Mark | None], *, at_start: bool = False) -> list[Stretch]:
         """Goes down one page.
@@ -99,14 +118,18 @@ class Trail:
                 mark = self._bounded(mark)
                 top, low = top or mark, min(low or mark, mark)
                 self.lowest = min(self.lowest or mark, mark)
-        covered += _stretch(top, low, reaches_start=at_start)
+        covered += _stretch(top, low, reaches_start=at_start and not self._passed_over)
         self._unbroken = low
         self.stretches = union([*self.stretches, *covered])
         return covered
 
     def _bounded(self, mark: Mark) -> Mark:
-        """A run before ``since`` shows that nothing after ``since`` is left below."""
-        return Mark(self._since, "") if self._since and mark.at < self._since else mark
+        """A run before ``since`` shows that nothing after ``since`` is left below. It is not
+        wanted itself, so it is not covered, even if it is the very first."""
+        if self._bound is None or mark >= self._bound:
+            return mark
+        self._passed_over = True
+        return self._bound
 
 
 def _stretch(top: Mark | None, low: Mark | None, *, reaches_start: bool = False) -> list[Stretch]:

@@ -21,7 +21,7 @@ def as_nobody(act: Callable[[], object]) -> str:
         os.write(writer, said.encode())
         os._exit(0)
     os.close(writer)
-    with open(reader, "rb") as pipe:
+    with os.fdopen(reader, "rb") as pipe:
         text = pipe.read().decode()
     os.waitpid(child, 0)
     return text
@@ -33,7 +33,7 @@ def _said(act: Callable[[], object]) -> str:
             os.setgid(NOBODY)
             os.setuid(NOBODY)
         return str(act())
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - told to the process that asked
         return f"{type(error).__name__}: {error}\n{traceback.format_exc()}"
 
 

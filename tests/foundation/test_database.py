@@ -104,9 +104,7 @@ def test_what_is_no_database_is_left_as_it_is(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("begin", [100, 4096])
-def test_a_broken_file_is_said_to_be_so(
-    sqlite_template: Path, tmp_path: Path, begin: int
-) -> None:
+def test_a_broken_file_is_said_to_be_so(sqlite_template: Path, tmp_path: Path, begin: int) -> None:
     path = tmp_path / "broken.db"
     whole = sqlite_template.read_bytes()
     path.write_bytes(whole[:begin] + b"\xa5" * (len(whole) - begin))
@@ -426,17 +424,22 @@ def test_many_locks_take_one_connection(postgres_url: str) -> None:
         assert used <= 3
 
 
+END_THE_HOLDERS = text(
+    "SELECT pg_terminate_backend(pid) FROM pg_locks "
+    "WHERE locktype = 'advisory' AND pid <> pg_backend_pid()"
+)
+
+
 def test_a_lock_that_the_server_dropped_is_free_and_the_next_one_works(postgres_url: str) -> None:
-    with opened(postgres_url) as database, opened(postgres_url) as rival:
-        with pytest.raises(DatabaseError), database.lock("a listing"):
+    def lose_it() -> None:
+        with database.lock("a listing"):
             with rival.write() as connection:
-                connection.execute(
-                    text(
-                        "SELECT pg_terminate_backend(pid) FROM pg_locks "
-                        "WHERE locktype = 'advisory' AND pid <> pg_backend_pid()"
-                    )
-                )
+                connection.execute(END_THE_HOLDERS)
             assert becomes_free(rival, "a listing")
+
+    with opened(postgres_url) as database, opened(postgres_url) as rival:
+        with pytest.raises(DatabaseError, match="terminating connection"):
+            lose_it()
         with database.lock("a listing"):
             assert not is_free(rival, "a listing")
 
