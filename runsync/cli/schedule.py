@@ -105,7 +105,7 @@ spec:
                 name: runsync-config
 """
 
-_FROM_SECRET = """\
+_VARIABLE = """\
                 - name: {name}
                   valueFrom:
                     secretKeyRef:
@@ -180,7 +180,7 @@ def kubernetes(
         warning=_about_sqlite(job.config),
         when=json.dumps(_cron_times(pause, every)),
         image=json.dumps(image),
-        env="".join(_FROM_SECRET.format(name=name) for name in variables),
+        env="".join(_VARIABLE.format(name=name) for name in variables),
     )
     write(manifest)
 
