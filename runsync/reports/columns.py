@@ -30,6 +30,8 @@ def as_kind(values: object, kind: Kind) -> pd.Series:
         return pd.to_timedelta((series.astype("float64") * 1000).round(), unit="us").astype(
             kind.value
         )
+    if kind is Kind.TIME:
+        return pd.to_datetime(series, utc=True).astype(kind.value)
     if kind is Kind.TEXT:
         return pd.Series(series.astype(object).to_numpy(), dtype=TEXT)
     if kind is Kind.WEEKDAY:
