@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from hashlib import sha256
 from itertools import count, islice
-from typing import Any
+from typing import Any, ClassVar
 
 from runsync.config import PipelineConfig
 from runsync.errors import ConfigError, NotFoundError, RefusedError, SourceError, TokenRefusedError
@@ -52,6 +52,8 @@ class GitHub(Source):
     title = "GitHub"
     # A run may be run again for 30 days, and stays in its place in the listing.
     recheck = timedelta(days=32)
+    most_listed: ClassVar[int] = 1000
+    """How many runs a list has at most where anything is filtered."""
 
     @staticmethod
     def headers(token: str | None) -> dict[str, str]:
@@ -94,6 +96,7 @@ class GitHub(Source):
             memory if below is None else {},
             self.recheck,
             name=f"the listing {listing.key}",
+            cap=self.most_listed,
         )
 
     def complete(self, run: Run) -> Details:
@@ -121,7 +124,7 @@ class GitHub(Source):
         ref = _workflow(named) or _repository(named)
         if ref is None or wanted.source_run or wanted.sort not in (None, _NEWEST_FIRST):
             raise RefusedError(
-                "GitHub lists the runs of one workflow (owner/repo/ci.yml) or repository (owner/repo), "
+                "GitHub lists the runs of one workflow, such as owner/repo/ci.yml, or repository, "
                 "newest first; name one, and leave out source run and sort"
             )
         asked = {"branch": wanted.branch, "head_sha": wanted.commit, "actor": wanted.author}
@@ -181,7 +184,7 @@ class GitHub(Source):
         """GitHub tells the scopes of classic tokens alone; what a fine-grained one may do shows
         when it is used. A classic one needs ``repo`` for private repositories and no scope for
         public ones, so none is called missing."""
-        answer, core = self._limits()
+        answer, core = self._allowance()
         scopes = answer.headers.get("X-OAuth-Scopes")
         return Access(
             account=self._account(),
@@ -192,7 +195,7 @@ class GitHub(Source):
             clock=answer.as_of,
         )
 
-    def _limits(self) -> tuple[Answer, dict[str, int]]:
+    def _allowance(self) -> tuple[Answer, dict[str, int]]:
         """An answer that the token was good for, and the limit that it is under."""
         try:
             answer = self.client.get("/rate_limit")

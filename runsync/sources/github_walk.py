@@ -19,7 +19,6 @@ from runsync.errors import SourceError
 from runsync.records import Problem, parse_time
 from runsync.sources.base import Listed, Page
 
-CAP = 1000
 _MOST_TRIES = 5
 _SECOND = timedelta(seconds=1)
 
@@ -87,7 +86,7 @@ def walk(
     recheck: timedelta,
     *,
     name: str,
-    cap: int = CAP,
+    cap: int,
 ) -> Iterator[Page]:
     """The pages of a listing, newest first, from its top or from the time ``start``.
 
@@ -202,7 +201,7 @@ class _Book:
         self._memory, self._recheck = memory, recheck
         self._old = {window.until: window for window in _windows(memory)}
         self._old_newest = _time(memory.get("newest"))
-        self._newest: datetime | None = None
+        self._top_is_new = False
         self._kept: list[Window] = []
         # A window may be passed over only where the walk has come to what was known before.
         self._joined = False
@@ -219,7 +218,7 @@ class _Book:
     def read(self, window: Window, part: Part) -> None:
         """Keeps a window that was read anew."""
         if window.until is None:
-            self._newest = part.newest
+            self._top_is_new = True
             self._memory["newest"] = _text(part.newest)
         if window.etag:
             self._keep(window, part.as_of)
@@ -231,10 +230,11 @@ class _Book:
         begins = [w for w in self._old if w and reached <= w and (until is None or w < until)]
         if begins and self._joined:
             return min(begins)
-        if until is None and self._old and self._newest and self._newest > reached:
-            # What is known begins below the top page. A window that begins where the top is now
-            # will reach it, and stay as it is, until a hundred more runs have come.
-            return self._newest
+        if until is None and self._top_is_new and self._old_newest and self._joined:
+            # Runs have come, and the top page ends above the windows that are known. One that
+            # begins where the top was last time leads to them as that did, and stays as it is
+            # when more runs come.
+            return self._old_newest
         return reached
 
     def _keep(self, window: Window, as_of: datetime) -> None:

@@ -1,0 +1,186 @@
+"""The walk finds every run, whatever arrives or is deleted meanwhile, and however low the caps."""
+
+from __future__ import annotations
+
+import random
+from datetime import datetime, timedelta
+
+import pytest
+from github_rig import listed, repository, run_ids, small_pages, walked, workflow
+from github_server import Server, Service
+from github_world import NOW, SECOND, World, shown
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runsync.errors import SourceError
+from runsync.records import Mark
+from runsync.sources.github import GitHub
+
+AT = NOW - timedelta(days=3)
+PAGE, CAP = 4, 12
+
+
+def fill(world: World, count: int, gap: float = 60.0, start: datetime = AT) -> list[str]:
+    """Runs at equal distances; their ids, newest first."""
+    return [str(world.add_run(start + n * gap * SECOND).id) for n in range(count)][::-1]
+
+
+def test_an_empty_listing(github: GitHub, service: Service) -> None:
+    (page,) = walked(github)
+    assert (page.items, page.at_start, page.unchanged) == ((), True, False)
+    assert page.as_of == NOW
+    assert len(service.asked) == 1
+
+
+def test_a_listing_of_one_page_takes_one_request(github: GitHub, service: Service) -> None:
+    ids = fill(service.world, 100)
+    pages = walked(github)
+    assert run_ids(pages) == ids
+    assert [page.at_start for page in pages] == [True]
+    assert len(service.asked) == 1
+
+
+def test_a_long_listing_is_walked_window_by_window(github: GitHub, service: Service) -> None:
+    ids = fill(service.world, 1500)
+    pages = walked(github)
+    assert run_ids(pages) == ids
+    assert [page.at_start for page in pages][-1]
+    assert not any(page.at_start for page in pages[:-1])
+    first, second, *_ = service.asked
+    assert first.query == {"per_page": "100", "exclude_pull_requests": "true"}
+    oldest = AT + 1400 * 60 * SECOND
+    assert second.query == {**first.query, "created": f"*..{shown(oldest + SECOND)}"}
+    assert len(service.asked) == 16
+
+
+def test_a_short_page_in_the_midst_is_no_end(github: GitHub, service: Service) -> None:
+    ids = fill(service.world, 150)
+
+    def hide(path: str, body: dict[str, list[object]]) -> object:
+        if path.endswith("/runs") and len(body["workflow_runs"]) == 100:
+            del body["workflow_runs"][50:]
+        return body
+
+    service.mangle = hide
+    assert run_ids(walked(github)) == ids
+
+
+def test_from_a_place_down(github: GitHub, service: Service) -> None:
+    ids = fill(service.world, 30)
+    mark = Mark(AT + 12 * 60 * SECOND, ids[17])
+    pages = walked(github, below=mark)
+    assert run_ids(pages) == ids[17:]
+    assert service.asked[0].query["created"] == f"*..{shown(mark.at + SECOND)}"
+
+
+def test_a_repository_lists_all_its_workflows(github: GitHub, world: World) -> None:
+    other = world.add_workflow("Nightly", ".github/workflows/nightly.yml")
+    world.add_run(AT)
+    world.add_run(AT + SECOND, workflow=other)
+    found = {
+        item.run.pipeline.external_id: item.run.pipeline.name
+        for item in listed(walked(github, repository(github)))
+    }
+    assert found == {"octo-org/hello.world/101": "CI", "octo-org/hello.world/102": "Nightly"}
+    assert len(listed(walked(github, workflow(github, "nightly.yml")))) == 1
+
+
+def test_more_of_a_second_than_a_page(github: GitHub, service: Service) -> None:
+    fill(service.world, 3, start=AT - timedelta(hours=1))
+    fill(service.world, 1000, gap=0)
+    fill(service.world, 3, start=AT + timedelta(hours=1))
+    found = run_ids(walked(github))
+    assert len(found) == 1006
+    assert set(found) == {str(run) for run in service.world.runs}
+
+
+def test_more_of_a_second_than_github_lists(github: GitHub, service: Service) -> None:
+    fill(service.world, 3, start=AT - timedelta(hours=1))
+    fill(service.world, 1001, gap=0)
+    pages = github.pages(workflow(github), None, {})
+    assert len(next(iter(pages)).items) == 100
+    with pytest.raises(SourceError, match=f"the second {shown(AT)}") as caught:
+        list(pages)
+    assert "more than 1000 runs" in str(caught.value)
+    assert "gh/workflow/octo-org/hello.world/ci.yml" in str(caught.value)
+
+
+def test_a_page_of_rows_that_all_are_unreadable(github: GitHub, service: Service) -> None:
+    fill(service.world, 150)
+    service.mangle = lambda _, body: {**body, "workflow_runs": [{"id": 1}] * 100}
+    with pytest.raises(SourceError, match="not one of 100 runs can be read"):
+        walked(github)
+
+
+@pytest.mark.parametrize(
+    "body", [[], {"message": "hello"}, {"workflow_runs": []}, {"total_count": 0}]
+)
+def test_an_answer_that_is_no_listing(github: GitHub, service: Service, body: object) -> None:
+    service.mangle = lambda _, __: body
+    with pytest.raises(SourceError, match="check that base_url is GitHub's"):
+        walked(github)
+
+
+def test_what_is_deleted_from_a_full_second_hides_nothing(github: GitHub, service: Service) -> None:
+    world = service.world
+    ids = fill(world, 250, gap=0)
+    gone = [world.runs[int(ids[10])], world.runs[int(ids[20])]]
+
+    def delete(page: int) -> None:
+        # Pages: the top, the same second as a window, then its pages 1, 2, …
+        if page == 4:
+            world.delete(gone.pop())
+
+    service.before = delete
+    assert set(run_ids(walked(github))) >= {str(run) for run in world.runs}
+
+
+def test_a_second_that_never_stands_still(github: GitHub, service: Service) -> None:
+    world = service.world
+    ids = fill(world, 900, gap=0)
+    service.before = lambda _: world.delete(world.runs[int(ids.pop())])
+    with pytest.raises(SourceError, match="moves faster than it can be read"):
+        walked(github)
+
+
+gaps = st.lists(st.sampled_from([0.0, 0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 3.0, 700.0]), max_size=40)
+moves = st.lists(st.sampled_from(["arrive", "arrive at once", "delete", "nothing"]), max_size=30)
+
+
+@given(gaps=gaps, moves=moves, seed=st.integers(0, 2**16))
+def test_any_history_is_found_whole(
+    server: Server, gaps: list[float], moves: list[str], seed: int
+) -> None:
+    world = World(page=PAGE, cap=CAP)
+    at = NOW - timedelta(days=1)
+    for gap in gaps:
+        at += gap * SECOND
+        if _in_second(world, at) < CAP - 2:
+            world.add_run(at)
+    chance, there = random.Random(seed), {str(run) for run in world.runs}
+
+    def move(page: int) -> None:
+        what = moves[page] if page < len(moves) else "nothing"
+        if what == "delete" and world.runs:
+            gone = chance.choice(list(world.runs.values()))
+            world.delete(gone)
+            there.discard(str(gone.id))
+        elif what != "nothing":
+            newest = max((run.created for run in world.runs.values()), default=at)
+            late = 0.0 if what == "arrive at once" else 1.0
+            if _in_second(world, newest) < CAP - 2:
+                world.add_run(newest + late * SECOND)
+
+    with small_pages(server, world) as (service, source):
+        service.before = move
+        pages = walked(source)
+    found = run_ids(pages)
+    assert len(found) == len(set(found))
+    assert there <= set(found)
+    assert [page.at_start for page in pages].count(True) == 1
+    assert pages[-1].at_start
+
+
+def _in_second(world: World, at: datetime) -> int:
+    """How many runs a span of that second can show: GitHub is asked for one more second."""
+    return sum(abs(run.created - at) < 2 * SECOND for run in world.runs.values())
