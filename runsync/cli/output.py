@@ -86,12 +86,18 @@ def write(text: str, output: Path | None = None) -> None:
     """Writes text to stdout, or as the whole of the file ``output``; ``-`` is stdout.
 
     Raises:
-        ConfigError: ``output`` cannot be written.
+        ConfigError: it cannot be written.
+        BrokenPipeError: whoever read stdout has gone.
     """
-    if output is None or str(output) == "-":
-        sys.stdout.write(text)
-    else:
+    if output is not None and str(output) != "-":
         write_file(output, text)
+        return
+    try:
+        sys.stdout.write(text)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise ConfigError(f"cannot write the output: {error.strerror}") from None
 
 
 def write_file(path: Path, text: str) -> None:

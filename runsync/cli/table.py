@@ -5,9 +5,13 @@ import shutil
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from runsync.cli.output import Row, dumped, is_missing, is_number, plain
 from runsync.text import visible
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 _LONGEST_CELL = 500
 _NARROWEST = 12
@@ -132,13 +136,27 @@ def _share_out(columns: Sequence[_Column], width: int) -> None:
         max(able, key=lambda column: column.width).width -= 1
 
 
-def _rendered(thing: object, width: int) -> str:
+def _rendered(made: "Table", width: int) -> str:
+    import io
+
     from rich.console import Console
 
-    console = Console(width=width, color_system=None, force_terminal=False, highlight=False)
-    with console.capture() as captured:
-        console.print(thing)
-    return "".join(line.rstrip() + "\n" for line in captured.get().splitlines())
+    # Its own file: Rich would write to stdout even while it captures.
+    file = io.StringIO()
+    console = Console(file=file, width=width, color_system=None, highlight=False)
+    console.print(made)
+    head, rule, *body = file.getvalue().splitlines()
+    lines = [head, rule if _has_lines() else rule.replace("─", "-"), *body]
+    return "".join(line.rstrip() + "\n" for line in lines)
+
+
+def _has_lines() -> bool:
+    """Whether the terminal's encoding knows the line that stands under the heads."""
+    try:
+        "─".encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _blocks(rows: Sequence[Row], columns: Sequence[str], width: int) -> str:

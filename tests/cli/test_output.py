@@ -1,0 +1,336 @@
+"""Data as tables, JSON, CSV and Markdown."""
+
+import csv
+import io
+import json
+import math
+import os
+import stat
+import threading
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runsync.cli import table
+from runsync.cli.output import Format, emit, iso
+from runsync.errors import ConfigError
+from runsync.text import visible
+
+from .test_text import acts, anything
+
+WHEN = datetime(2016, 7, 4, 11, 51, 24, 851_000, tzinfo=UTC)
+json_values = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | anything
+rows_of_anything = st.lists(st.fixed_dictionaries({"a": json_values, "b": json_values}))
+
+
+class Written:
+    """What ``emit`` writes to stdout."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._monkeypatch = monkeypatch
+
+    def __call__(
+        self, rows: Sequence[Any], format: Format, columns: Sequence[str], **options: Any
+    ) -> str:
+        out = io.StringIO()
+        with self._monkeypatch.context() as patch:
+            patch.setattr("sys.stdout", out)
+            emit(rows, columns=columns, format=format, **options)
+        return out.getvalue()
+
+
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch) -> Written:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    return Written(monkeypatch)
+
+
+def read_csv(text: str) -> list[list[str]]:
+    return list(csv.reader(io.StringIO(text, newline="")))
+
+
+# JSON.
+
+
+@given(rows=rows_of_anything)
+def test_json_comes_back_as_it_was(written: Written, rows: list[dict[str, Any]]) -> None:
+    def same(value: Any) -> Any:
+        infinite = isinstance(value, float) and math.isinf(value)
+        return None if infinite else value
+
+    expected = [{k: same(v) for k, v in row.items()} for row in rows]
+    assert json.loads(written(rows, Format.JSON, "ab")) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (WHEN, "2016-07-04T11:51:24.851Z"),
+        (WHEN.replace(microsecond=0), "2016-07-04T11:51:24.000Z"),
+        (WHEN.replace(microsecond=1), "2016-07-04T11:51:24.000001Z"),
+        (WHEN.astimezone(timezone(timedelta(hours=5))), "2016-07-04T11:51:24.851Z"),
+        (timedelta(seconds=83.5), 83.5),
+        (date(2024, 1, 31), "2024-01-31"),
+        (Decimal("1.50"), 1.5),
+        (Decimal("3"), 3),
+        (Decimal("NaN"), None),
+        (math.nan, None),
+        (math.inf, None),
+        (b"\x00\xff", "00ff"),
+        ({"a": [WHEN, math.nan]}, {"a": ["2016-07-04T11:51:24.851Z", None]}),
+        (Format.CSV, "csv"),
+        (10**30, 10**30),
+        (True, True),
+    ],
+)
+def test_json_values(written: Written, value: object, expected: object) -> None:
+    assert json.loads(written([{"x": value}], Format.JSON, "x")) == [{"x": expected}]
+
+
+def test_json_of_what_pandas_and_numpy_call_nothing(written: Written) -> None:
+    import numpy as np
+    import pandas as pd
+
+    row = {"a": pd.NaT, "b": pd.NA, "c": np.float64("nan"), "d": np.int64(3), "e": np.bool_(True)}
+    row |= {"f": pd.Timestamp("2024-01-31", tz="UTC"), "g": pd.Timedelta(seconds=2)}
+    found = json.loads(written([row], Format.JSON, "abcdefg"))[0]
+    assert list(found.values()) == [None, None, None, 3, True, "2024-01-31T00:00:00.000Z", 2.0]
+
+
+def test_one_thing_is_an_object_and_many_an_array(written: Written) -> None:
+    assert json.loads(written([{"x": 1}], Format.JSON, "x", single=True)) == {"x": 1}
+    assert json.loads(written([{"x": 1}], Format.JSON, "x")) == [{"x": 1}]
+    assert written([], Format.JSON, "x") == "[]\n"
+
+
+def test_keys_are_the_columns_in_their_order_and_no_others(written: Written) -> None:
+    text = written([{"b": 1, "a": 2, "c": 3}], Format.JSON, ["a", "b", "d"])
+    assert list(json.loads(text)[0].items()) == [("a", 2), ("b", 1), ("d", None)]
+
+
+# CSV.
+
+
+@given(rows=rows_of_anything)
+def test_csv_comes_back_but_for_what_acts(written: Written, rows: list[dict[str, Any]]) -> None:
+    lines = read_csv(written(rows, Format.CSV, "ab"))
+    assert lines[0] == ["a", "b"]
+    assert len(lines) == len(rows) + 1
+    for line, row in zip(lines[1:], rows, strict=True):
+        for cell, value in zip(line, (row["a"], row["b"]), strict=True):
+            if isinstance(value, str):
+                assert cell in (visible(value, lines=True), f"'{visible(value, lines=True)}")
+            elif isinstance(value, float) and math.isfinite(value):
+                assert float(cell) == value
+            elif isinstance(value, int) and not isinstance(value, bool):
+                assert int(cell) == value
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\tx"])
+def test_a_formula_gets_a_quote(written: Written, text: str) -> None:
+    assert read_csv(written([{"x": text}], Format.CSV, "x"))[1] == ["'" + text]
+
+
+def test_numbers_get_none(written: Written) -> None:
+    row = {"a": -1, "b": -1.5, "c": timedelta(seconds=-2), "d": "-x"}
+    assert read_csv(written([row], Format.CSV, "abcd"))[1] == ["-1", "-1.5", "-2.0", "'-x"]
+
+
+def test_csv_lines_end_in_cr_lf_and_quotes_are_doubled(written: Written) -> None:
+    text = written([{"x": 'say "a", b\nc', "y": None}], Format.CSV, "xy")
+    assert text == 'x,y\r\n"say ""a"", b\nc",\r\n'
+
+
+# Markdown.
+
+
+def test_markdown_cells_cannot_break_out(written: Written) -> None:
+    rows = [{"x": "a|b\n<b>*c*</b> `d` [e](f)\\", "n": 1}]
+    head, rule, line = written(rows, Format.MARKDOWN, "xn").splitlines()
+    assert (head, rule) == ("| x | n |", "|---|---:|")
+    assert line == r"| a\|b \<b\>\*c\*\</b\> \`d\` \[e\](f)\\ | 1 |"
+
+
+@given(rows=rows_of_anything)
+def test_markdown_has_a_line_a_row(written: Written, rows: list[dict[str, Any]]) -> None:
+    text = written(rows, Format.MARKDOWN, "ab", title="Runs")
+    assert len(text.splitlines()) == len(rows) + 4
+
+
+# Nothing acts on a terminal.
+
+
+@given(rows=rows_of_anything)
+@pytest.mark.parametrize("format", list(Format))
+def test_no_control_reaches_the_terminal(
+    written: Written, format: Format, rows: list[dict[str, Any]]
+) -> None:
+    assert acts(written(rows, format, "ab", title="a\x1b[1mb"), "\r\n\t") == []
+
+
+# Tables.
+
+
+def at_width(monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+
+
+ids = st.text("0123456789abcdef", min_size=24, max_size=24)
+prose = st.text(st.characters(categories=["L", "N", "P", "Zs"]), max_size=90)
+table_rows = st.lists(
+    st.fixed_dictionaries(
+        {"id": ids, "name": prose, "n": st.integers(0, 10**9), "at": st.just(WHEN)}
+    ),
+    min_size=1,
+    max_size=5,
+)
+
+
+@given(rows=table_rows, width=st.integers(40, 120))
+def test_a_table_is_never_wider_than_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, written: Written, rows: list[dict[str, Any]], width: int
+) -> None:
+    from rich.cells import cell_len
+
+    with monkeypatch.context() as patch:
+        at_width(patch, width)
+        text = written(rows, Format.TABLE, ["id", "name", "n", "at"])
+    assert max(map(cell_len, text.splitlines())) <= width
+    for row in rows:
+        assert row["id"] in text
+
+
+@given(rows=table_rows, width=st.integers(40, 120))
+def test_a_narrow_table_leaves_nothing_out(
+    monkeypatch: pytest.MonkeyPatch, written: Written, rows: list[dict[str, Any]], width: int
+) -> None:
+    with monkeypatch.context() as patch:
+        at_width(patch, width)
+        text = written(rows, Format.TABLE, ["name", "n"])
+    letters = [c for c in text if not c.isspace()]
+    for row in rows:
+        for letter in {c for c in row["name"] if not c.isspace()}:
+            assert letters.count(letter) >= row["name"].count(letter)
+
+
+def test_numbers_stand_to_the_right_and_text_to_the_left(written: Written) -> None:
+    rows = [{"a": "x", "n": 5}, {"a": "yy", "n": 1000}]
+    lines = written(rows, Format.TABLE, ["a", "n"]).splitlines()
+    assert lines[0].split() == ["a", "n"]
+    assert lines[2:] == ["x      5", "yy  1000"]
+
+
+def test_what_a_narrow_terminal_is_spared(
+    monkeypatch: pytest.MonkeyPatch, written: Written
+) -> None:
+    rows = [{"id": "f" * 24, "author": "somebody else", "branch": "feature/x", "note": None}]
+    columns, spare = ["id", "author", "branch", "note"], ["author", "branch", "note"]
+
+    def heads(width: int) -> list[str]:
+        at_width(monkeypatch, width)
+        text = written(rows, Format.TABLE, ["id"], brief=columns, spare=spare)
+        return text.splitlines()[0].split()
+
+    assert heads(100) == ["id", "author", "branch"]
+    assert heads(45) == ["id", "branch"]
+    assert heads(30) == ["id"]
+
+
+def test_a_table_too_wide_turns_into_blocks(
+    monkeypatch: pytest.MonkeyPatch, written: Written
+) -> None:
+    at_width(monkeypatch, 40)
+    text = written([{"id": "f" * 24, "at": WHEN}] * 2, Format.TABLE, ["id", "at"])
+    block = f"id  {'f' * 24}\nat  2016-07-04 11:51:24Z\n"
+    assert text == f"{block}\n{block}"
+
+
+def test_one_thing_is_a_block_with_all_its_columns(written: Written) -> None:
+    text = written([{"x": 1, "yy": None}], Format.TABLE, ["x", "yy"], single=True, brief=["x"])
+    assert text == "x   1\nyy\n"
+
+
+def test_a_pipe_gets_one_line_a_row_however_long(written: Written) -> None:
+    text = written([{"x": "word " * 100, "y": "word " * 100}], Format.TABLE, "xy")
+    assert len(text.splitlines()) == 3
+
+
+def test_tables_have_no_colour(written: Written, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert "\x1b" not in written([{"x": 1, "y": "http://a.b/c"}], Format.TABLE, "xy")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(0, "0.00s"), (0.456, "0.46s"), (9.996, "10.0s"), (59.96, "1m 00s"), (187, "3m 07s"),
+     (3599.6, "1h 00m"), (7500, "2h 05m"), (93_600, "1d 02h"), (-61, "-1m 01s")],
+)  # fmt: skip
+def test_durations(seconds: float, shown: str) -> None:
+    assert table.duration(timedelta(seconds=seconds)) == shown
+
+
+# Files.
+
+
+def test_the_name_of_the_file_says_the_format(tmp_path: Path) -> None:
+    for name, begin in {"a.json": "[", "a.csv": "x\r\n", "a.md": "| x |", "a.txt": "x\n"}.items():
+        emit([{"x": 1}], columns="x", output=tmp_path / name)
+        assert (tmp_path / name).read_bytes().decode().startswith(begin)
+
+
+def test_a_reader_sees_the_old_file_or_the_new_one(tmp_path: Path) -> None:
+    path, seen = tmp_path / "a.csv", set()
+    small, large = [{"x": "s"}], [{"x": "l" * 50}] * 3000
+    emit(small, columns="x", output=path)
+    done = threading.Event()
+
+    def look() -> None:
+        while not done.is_set():
+            seen.add(len(path.read_bytes()))
+
+    reader = threading.Thread(target=look)
+    reader.start()
+    for rows in (large, small) * 10:
+        emit(rows, columns="x", output=path)
+    done.set()
+    reader.join()
+    assert len(seen) <= 2
+    assert [file.name for file in tmp_path.iterdir()] == ["a.csv"]
+
+
+def test_a_file_keeps_its_mode_and_a_new_one_has_the_usual(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    before = os.umask(0o027)
+    try:
+        emit([], columns="x", output=path)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+    path.chmod(0o600)
+    emit([], columns="x", output=path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_link_stays_a_link(tmp_path: Path) -> None:
+    (tmp_path / "real.csv").write_text("old")
+    (tmp_path / "link.csv").symlink_to("real.csv")
+    emit([], columns="x", output=tmp_path / "link.csv")
+    assert (tmp_path / "real.csv").read_text() == "x\n"
+    assert (tmp_path / "link.csv").is_symlink()
+
+
+def test_a_file_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"cannot write .*nowhere"):
+        emit([], columns="x", output=tmp_path / "nowhere" / "a.csv")
+    with pytest.raises(ConfigError, match="cannot write"):
+        emit([], columns="x", output=tmp_path)
+
+
+def test_iso_of_a_naive_time_is_taken_as_utc() -> None:
+    assert iso(datetime(2024, 1, 2)) == "2024-01-02T00:00:00.000Z"  # noqa: DTZ001
