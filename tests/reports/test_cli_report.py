@@ -1,0 +1,167 @@
+"""`runsync report` as it is typed."""
+
+import csv
+import io
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from runsync.cli import run as run_command
+from runsync.database import Database
+from runsync.reports import REPORTS
+from tests.reports.filling import at, cover, fill, pipeline, run, step
+
+COMMANDS = [report.command for report in REPORTS.values()]
+
+Said = tuple[int, str, str]
+
+
+@pytest.fixture
+def report(
+    sqlite: Database,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    now: datetime,
+) -> Callable[..., Said]:
+    """Runs `runsync report …` on a small history; gives exit code, stdout and stderr."""
+    runs = [
+        run(f"r{n}", at(n), ("passed", "passed", "failed", "aborted")[n % 4], pipeline=1 + n % 2)
+        for n in range(90)
+    ]
+    steps = [step(r, 1, "test", 2.5, r["result"]) for r in runs]
+    fill(sqlite, runs, steps, pipelines=[pipeline(1, "build"), pipeline(2, "deploy")])
+    cover(sqlite, (at(-1), at(100)), pipelines=[1, 2], reaches_start=True)
+    monkeypatch.delenv("COLUMNS", raising=False)
+    monkeypatch.setenv("RUNSYNC_DATABASE_URL", sqlite.engine.url.render_as_string(False))
+
+    def typed(*args: str) -> Said:
+        code = run_command(["report", *args])
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return typed
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, "compare"])
+def test_every_report_in_every_format(report: Callable[..., Said], command: str) -> None:
+    code, table, errors = report(command)
+    assert (code, errors) == (0, "")
+    assert "pipeline" in table.splitlines()[0]
+    rows = json.loads(report(command, "--json")[1])
+    heads, *lines = csv.reader(io.StringIO(report(command, "--format", "csv")[1]))
+    assert len(rows) == len(lines) > 0
+    assert list(rows[0]) == heads
+    assert report(command, "--format", "markdown")[1].startswith("| pipeline |")
+
+
+def test_json_has_seconds_shares_and_nulls(report: Callable[..., Said]) -> None:
+    rows = json.loads(report("step-durations", "--json", "--pipeline", "build")[1])
+    assert (rows[0]["p50_s"], rows[0]["share"], rows[0]["step"]) == (2.5, 1.0, "test")
+    rows = json.loads(report("aborts", "--json", "--pipeline", "build")[1])
+    assert (rows[0]["aborted"], rows[0]["last_step"], rows[0]["median_time_to_abort_s"]) == (
+        0,
+        None,
+        None,
+    )
+    rows = json.loads(report("recovery", "--json", "--until", "2024-05-30")[1])
+    assert [row["open_since"] for row in rows] == ["2024-05-29T00:00:11.000Z"]
+
+
+def test_people_see_percent_and_spans(report: Callable[..., Said]) -> None:
+    table = report("aborts", "--by", "all")[1].splitlines()
+    assert table[0].split() == [
+        *("finished", "aborted", "abort_rate", "abort_rate_low", "abort_rate_high"),
+        *("never_started", "median_time_to_abort", "last_step"),
+    ]
+    assert table[2].split() == ["90", "22", "24.4%", "16.7%", "34.2%", "0", "10s", "test"]
+
+
+def test_options_reach_the_report(report: Callable[..., Said]) -> None:
+    asked = ("pass-rates", "--json", "--by", "branch", "--by", "weekday", "--branch", "main")
+    rows = json.loads(
+        report(*asked, "--since", "30d", "--until", "2024-05-30", "--tz", "Asia/Tokyo")[1]
+    )
+    assert list(rows[0])[:3] == ["branch", "weekday", "finished"]
+    assert sum(row["finished"] for row in rows) == 17
+    rows = json.loads(report("pass-rates", "--every", "month", "--pipeline", "deploy", "--json")[1])
+    assert [(row["period"], row["partial"]) for row in rows] == [
+        ("2024-03-01", False), ("2024-04-01", False), ("2024-05-01", False), ("2024-06-01", True),
+    ]  # fmt: skip
+    rows = json.loads(report("run-durations", "--result", "failed", "--by", "all", "--json")[1])
+    assert rows[0]["count"] == 22
+    rows = json.loads(report("compare", "--report", "aborts", "--since", "40d", "--json")[1])
+    assert set(rows[0]) == {
+        *("pipeline", "before", "after", "change", "low", "high", "beyond_chance"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        (("pass-rates", "--every", "weekly"), "did you mean 'week'"),
+        (("pass-rates", "--by", "brnch"), "did you mean 'branch'"),
+        (("pass-rates", "--pipeline", "biuld"), "did you mean 'build'"),
+        (("pass-rates", "--since", "soon"), "is no time; write a date"),
+        (("pass-rates", "--tz", "Mars/Olympus"), "there is no time zone 'Mars/Olympus'"),
+        (("step-durations", "--result", "passd"), "did you mean 'passed'"),
+        (("compare", "--report", "pass-rate"), "there is no report 'pass-rate'"),
+    ],
+)
+def test_what_is_not_understood_is_a_sentence(
+    report: Callable[..., Said], typed: tuple[str, ...], said: str
+) -> None:
+    code, out, errors = report(*typed)
+    assert (code, out) == (2, "")
+    assert said in errors
+    assert errors.count("\n") == 1
+
+
+def test_what_is_not_covered_is_noted_beside_the_data(
+    report: Callable[..., Said], sqlite: Database
+) -> None:
+    fill(sqlite, pipelines=[pipeline(3, "lint")])
+    code, out, errors = report("pass-rates", "--json")
+    assert (code, errors) == (0, "note: lint: no sync has covered any of this window\n")
+    assert json.loads(out)
+    assert report("pass-rates", "--json", "--pipeline", "build")[2] == ""
+
+
+def test_writes_files_by_their_name(report: Callable[..., Said], tmp_path: Path) -> None:
+    assert report("pass-rates", "--output", str(tmp_path / "rates.json"))[1] == ""
+    assert json.loads((tmp_path / "rates.json").read_text())[0]["pipeline"] == "build"
+    report("pass-rates", "--output", str(tmp_path / "rates.csv"))
+    assert (tmp_path / "rates.csv").read_text().startswith("pipeline,finished")
+
+
+def test_the_page_goes_to_a_file_or_down_a_pipe(
+    report: Callable[..., Said], tmp_path: Path
+) -> None:
+    path = tmp_path / "report.html"
+    code, out, errors = report("html", "--output", str(path), "--every", "month")
+    assert (code, out, errors) == (0, "", f"wrote {path}\n")
+    assert path.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+    assert report("html", "--since", "10d")[1].startswith("<!DOCTYPE html>")
+
+
+def test_a_narrow_terminal_is_spared_what_it_has_no_room_for(
+    report: Callable[..., Said], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = report("pass-rates")[1].splitlines()
+    assert max(map(len, lines)) <= 80
+    assert "pass_rate" in lines[0]
+    assert "unknown" not in lines[0]
+    assert len(lines) == 4
+
+
+def test_help_needs_no_pandas() -> None:
+    code = (
+        "import sys; from runsync.cli import run; run(['report', '--help']); "
+        "sys.exit(int('pandas' in sys.modules or 'sqlalchemy' in sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
