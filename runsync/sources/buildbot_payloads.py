@@ -1,0 +1,220 @@
+"""What Buildbot's answers say, as records. Nothing here asks for anything.
+
+A run is one attempt at a build request: the request's own fields tell when it was asked for, its
+builds how each attempt went, first attempts first.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from runsync.errors import RefusedError
+from runsync.records import Pipeline, Result, Run, Status, Step
+from runsync.sources.base import TriggerRequest
+from runsync.sources.fields import BadRowError, Fields, raw_word, storable, storable_json
+
+RETRY = 5
+# Buildbot's number for how something ended, its word for that, and ours.
+RESULTS = {
+    0: ("success", Result.PASSED),
+    1: ("warnings", Result.PASSED),
+    2: ("failure", Result.FAILED),
+    3: ("skipped", Result.SKIPPED),
+    4: ("exception", Result.FAILED),
+    RETRY: ("retry", Result.ABORTED),
+    6: ("cancelled", Result.ABORTED),
+}
+# No other property is asked for, since any may hold a secret.
+PROPERTIES = "branch revision got_revision owner owners reason scheduler workername".split()
+_REQUEST_EXTRA = "builderid buildrequestid buildsetid waited_for".split()
+_BUILD_EXTRA = "buildid number workerid masterid state_string locks_duration_s".split()
+_STEP_COLUMNS = frozenset(
+    "stepid number name buildid started_at complete complete_at results".split()
+)
+
+
+def read_attempts(
+    request: Fields, builds: Iterable[object], pipeline: Pipeline, web: str
+) -> list[Run]:
+    """The runs of a build request, oldest first: one for each build, and one that has none yet,
+    or never got one.
+
+    Args:
+        builds: the request's builds, oldest first.
+        web: the address of Buildbot's web pages.
+
+    Raises:
+        BadRowError: a field is not what is due.
+    """
+    at, waits = needed_time(request, "submitted_at"), True
+    runs: list[Run] = []
+    for raw in builds:
+        build = Fields(raw, f"a build of {request.what}")
+        runs.append(_read_run(request, build, pipeline, len(runs) + 1, at, web))
+        # After a retry the request waits anew, until it is built or given up.
+        at, waits = runs[-1].finished_at or at, build.whole("results") == RETRY
+    if waits:
+        runs.append(_read_run(request, None, pipeline, len(runs) + 1, at, web))
+    return runs
+
+
+def _read_run(
+    request: Fields, build: Fields | None, pipeline: Pipeline, attempt: int, at: datetime, web: str
+) -> Run:
+    """The attempt that began to wait ``at`` a time; without a build it waits, or waited."""
+    told = build or request
+    number, finished_at = needed(request, "buildrequestid"), _time(told, "complete_at")
+    result, raw_result = _read_result(told)
+    properties = _properties(told)
+    extra = {key: request.raw.get(key) for key in _REQUEST_EXTRA}
+    extra |= {key: build.raw.get(key) for key in _BUILD_EXTRA} if build else {}
+    extra |= {key: properties.get(key) for key in ("scheduler", "workername")}
+    page = f"builders/{extra['builderid']}/builds/{extra['number']}" if build else None
+    return Run(
+        pipeline=pipeline,
+        id=f"{number}.{attempt}" if attempt > 1 else f"{number}",
+        attempt=attempt,
+        created_at=at,
+        started_at=_time(build, "started_at") if build else None,
+        finished_at=finished_at,
+        status=_status(build is not None, finished_at),
+        result=result,
+        raw_result=raw_result,
+        branch=_text(properties.get("branch")),
+        commit_hash=_text(properties.get("revision")) or _text(properties.get("got_revision")),
+        message=_text(properties.get("reason")),
+        author=_author(properties),
+        url=f"{web}/{page or f'buildrequests/{number}'}",
+        extra={key: storable_json(value) for key, value in extra.items() if value},
+    )
+
+
+def read_step(raw: object) -> Step:
+    """One step of a build. There is none before it begins."""
+    fields = Fields(raw, f"step {whole(raw, 'stepid')}")
+    started_at, finished_at = _time(fields, "started_at"), _time(fields, "complete_at")
+    result, raw_result = _read_result(fields)
+    locked = fields.raw.get("locks_acquired_at") != fields.raw.get("started_at")
+    columns = _STEP_COLUMNS if locked else _STEP_COLUMNS | {"locks_acquired_at"}
+    return Step(
+        id=str(needed(fields, "stepid")),
+        position=needed(fields, "number"),
+        name=fields.text("name") or "(unnamed)",
+        status=_status(started_at is not None, finished_at),
+        result=result,
+        raw_result=raw_result,
+        started_at=started_at,
+        finished_at=finished_at,
+        extra={key: value for key, value in fields.rest(columns).items() if value},
+    )
+
+
+def read_builder(fields: Fields, web: str) -> Pipeline:
+    """A builder. It goes by its name, as in Buildbot itself: one with a new name is a new one."""
+    number, name = needed(fields, "builderid"), fields.needed_text("name")
+    extra = {"builderid": number, "tags": storable_json(fields.raw.get("tags") or [])}
+    return Pipeline(name, name, f"{web}/builders/{number}", extra=extra)
+
+
+def read_source(buildset: Fields) -> tuple[str | None, str | None]:
+    """Branch and commit of what was to be built; of several codebases neither, as with builds."""
+    stamps = list(buildset.objects("sourcestamps"))
+    if len(stamps) != 1:
+        return None, None
+    return _text(stamps[0].text("branch")), _text(stamps[0].text("revision"))
+
+
+def fill_form(scheduler: str, form: Iterable[Fields], wanted: TriggerRequest) -> dict[str, Any]:
+    """What to send to a force scheduler, which passes over in silence what it has no field for.
+
+    Raises:
+        RefusedError: it has no field, or several, for something that is wanted.
+    """
+    fields = [field for field in _leaves(form) if field.raw.get("type") != "fixed"]
+    asked = [("branch", wanted.branch), ("revision", wanted.commit), ("reason", wanted.message)]
+    filled: dict[str, Any] = {}
+    for name, value in [*asked, *wanted.env]:
+        if value is None:
+            continue
+        places = [field for field in fields if field.raw.get("name") == name]
+        if len(places) != 1:
+            known = ", ".join(dict.fromkeys(str(field.raw.get("name")) for field in fields))
+            raise RefusedError(
+                f"force scheduler {scheduler!r} has no field, or several, called {name!r}; "
+                f"it has: {known}"
+            )
+        is_switch = places[0].raw.get("type") == "bool"
+        filled[places[0].needed_text("fullName")] = value == "true" if is_switch else value
+    return filled
+
+
+def _leaves(form: Iterable[Fields]) -> Iterator[Fields]:
+    for field in form:
+        if "fields" in field.raw:
+            yield from _leaves(field.objects("fields"))
+        else:
+            yield field
+
+
+def whole(raw: object, key: str) -> int | None:
+    """A whole number of a row that need not be one."""
+    value = raw.get(key) if isinstance(raw, dict) else None
+    return value if isinstance(value, int) else None
+
+
+def needed(fields: Fields, key: str) -> int:
+    """A whole number that must be there."""
+    value = fields.whole(key)
+    if value is None:
+        raise BadRowError(f"{fields.what}: `{key}` is missing")
+    return value
+
+
+def needed_time(fields: Fields, key: str) -> datetime:
+    """A time that must be there."""
+    return _from_epoch(fields, key, needed(fields, key))
+
+
+def _time(fields: Fields, key: str) -> datetime | None:
+    seconds = fields.whole(key)
+    return None if seconds is None else _from_epoch(fields, key, seconds)
+
+
+def _from_epoch(fields: Fields, key: str, seconds: int) -> datetime:
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):
+        raise BadRowError(f"{fields.what}: `{key}` is no time: {seconds}") from None
+
+
+def _status(begun: bool, finished_at: datetime | None) -> Status:
+    if finished_at:
+        return Status.FINISHED
+    return Status.RUNNING if begun else Status.NOTSTARTED
+
+
+def _read_result(fields: Fields) -> tuple[Result, str | None]:
+    """Our word for how something ended, and Buildbot's."""
+    number = fields.whole("results")
+    if number is None or number < 0:  # a request that is open has -1
+        return Result.UNKNOWN, None
+    word, result = RESULTS.get(number, (str(number), Result.UNKNOWN))
+    return result, raw_word(word, result)
+
+
+def _properties(fields: Fields) -> dict[str, Any]:
+    """The values of properties; each comes with what has set it."""
+    sent = fields.child("properties")
+    pairs = sent.raw.items() if sent else ()
+    return {key: pair[0] for key, pair in pairs if isinstance(pair, list) and pair}
+
+
+def _author(properties: Mapping[str, Any]) -> str | None:
+    """Who asked for a run, or else whose changes it builds, if that is one person."""
+    owners = properties.get("owners")
+    one = owners[0] if isinstance(owners, list) and len(owners) == 1 else None
+    return _text(properties.get("owner")) or _text(one)
+
+
+def _text(value: object) -> str | None:
+    return storable(value) if isinstance(value, str) and value else None
