@@ -52,7 +52,7 @@ Result = Annotated[
     typer.Option("--result", metavar="RESULT", help="Only what ended so, such as passed."),
 ]
 
-_LONG, _GAP = 24, 3
+_LONG, _GAP, _NOTES = 24, 3, 3
 
 # What a narrow terminal is spared, the most dispensable first. JSON and CSV hold everything.
 _DISPENSABLE = (
@@ -190,8 +190,7 @@ def _print(
     with closing(open_database(config)) as database:
         frame = getattr(reports, function)(database, **asked)
         about = {name: asked[name] for name in ("since", "until", "pipelines", "tz")}
-        for lack in reports.lacking(database, **about, compared=function == "compare"):
-            note(f"note: {lack}")
+        _note_lacks(reports.lacking(database, **about, compared=function == "compare"))
     by_name = output.suffix.lower() if format is None and output else ""
     if format in (Format.JSON, Format.CSV) or by_name in (".json", ".csv"):
         columns, made = rows.plain(frame)
@@ -200,6 +199,14 @@ def _print(
     columns, made = rows.readable(frame)
     brief = _fitting(columns, made) if output is None else columns
     emit(_flush_right(frame, made), columns=columns, brief=brief, format=format, output=output)
+
+
+def _note_lacks(lacks: Sequence[str]) -> None:
+    """Says on stderr which part of the window the figures do not know."""
+    for lack in lacks[:_NOTES]:
+        note(f"note: {lack}")
+    if len(lacks) > _NOTES:
+        note(f"note: and {len(lacks) - _NOTES} more like these; `runsync status` lists all")
 
 
 def _flush_right(frame: "pd.DataFrame", made: Sequence[Row]) -> list[Row]:

@@ -64,7 +64,7 @@ def table(heads: Mapping[str, Head], rows: Iterable[Mapping[str, Any]]) -> Marku
         for row in rows
     )
     made = tag("table", tag("thead", tag("tr", head)), tag("tbody", each("tr", body)))
-    return tag("div", made, class_="wide", tabindex="0")
+    return tag("div", made, class_="wide", tabindex="0", role="region", aria_label="table")
 
 
 def _cell(value: object) -> object:

@@ -129,6 +129,10 @@ def test_what_is_not_covered_is_noted_beside_the_data(
     assert (code, errors) == (0, "note: lint: no sync has covered any of this window\n")
     assert json.loads(out)
     assert report("pass-rates", "--json", "--pipeline", "build")[2] == ""
+    fill(sqlite, pipelines=[pipeline(n, f"p{n}") for n in range(4, 9)])
+    assert report("pass-rates")[2].splitlines()[3:] == [
+        "note: and 3 more like these; `runsync status` lists all"
+    ]
 
 
 def test_writes_files_by_their_name(report: Callable[..., Said], tmp_path: Path) -> None:
