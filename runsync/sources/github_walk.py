@@ -21,6 +21,8 @@ from runsync.sources.base import Listed, Page
 
 _MOST_TRIES = 5
 _SECOND = timedelta(seconds=1)
+# So much longer than a run may be run again is the time in which that is looked for.
+_SPARE = timedelta(days=2)
 
 
 class Span(NamedTuple):
@@ -92,13 +94,13 @@ def walk(
 
     Args:
         memory: the windows of the last whole sync; those of this one take their place.
-        recheck: how far back windows are remembered.
+        recheck: how far back from the last whole sync a run may have changed.
         name: what the listing is called in an error.
         cap: how many runs GitHub lists at most of one span.
 
     Yields:
         What is new or changed. Windows that are as they were are left out; ``unchanged`` marks
-        the end where all that is left to look at within ``recheck`` is as it was.
+        the end where all that is left to look at is as it was.
 
     Raises:
         SourceError: more than ``cap`` runs were created within a second, or none can be read.
@@ -112,7 +114,7 @@ def walk(
         if old and part.unchanged:
             book.note(old, part.as_of)
             reached = old.reached
-            if reached is None or reached < part.as_of - recheck:
+            if reached is None or reached < book.horizon(part.as_of):
                 yield Page((), part.as_of, unchanged=True)
                 return
         else:
@@ -201,10 +203,16 @@ class _Book:
         self._memory, self._recheck = memory, recheck
         self._old = {window.until: window for window in _windows(memory)}
         self._old_newest = _time(memory.get("newest"))
+        self._old_day = _time(memory.get("day"))
         self._top_is_new = False
         self._kept: list[Window] = []
         # A window may be passed over only where the walk has come to what was known before.
         self._joined = False
+
+    def horizon(self, as_of: datetime) -> datetime:
+        """How far back a run may have changed since the last whole sync, even one long ago."""
+        last = self._old_day + _SPARE if self._old_day else as_of
+        return min(as_of, last) - self._recheck
 
     def known(self, until: datetime | None) -> Window | None:
         """The window that begins there, if it may be asked for by its ETag."""
@@ -238,6 +246,10 @@ class _Book:
         return reached
 
     def _keep(self, window: Window, as_of: datetime) -> None:
+        if not self._kept:
+            # By the day, so that a sync which finds nothing new has nothing to write.
+            day = as_of.replace(hour=0, minute=0, second=0, microsecond=0)
+            self._memory["day"] = _text(day)
         if window.until is None or window.until >= as_of - self._recheck:
             self._kept.append(window)
         self._memory["windows"] = [[_text(w.until), _text(w.reached), w.etag] for w in self._kept]
