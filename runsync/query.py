@@ -133,13 +133,19 @@ def _opened(path: Path) -> sqlite3.Connection:
     except sqlite3.OperationalError:
         if path.with_name(path.name + "-wal").exists():
             raise DatabaseError(
-                f"the database {path} is being written to by others, and its folder is closed to "
-                "this user; give them the right to write to the folder"
+                f"the database {path} is in use, and its folder is closed to this user; give them "
+                "the right to write to the folder, or ask as another user"
             ) from None
+    except sqlite3.Error as error:
+        raise _unusable(path, error) from None
     try:
         return _prepared(f"{name}&immutable=1")
     except sqlite3.Error as error:
-        raise DatabaseError(f"cannot open the database {path}: {error}") from None
+        raise _unusable(path, error) from None
+
+
+def _unusable(path: Path, error: sqlite3.Error) -> DatabaseError:
+    return DatabaseError(f"the database {path} cannot be read: {error}; look at the file")
 
 
 def _prepared(name: str) -> sqlite3.Connection:

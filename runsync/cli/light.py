@@ -15,7 +15,7 @@ from typing import Any, get_args, get_origin
 
 Convert = Callable[[Any], Any]
 
-_WHOLE = re.compile(r"-?\d{1,18}")
+_WHOLE = re.compile(r"-?[0-9]{1,18}")
 _PLAIN = {"exists", "resolve_path", "path_type", "allow_dash", "parser", "min", "max", "formats"}
 
 

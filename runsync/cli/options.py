@@ -10,7 +10,7 @@ import typer
 from runsync.cli.output import Format
 from runsync.errors import ConfigError
 
-_SPAN = re.compile(r"(\d{1,7})(s|m|min|h|d|w)")
+_SPAN = re.compile(r"([0-9]{1,7})(s|m|min|h|d|w)")
 _UNITS = {"s": "seconds", "m": "minutes", "min": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
