@@ -1,0 +1,33 @@
+"""A simulated GitLab, and a source that asks it."""
+
+from collections.abc import Iterator
+
+import pytest
+from gitlab_rig import NOW, opened
+from gitlab_simulator import GitLabSimulator, World
+
+from runsync.config import PipelineConfig
+from runsync.sources.base import Listing
+from runsync.sources.gitlab import GitLab
+
+
+@pytest.fixture
+def world() -> World:
+    return World(NOW)
+
+
+@pytest.fixture
+def simulator(world: World) -> Iterator[GitLabSimulator]:
+    with GitLabSimulator(world).serving() as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def source(simulator: GitLabSimulator) -> Iterator[GitLab]:
+    with opened(simulator) as source:
+        yield source
+
+
+@pytest.fixture
+def listing(source: GitLab) -> Listing:
+    return source.listing(PipelineConfig("hub", id=World.path))
