@@ -6,16 +6,14 @@ it becomes and one cancelled in the queue are the same run in the same place. A 
 its worker is followed by another build of the same request: the second attempt, ``<request>.2``.
 """
 
-import threading
 from base64 import b64encode
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from difflib import get_close_matches
-from typing import Any, TypeVar
+from functools import cached_property
+from typing import Any
 
-from runsync.config import PipelineConfig, SourceConfig
+from runsync.config import PipelineConfig
 from runsync.errors import ConfigError, NotFoundError, RefusedError, SourceError
 from runsync.records import Details, Mark, Pipeline, Problem, Run, Status, Step
 from runsync.sources.base import (
@@ -28,22 +26,21 @@ from runsync.sources.base import (
     Source,
     TriggerRequest,
 )
+from runsync.sources.buildbot_api import ROOT, Api, Pairs, request_ids
 from runsync.sources.buildbot_payloads import (
-    PROPERTIES,
     RESULTS,
     fill_form,
     needed,
     needed_time,
     read_attempts,
-    read_builder,
+    read_scheduler,
     read_source,
     read_step,
     whole,
 )
 from runsync.sources.fields import BadRowError, Fields, by_id, shown
-from runsync.transport import Limits, checked_path
+from runsync.transport import checked_path
 
-API = "/api/v2"
 PAGE_SIZE = 100
 _ORDERS = {"creationDateDesc": "-buildrequestid", "creationDateAsc": "buildrequestid"}
 _STATUSES = {
@@ -51,9 +48,6 @@ _STATUSES = {
     "running": [("claimed", "true"), ("complete", "false")],
     "finished": [("complete", "true")],
 }
-_Pairs = list[tuple[str, str]]
-_WITH_PROPERTIES: _Pairs = [("property", name) for name in PROPERTIES]
-_T = TypeVar("_T")
 
 
 class Buildbot(Source):
@@ -64,13 +58,9 @@ class Buildbot(Source):
     # A build is marked complete after its last step, and nothing of it changes from then on.
     grace = timedelta(0)
 
-    def __init__(
-        self, config: SourceConfig, *, concurrency: int = 8, limits: Limits | None = None
-    ) -> None:
-        super().__init__(config, concurrency=concurrency, limits=limits)
-        self._web = f"{config.base_url.rstrip('/')}/#"
-        self._lock = threading.Lock()
-        self._builders: dict[str | int, Pipeline] = {}
+    @cached_property
+    def _api(self) -> Api:
+        return Api(self.client, self.name)
 
     @staticmethod
     def headers(token: str | None) -> dict[str, str]:
@@ -95,17 +85,17 @@ class Buildbot(Source):
     def pages(
         self, listing: Listing, below: Below | None, memory: dict[str, Any]
     ) -> Iterator[Page]:
-        builder, where = self._builder(listing.ref), _from(below)
+        builder, where = self._api.builder(listing.ref), _from(below)
         lowest = None
         while True:
-            rows, as_of = self._requests(builder, where)
+            rows, as_of = self._api.requests(builder, PAGE_SIZE, where)
             if not rows:
                 memory["first"] = lowest
                 yield Page((), as_of, at_start=True)
                 return
             if not where and _is_quiet(rows, memory):
                 yield Page((), as_of, unchanged=True)
-            lowest = min(_ids(rows))
+            lowest = min(request_ids(rows))
             where = [("buildrequestid__lt", str(lowest))]
             # A short page is no sign of the start: Buildbot counts a request of several
             # codebases as several against the limit. So the first request is remembered.
@@ -117,7 +107,7 @@ class Buildbot(Source):
     def complete(self, run: Run) -> Details:
         if "buildid" not in run.extra:
             return self._complete_unbuilt(run)
-        rows, as_of = self._ask(f"/builds/{run.extra['buildid']}/steps", "steps")
+        rows, as_of = self._api.ask(f"/builds/{run.extra['buildid']}/steps", "steps")
         steps: list[Step] = []
         problems: list[Problem] = []
         for raw in rows:
@@ -128,7 +118,14 @@ class Buildbot(Source):
         return Details(run, by_id(steps), as_of, tuple(problems))
 
     def reread(self, pipeline: Pipeline, run_id: str) -> Details:
-        return self.complete(self._one(run_id))
+        run = self._one(run_id)
+        if run.pipeline.external_id != pipeline.external_id:
+            other = run.pipeline.external_id
+            raise NotFoundError(
+                f"{self.name}: run {run_id} is of builder {other!r}, not of "
+                f"{pipeline.external_id!r}: has the master a new database?"
+            )
+        return self.complete(run)
 
     # The live API.
 
@@ -138,8 +135,8 @@ class Buildbot(Source):
                 raise self.lacks(f"list runs by {name.replace('_', ' ')}")
         path = "/buildrequests"
         if wanted.pipeline:
-            path = f"/builders/{_number(self._builder(wanted.pipeline))}{path}"
-        rows, _ = self._ask(path, "buildrequests", _filters(wanted))
+            path = f"/builders/{self._api.builder(wanted.pipeline).extra['builderid']}{path}"
+        rows, _ = self._api.ask(path, "buildrequests", _filters(wanted))
         # The earlier attempts at a request ended otherwise than the request.
         return [
             run
@@ -148,23 +145,24 @@ class Buildbot(Source):
         ]
 
     def log(self, pipeline: Pipeline | None, run_id: str, step: Step) -> str:
-        rows, _ = self._ask(f"/steps/{step.id}/logs", "logs")
-        logs = self._each(rows, "a log", lambda log: (log.text("type"), needed(log, "logid")))
+        rows, _ = self._api.ask(checked_path("steps", step.id, "logs"), "logs")
+        logs = self._api.each(rows, "a log", lambda log: (log.text("type"), needed(log, "logid")))
         kept = [number for kind, number in logs if kind != "d"]
         if not kept:
             why = "the master has deleted it" if logs else "it wrote none"
             raise NotFoundError(f"{self.name}: step {step.name!r} has no log: {why}")
-        return "".join(self.client.get_text(f"{API}/logs/{n}/raw").data for n in kept)
+        return "".join(self.client.get_text(f"{ROOT}/logs/{n}/raw").data for n in kept)
 
     def trigger(self, wanted: TriggerRequest) -> Run:
         if wanted.source_run:
             raise self.lacks("start a run from another run")
-        builder = self._builder(wanted.pipeline)
+        builder = self._api.builder(wanted.pipeline)
+        number = builder.extra["builderid"]
         scheduler, form = self._force_scheduler(builder)
-        params = {"builderid": _number(builder)} | fill_form(scheduler, form, wanted)
-        result = self._control(checked_path("forceschedulers", scheduler), "force", params)
+        params = {"builderid": number} | fill_form(scheduler, form, wanted)
+        result = self._api.control(checked_path("forceschedulers", scheduler), "force", params)
         try:
-            request = str(result[1][str(_number(builder))])
+            request = str(result[1][str(number)])
         except (KeyError, IndexError, TypeError):
             raise SourceError(
                 f"{self.name}: a run was asked for and {shown(result)} came; "
@@ -178,109 +176,34 @@ class Buildbot(Source):
             raise RefusedError(f"{self.name}: run {run_id} is over; nothing is left to abort")
         reason = {"reason": "aborted with runsync"}
         if "buildid" in run.extra:
-            self._control(f"/builds/{run.extra['buildid']}", "stop", reason)
+            self._api.control(f"/builds/{run.extra['buildid']}", "stop", reason)
         else:
-            self._control(f"/buildrequests/{run.extra['buildrequestid']}", "cancel", reason)
+            self._api.control(f"/buildrequests/{run.extra['buildrequestid']}", "cancel", reason)
 
     def access(self) -> Access:
-        _, as_of = self._ask("/masters", "masters", [("field", "masterid")])
+        _, as_of = self._api.ask("/masters", "masters", [("field", "masterid")])
         return Access(None, None, (), None, None, as_of)
 
-    # Asking.
-
-    def _ask(self, path: str, key: str, params: _Pairs | None = None) -> tuple[list[Any], datetime]:
-        """The list under ``key`` of an answer, and the master's clock."""
-        answer = self.client.get(f"{API}{path}", params)
-        rows = answer.data.get(key) if isinstance(answer.data, dict) else None
-        if not isinstance(rows, list):
-            raise SourceError(
-                f"{self.name}: {path} has no list of {key}; check that base_url is Buildbot's"
-            )
-        return rows, answer.as_of
-
-    def _each(self, rows: Iterable[object], what: str, read: Callable[[Fields], _T]) -> list[_T]:
-        """Reads rows of which each is needed."""
-        try:
-            return [read(Fields(raw, what)) for raw in rows]
-        except BadRowError as error:
-            raise SourceError(f"{self.name}: {error}") from error
-
-    def _control(self, path: str, method: str, params: dict[str, Any]) -> Any:
-        body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
-        data = self.client.send("POST", f"{API}{path}", body=body).data
-        return data.get("result") if isinstance(data, dict) else None
-
-    # Builders.
-
-    def _builder(self, ref: str | int) -> Pipeline:
-        """The builder of that name, or else of that number.
-
-        All are asked for at once, so one request serves all pipelines; and again where one is
-        missing, since it may be new.
-        """
-        for again in (False, True):
-            with self._lock:
-                if again or not self._builders:
-                    self._builders = self._all_builders()
-                known = self._builders
-            if ref in known:
-                return known[ref]
-        close = get_close_matches(str(ref), [key for key in known if isinstance(key, str)], n=1)
-        hint = f"did you mean {close[0]!r}?" if close else "`id` is a builder's exact name"
-        raise NotFoundError(f"{self.name}: there is no builder {ref!r}; {hint}")
-
-    def _all_builders(self) -> dict[str | int, Pipeline]:
-        """All builders, by number, by number as text, and by name, which goes before that."""
-        asked = [("field", name) for name in ("builderid", "name", "tags")]
-        rows, _ = self._ask("/builders", "builders", asked)
-        found = self._each(rows, "a builder", lambda fields: read_builder(fields, self._web))
-        by_number: dict[str | int, Pipeline] = {_number(builder): builder for builder in found}
-        by_text = {str(number): builder for number, builder in by_number.items()}
-        return by_number | by_text | {builder.external_id: builder for builder in found}
-
-    def _force_scheduler(self, builder: Pipeline) -> tuple[str, list[Fields]]:
-        """The name of a force scheduler that starts this builder, and the fields of its form."""
-        rows, _ = self._ask("/forceschedulers", "forceschedulers")
-        read = self._each(
-            rows,
-            "a force scheduler",
-            lambda found: (found, found.needed_text("name"), list(found.objects("all_fields"))),
-        )
-        for found, name, form in read:
-            if found.raw.get("enabled") and builder.name in found.raw.get("builder_names", ()):
+    def _force_scheduler(self, builder: Pipeline) -> tuple[str, dict[str, Fields]]:
+        """The name of a force scheduler that starts this builder, and its form's fields."""
+        rows, _ = self._api.ask("/forceschedulers", "forceschedulers")
+        for name, names, form in self._api.each(rows, "a force scheduler", read_scheduler):
+            if builder.name in names:
                 return name, form
         raise RefusedError(f"{self.name}: builder {builder.name!r} has no force scheduler")
 
     # Build requests, their builds, and the runs that these are.
 
-    def _requests(self, builder: Pipeline, where: _Pairs) -> tuple[list[Any], datetime]:
-        """The newest build requests of those chosen, newest first, as they were answered."""
-        path = f"/builders/{_number(builder)}/buildrequests"
-        page = [("order", "-buildrequestid"), ("limit", str(PAGE_SIZE))]
-        rows, as_of = self._ask(path, "buildrequests", [*where, *page, *_WITH_PROPERTIES])
-        if rows and not _ids(rows):
-            raise SourceError(f"{self.name}: {path} holds no request that has an id")
-        return rows, as_of
-
-    def _builds(self, requests: Iterable[int]) -> dict[int | None, list[object]]:
-        """The builds of these requests, by the request, oldest first."""
-        asked = [("buildrequestid__in", str(number)) for number in requests]
-        rows, _ = self._ask("/builds", "builds", [*asked, ("order", "number"), *_WITH_PROPERTIES])
-        builds: dict[int | None, list[object]] = defaultdict(list)
-        for raw in rows:
-            builds[whole(raw, "buildrequestid")].append(raw)
-        return builds
-
-    def _items(self, rows: list[object]) -> Iterator[Listed | Problem]:
+    def _items(self, rows: list[Any]) -> Iterator[Listed | Problem]:
         """The runs of these requests, in their order; of a request's, the last attempt first."""
-        builds = self._builds(_ids(rows))
-        for raw in rows:
+        builds = self._api.builds(rows)
+        for raw in self._api.told(rows, builds):
             number = whole(raw, "buildrequestid")
             try:
                 request = Fields(raw, f"build request {number}")
-                builder = self._builder(needed(request, "builderid"))
+                builder = self._api.builder(needed(request, "builderid"))
                 at = needed_time(request, "submitted_at")
-                runs = read_attempts(request, builds[number], builder, self._web)
+                runs = read_attempts(request, builds[number], builder, self._api.web)
             except BadRowError as error:
                 yield Problem(str(error))
                 continue
@@ -300,9 +223,9 @@ class Buildbot(Source):
 
     def _one(self, run_id: str) -> Run:
         request = run_id.partition(".")[0]
-        if not request.isdecimal():
+        if not (request.isascii() and request.isdecimal()):
             raise NotFoundError(f"{self.name}: {run_id!r} is no run; runs are 12 or 12.2, say")
-        rows, _ = self._ask(f"/buildrequests/{request}", "buildrequests", _WITH_PROPERTIES)
+        rows, _ = self._api.ask(f"/buildrequests/{request}", "buildrequests")
         for run in self._runs(rows):
             if run.id == run_id:
                 return run
@@ -311,20 +234,16 @@ class Buildbot(Source):
     def _complete_unbuilt(self, run: Run) -> Details:
         """A run without a build has no steps; what it was to build stands in its buildset."""
         try:
-            rows, as_of = self._ask(f"/buildsets/{run.extra['buildsetid']}", "buildsets")
+            rows, as_of = self._api.ask(f"/buildsets/{run.extra['buildsetid']}", "buildsets")
         except NotFoundError:
             return Details(run, (), datetime.now(UTC))
-        for branch, commit_hash in self._each(rows, f"the buildset of run {run.id}", read_source):
+        what = f"the buildset of run {run.id}"
+        for branch, commit_hash in self._api.each(rows, what, read_source):
             run = replace(run, branch=branch, commit_hash=commit_hash)
         return Details(run, (), as_of)
 
 
-def _number(builder: Pipeline) -> int:
-    number: int = builder.extra["builderid"]
-    return number
-
-
-def _from(below: Below | None) -> _Pairs:
+def _from(below: Below | None) -> Pairs:
     """What chooses the requests from a mark down, the mark's own included."""
     if below is None:
         return []
@@ -333,16 +252,12 @@ def _from(below: Below | None) -> _Pairs:
     return [("submitted_at__le", str(int(below.mark.at.timestamp())))]
 
 
-def _ids(rows: Iterable[object]) -> list[int]:
-    return [number for raw in rows if (number := whole(raw, "buildrequestid")) is not None]
-
-
 def _is_quiet(rows: list[dict[str, Any]], memory: dict[str, Any]) -> bool:
     """Whether a listing's top is as it was after the last sync, with all its requests done.
 
     A request that is done never changes, and a new one stands at the top.
     """
-    ids = _ids(rows)
+    ids = request_ids(rows)
     done = all(isinstance(raw, dict) and raw.get("complete") for raw in rows)
     top = [ids[0], ids[-1], len(ids)] if done else None
     quiet = top is not None and memory.get("top") == top
@@ -350,7 +265,7 @@ def _is_quiet(rows: list[dict[str, Any]], memory: dict[str, Any]) -> bool:
     return quiet
 
 
-def _filters(wanted: RunFilter) -> _Pairs:
+def _filters(wanted: RunFilter) -> Pairs:
     """The parameters that choose among build requests."""
     order = _ORDERS.get(wanted.sort or "creationDateDesc")
     status = _STATUSES.get(wanted.status) if wanted.status else []
@@ -364,5 +279,4 @@ def _filters(wanted: RunFilter) -> _Pairs:
         ("offset", str(wanted.skip or 0)),
         *status,
         *(("results", number) for number in results),
-        *_WITH_PROPERTIES,
     ]

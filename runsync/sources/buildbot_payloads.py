@@ -1,10 +1,10 @@
-"""What Buildbot's answers say, as records. Nothing here asks for anything.
+"""What Buildbot's answers say, as records, and its forms. Nothing here asks for anything.
 
 A run is one attempt at a build request: the request's own fields tell when it was asked for, its
 builds how each attempt went, first attempts first.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -26,15 +26,16 @@ RESULTS = {
 }
 # No other property is asked for, since any may hold a secret.
 PROPERTIES = "branch revision got_revision owner owners reason scheduler workername".split()
-_REQUEST_EXTRA = "builderid buildrequestid buildsetid waited_for".split()
-_BUILD_EXTRA = "buildid number workerid masterid state_string locks_duration_s".split()
+_REQUEST_IDS = "builderid buildrequestid buildsetid".split()
+_BUILD_IDS = "buildid number".split()
+_BUILD_EXTRA = "workerid masterid state_string locks_duration_s".split()
 _STEP_COLUMNS = frozenset(
     "stepid number name buildid started_at complete complete_at results".split()
 )
 
 
 def read_attempts(
-    request: Fields, builds: Iterable[object], pipeline: Pipeline, web: str
+    request: Fields, builds: Sequence[object], pipeline: Pipeline, web: str
 ) -> list[Run]:
     """The runs of a build request, oldest first: one for each build, and one that has none yet,
     or never got one.
@@ -46,16 +47,23 @@ def read_attempts(
     Raises:
         BadRowError: a field is not what is due.
     """
-    at, waits = needed_time(request, "submitted_at"), True
+    at = needed_time(request, "submitted_at")
     runs: list[Run] = []
     for raw in builds:
         build = Fields(raw, f"a build of {request.what}")
         runs.append(_read_run(request, build, pipeline, len(runs) + 1, at, web))
-        # After a retry the request waits anew, until it is built or given up.
-        at, waits = runs[-1].finished_at or at, build.whole("results") == RETRY
-    if waits:
+        at = runs[-1].finished_at or at
+    if waits(builds):
         runs.append(_read_run(request, None, pipeline, len(runs) + 1, at, web))
     return runs
+
+
+def waits(builds: Sequence[object]) -> bool:
+    """Whether a request with these builds waits for one, or was given up while it did.
+
+    A build that is to be tried again puts its request back into the queue.
+    """
+    return not builds or whole(builds[-1], "results") == RETRY
 
 
 def _read_run(
@@ -63,13 +71,18 @@ def _read_run(
 ) -> Run:
     """The attempt that began to wait ``at`` a time; without a build it waits, or waited."""
     told = build or request
-    number, finished_at = needed(request, "buildrequestid"), _time(told, "complete_at")
+    finished_at, properties = _time(told, "complete_at"), _properties(told)
     result, raw_result = _read_result(told)
-    properties = _properties(told)
-    extra = {key: request.raw.get(key) for key in _REQUEST_EXTRA}
+    # Further requests are built from these numbers, so they are checked.
+    ids = {key: needed(request, key) for key in _REQUEST_IDS}
+    ids |= {key: needed(build, key) for key in _BUILD_IDS} if build else {}
+    number = ids["buildrequestid"]
+    page = f"buildrequests/{number}"
+    if build:
+        page = f"builders/{ids['builderid']}/builds/{ids['number']}"
+    extra = {"waited_for": request.raw.get("waited_for")}
     extra |= {key: build.raw.get(key) for key in _BUILD_EXTRA} if build else {}
     extra |= {key: properties.get(key) for key in ("scheduler", "workername")}
-    page = f"builders/{extra['builderid']}/builds/{extra['number']}" if build else None
     return Run(
         pipeline=pipeline,
         id=f"{number}.{attempt}" if attempt > 1 else f"{number}",
@@ -84,8 +97,8 @@ def _read_run(
         commit_hash=_text(properties.get("revision")) or _text(properties.get("got_revision")),
         message=_text(properties.get("reason")),
         author=_author(properties),
-        url=f"{web}/{page or f'buildrequests/{number}'}",
-        extra={key: storable_json(value) for key, value in extra.items() if value},
+        url=f"{web}/{page}",
+        extra=ids | {key: storable_json(value) for key, value in extra.items() if value},
     )
 
 
@@ -124,28 +137,15 @@ def read_source(buildset: Fields) -> tuple[str | None, str | None]:
     return _text(stamps[0].text("branch")), _text(stamps[0].text("revision"))
 
 
-def fill_form(scheduler: str, form: Iterable[Fields], wanted: TriggerRequest) -> dict[str, Any]:
-    """What to send to a force scheduler, which passes over in silence what it has no field for.
-
-    Raises:
-        RefusedError: it has no field, or several, for something that is wanted.
-    """
-    fields = [field for field in _leaves(form) if field.raw.get("type") != "fixed"]
-    asked = [("branch", wanted.branch), ("revision", wanted.commit), ("reason", wanted.message)]
-    filled: dict[str, Any] = {}
-    for name, value in [*asked, *wanted.env]:
-        if value is None:
-            continue
-        places = [field for field in fields if field.raw.get("name") == name]
-        if len(places) != 1:
-            known = ", ".join(dict.fromkeys(str(field.raw.get("name")) for field in fields))
-            raise RefusedError(
-                f"force scheduler {scheduler!r} has no field, or several, called {name!r}; "
-                f"it has: {known}"
-            )
-        is_switch = places[0].raw.get("type") == "bool"
-        filled[places[0].needed_text("fullName")] = value == "true" if is_switch else value
-    return filled
+def read_scheduler(fields: Fields) -> tuple[str, list[str], dict[str, Fields]]:
+    """A force scheduler: its name, the builders that it starts, and its form's fields by name."""
+    starts = fields.raw.get("builder_names") if fields.raw.get("enabled") else None
+    form = {
+        name: field
+        for field in _leaves(fields.objects("all_fields"))
+        if (name := field.text("fullName")) and field.raw.get("type") != "fixed"
+    }
+    return fields.needed_text("name"), list(starts or ()), form
 
 
 def _leaves(form: Iterable[Fields]) -> Iterator[Fields]:
@@ -154,6 +154,28 @@ def _leaves(form: Iterable[Fields]) -> Iterator[Fields]:
             yield from _leaves(field.objects("fields"))
         else:
             yield field
+
+
+def fill_form(scheduler: str, form: Mapping[str, Fields], wanted: TriggerRequest) -> dict[str, Any]:
+    """What to send to a force scheduler, which passes over in silence what it has no field for.
+
+    Raises:
+        RefusedError: it has no field, or several, for something that is wanted.
+    """
+    asked = [("branch", wanted.branch), ("revision", wanted.commit), ("reason", wanted.message)]
+    filled: dict[str, Any] = {}
+    for name, value in [*asked, *wanted.env]:
+        if value is None:
+            continue
+        places = [full for full, field in form.items() if name in (full, field.raw.get("name"))]
+        if len(places) != 1:
+            raise RefusedError(
+                f"force scheduler {scheduler!r} has no field, or several, called {name!r}; "
+                f"it has: {', '.join(form)}"
+            )
+        is_switch = form[places[0]].raw.get("type") == "bool"
+        filled[places[0]] = value == "true" if is_switch else value
+    return filled
 
 
 def whole(raw: object, key: str) -> int | None:

@@ -63,6 +63,17 @@ def test_what_cannot_be_triggered_says_why(farm: Farm, source: Buildbot) -> None
         source.trigger(TriggerRequest("codebases", branch="main"))
 
 
+def test_a_field_of_one_codebase_goes_by_its_full_name(farm: Farm, source: Buildbot) -> None:
+    run = source.trigger(TriggerRequest("codebases", env=(("one_branch", "topic"),)))
+    stamps = farm.rows(
+        "SELECT codebase, branch FROM sourcestamps s JOIN buildset_sourcestamps "
+        "ON s.id = sourcestampid WHERE buildsetid = ? ORDER BY codebase",
+        run.extra["buildsetid"],
+    )
+    assert [(row["codebase"], row["branch"]) for row in stamps] == [("one", "topic"), ("other", "")]
+    assert source.reread(run.pipeline, run.id).run.branch is None
+
+
 def test_runs_are_aborted_where_they_are(farm: Farm, source: Buildbot) -> None:
     running = farm.force("slow")
     farm.wait_for_step(running)
@@ -121,6 +132,12 @@ def test_an_attempt_that_is_not_there(farm: Farm, source: Buildbot) -> None:
     (request,) = farm.history(name, (0,))
     with pytest.raises(NotFoundError, match=f"has no run {request}.2"):
         source.reread(Pipeline(name), f"{request}.2")
+
+
+def test_a_run_of_another_builder_is_not_mistaken(farm: Farm, source: Buildbot) -> None:
+    (request,) = farm.history(farm.fresh_builder(), (0,))
+    with pytest.raises(NotFoundError, match="not of 'slow'"):
+        source.reread(Pipeline("slow"), str(request))
 
 
 def test_access_needs_no_token(source: Buildbot) -> None:

@@ -71,14 +71,15 @@ def test_requests_are_few(farm: Farm, source: Buildbot, sqlite: Database) -> Non
     name = farm.fresh_builder()
     farm.history(name, *[(0,)] * 99, (RETRY, 0), ())
     (outcome,) = run(sqlite, source, name)
-    # The builders; three pages, of which the last is empty; two pages' builds; a run's steps.
-    assert (outcome.counts.runs_new, outcome.requests) == (102, 1 + 3 + 2 + 102)
+    # The builders; three pages, of which the last is empty; the builds of two; the properties of
+    # what was never built; and for each run its steps, or what it was to build.
+    assert (outcome.counts.runs_new, outcome.requests) == (102, 1 + 3 + 2 + 1 + 102)
     assert stored(sqlite, name) == truth(farm, name)
     (outcome,) = run(sqlite, source, name)
     assert outcome.requests == 1
     farm.history(name, (0,))
     (outcome,) = run(sqlite, source, name)
-    assert (outcome.counts.runs_new, outcome.requests) == (1, 3)
+    assert (outcome.counts.runs_new, outcome.requests) == (1, 4)
 
 
 def test_two_ways_to_name_a_builder_give_one_pipeline(

@@ -87,9 +87,10 @@ def test_below_a_time_all_is_found(farm: Farm, source: Buildbot) -> None:
 
 
 def test_several_codebases_make_short_pages_and_no_gap(farm: Farm, source: Buildbot) -> None:
-    requests = [farm.force("codebases", "two", one_branch="main") for _ in range(4)]
+    for _ in range(4):
+        farm.force("codebases", "two", one_branch="main")
     pages = walked(source, "codebases")
-    assert ids(pages) == [str(request) for request in reversed(requests)]
+    assert ids(pages) == [str(request) for request in farm.requests("codebases")]
     assert len(pages) > 2
 
 
@@ -137,12 +138,16 @@ def test_the_start_is_looked_for_once(farm: Farm, source: Buildbot) -> None:
     assert [(len(page.items), page.at_start) for page in pages] == [(3, False), (2, True)]
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("properties", [1]), ("buildid", "../../elsewhere"), ("started_at", 10**20), ("number", None)],
+)
 def test_a_row_that_cannot_be_read_leaves_a_hole(
-    farm: Farm, source: Buildbot, monkeypatch: pytest.MonkeyPatch
+    farm: Farm, source: Buildbot, monkeypatch: pytest.MonkeyPatch, field: str, value: object
 ) -> None:
     name = farm.fresh_builder()
     numbers = farm.history(name, *[(0,)] * 5)[::-1]
-    ask = source._ask
+    ask = source._api.ask
 
     def spoiled(path: str, key: str, params: Any = None) -> Any:
         rows, as_of = ask(path, key, params)
@@ -150,10 +155,10 @@ def test_a_row_that_cannot_be_read_leaves_a_hole(
             if row.get("buildrequestid") == numbers[1]:
                 row["submitted_at"] = "yesterday"
             if key == "builds" and row["buildrequestid"] == numbers[3]:
-                row["properties"] = [1]
+                row[field] = value
         return rows, as_of
 
-    monkeypatch.setattr(source, "_ask", spoiled)
+    monkeypatch.setattr(source._api, "ask", spoiled)
     found = [item for page in walked(source, name) for item in page.items]
     lost = [i for i, item in enumerate(found) if isinstance(item, Problem)]
     assert lost == [1, 3]
@@ -170,7 +175,7 @@ def test_a_page_without_ids_is_no_endless_walk(
         rows = [{"builderid": 1, "name": "b"}] if key == "builders" else [None, {}]
         return rows, datetime.now(UTC)
 
-    monkeypatch.setattr(source, "_ask", senseless)
+    monkeypatch.setattr(source._api, "ask", senseless)
     with pytest.raises(SourceError, match="no request that has an id"):
         walked(source, "b")
 
@@ -206,7 +211,7 @@ def test_a_new_builder_is_found_by_asking_again(
     farm: Farm, source: Buildbot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     walked(source, "idle")
-    source._builders = {1: source._builders["idle"]}
+    monkeypatch.setattr(source._api, "_builders", {"other": source._api.builder("idle")})
     assert walked(source, "idle")
 
 
