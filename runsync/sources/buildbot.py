@@ -119,11 +119,12 @@ class Buildbot(Source):
 
     def reread(self, pipeline: Pipeline, run_id: str) -> Details:
         run = self._one(run_id)
-        if run.pipeline.external_id != pipeline.external_id:
-            other = run.pipeline.external_id
+        # Who asks by hand may not know whose run it is.
+        known = self._api.builder(pipeline.external_id) if pipeline.external_id else run.pipeline
+        if run.pipeline != known:
             raise NotFoundError(
-                f"{self.name}: run {run_id} is of builder {other!r}, not of "
-                f"{pipeline.external_id!r}: has the master a new database?"
+                f"{self.name}: run {run_id} is of builder {run.pipeline.name!r}, not of "
+                f"{known.name!r}: has the master a new database?"
             )
         return self.complete(run)
 

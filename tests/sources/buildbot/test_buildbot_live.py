@@ -135,9 +135,12 @@ def test_an_attempt_that_is_not_there(farm: Farm, source: Buildbot) -> None:
 
 
 def test_a_run_of_another_builder_is_not_mistaken(farm: Farm, source: Buildbot) -> None:
-    (request,) = farm.history(farm.fresh_builder(), (0,))
+    name = farm.fresh_builder()
+    (request,) = farm.history(name, (0,))
     with pytest.raises(NotFoundError, match="not of 'slow'"):
         source.reread(Pipeline("slow"), str(request))
+    for owner in ("", name, str(farm.builder(name))):
+        assert source.reread(Pipeline(owner), str(request)).run.id == str(request)
 
 
 def test_access_needs_no_token(source: Buildbot) -> None:
