@@ -10,8 +10,8 @@ import csv
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
@@ -156,30 +156,31 @@ class _Export:
         columns += [_RUNS.vanished_at, _RUNS.settled]
         query = _within(select(*self._raw(columns)), month).order_by(_RUNS.pipeline_id, _RUNS.id)
         prints = {}
-        for id, rows in groupby(self._stream(query), key=lambda row: int(row[0])):
-            digest = hashlib.sha256()
-            for row in rows:
-                digest.update(repr(tuple(row)).encode())
-            prints[id] = digest.hexdigest()[:32]
+        with closing(self._stream(query)) as stream:
+            for id, rows in groupby(stream, key=lambda row: int(row[0])):
+                digest = hashlib.sha256()
+                for row in rows:
+                    digest.update(repr(tuple(row)).encode())
+                prints[id] = digest.hexdigest()[:32]
         return prints
 
     def _write(self, table: str, query: Select[Any], month: _Month) -> int:
         """Writes one file per pipeline; the rows come ordered by pipeline."""
         total = 0
         columns = _TABLES[table]
-        rows = self._stream(
-            query.with_only_columns(*self._raw(columns), maintain_column_froms=True)
-        )
-        for id, mine in groupby(rows, key=lambda row: int(row[0])):
-            label = self._labels[id].label
-            path = self._folder / table / _segment(label) / f"month={month.name}"
-            total += self._writer(path / table, columns, label, mine)
+        chosen = query.with_only_columns(*self._raw(columns), maintain_column_froms=True)
+        with closing(self._stream(chosen)) as stream:
+            for id, rows in groupby(stream, key=lambda row: int(row[0])):
+                label = self._labels[id].label
+                path = self._folder / table / _segment(label) / f"month={month.name}"
+                total += self._writer(path / table, columns, label, rows)
         return total
 
-    def _stream(self, query: Select[Any]) -> Iterator[Any]:
+    def _stream(self, query: Select[Any]) -> Generator[Any, None, None]:
         result = self._connection.execution_options(yield_per=_AT_ONCE).execute(query)
-        for part in result.partitions():
-            yield from part
+        with closing(result):
+            for part in result.partitions():
+                yield from part
 
     def _raw(self, columns: Sequence[Column[Any]]) -> list[Any]:
         """Columns as the driver has them: SQLite's times and objects as the texts they are."""

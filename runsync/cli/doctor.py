@@ -1,7 +1,7 @@
 """``runsync doctor``: what is wrong, and how to mend it, a line each."""
 
 import stat
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -26,7 +26,7 @@ from runsync.errors import (
 
 if TYPE_CHECKING:
     from runsync.database import Database
-    from runsync.sources.base import Access, Source
+    from runsync.sources.base import Access, Listing, Page, Source
 
 COLUMNS = ("check", "status", "detail", "mend")
 _SKEW = timedelta(seconds=30)
@@ -67,7 +67,7 @@ def _examine(path: Path | None) -> Iterator[Finding]:
     try:
         config = load_config(path)
     except ConfigError as error:
-        yield _failed("config", error)
+        yield _failed("config", error, "put that right in the config")
         return
     yield from _config(config)
     for source in config.sources.values():
@@ -75,10 +75,10 @@ def _examine(path: Path | None) -> Iterator[Finding]:
     yield from _database(config)
 
 
-def _failed(check: str, error: RunsyncError) -> Finding:
+def _failed(check: str, error: RunsyncError, mend: str | None = None) -> Finding:
     """An error's text says what is wrong before its last semicolon, and how to mend it after."""
-    what, _, mend = str(error).rpartition("; ")
-    return Finding(check, "fail", what or mend, mend if what else None, error.exit_code)
+    what, _, rest = str(error).rpartition("; ")
+    return Finding(check, "fail", what or rest, rest if what else mend, error.exit_code)
 
 
 def _config(config: Config) -> Iterator[Finding]:
@@ -123,9 +123,12 @@ def _source(config: Config, settings: SourceConfig) -> Iterator[Finding]:
             access = source.access()
         except RunsyncError as error:
             yield from _unanswered(settings, error)
-        else:
-            yield from _answered(settings, access)
-        yield from _listings(config, source)
+            return
+        yield Finding(f"{name}: reachable", "ok", settings.base_url)
+        yield _token(settings, access)
+        clock = yield from _listings(config, source)
+        yield _clock(name, clock or access.clock)
+        yield _rate_limit(name, access)
 
 
 def _unanswered(settings: SourceConfig, error: RunsyncError) -> Iterator[Finding]:
@@ -139,14 +142,6 @@ def _unanswered(settings: SourceConfig, error: RunsyncError) -> Iterator[Finding
         yield _failed(f"{name}: reachable", error)
     else:
         yield _failed(f"{name}: token", error)
-
-
-def _answered(settings: SourceConfig, access: "Access") -> Iterator[Finding]:
-    name = settings.name
-    yield Finding(f"{name}: reachable", "ok", settings.base_url)
-    yield _token(settings, access)
-    yield _clock(name, access.clock)
-    yield _rate_limit(name, access)
 
 
 def _token(settings: SourceConfig, access: "Access") -> Finding:
@@ -190,14 +185,28 @@ def _rate_limit(name: str, access: "Access") -> Finding:
     return Finding(check, "ok", detail)
 
 
-def _listings(config: Config, source: "Source") -> Iterator[Finding]:
+def _listings(config: Config, source: "Source") -> Generator[Finding, None, datetime | None]:
+    """Reads one page of each [[pipelines]]; gives back the service's clock, where it was seen."""
+    check, clock, count = f"{source.name}: pipelines", None, 0
     for pipeline in config.pipelines:
         if pipeline.source != source.name:
             continue
         try:
-            source.listing(pipeline)
-        except ConfigError as error:
-            yield _failed(f"{source.name}: pipelines", error)
+            with closing(_pages(source, source.listing(pipeline))) as pages:
+                clock = next(pages).as_of
+        except RunsyncError as error:
+            yield _failed(check, error, "put its id right in the config")
+        except StopIteration:
+            count += 1
+        else:
+            count += 1
+    if count:
+        yield Finding(check, "ok", f"{count} of the [[pipelines]] can be read")
+    return clock
+
+
+def _pages(source: "Source", listing: "Listing") -> Generator["Page", None, None]:
+    yield from source.pages(listing, None, {})
 
 
 # The database.

@@ -1,0 +1,245 @@
+"""``runsync export``: every row, once, and again only where something has changed."""
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import delete, select, text, update
+
+from runsync import export as engine
+from runsync.database import Database
+from runsync.errors import ConfigError
+from runsync.export import Summary, export
+from runsync.models import PipelineRow, RunRow, StepRow
+
+from .conftest import Shell
+from .filling import add_pipeline, add_runs
+
+pytest.importorskip("pyarrow")
+
+JANUARY, MARCH = datetime(2024, 1, 31, 23, 59, 59, 999_000, UTC), datetime(2024, 3, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def filled(database: Database) -> Database:
+    build = add_pipeline(database, "p1", "build")
+    add_runs(database, build, [JANUARY, JANUARY, MARCH], message="=1+1\n\x1b[31mred")
+    add_runs(database, add_pipeline(database, "p2", "a/b ../ü"), [MARCH], steps=0)
+    return database
+
+
+def files(folder: Path, suffix: str = "parquet") -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob(f"*.{suffix}"))
+
+
+def parquet(folder: Path, table: str) -> list[dict[str, Any]]:
+    """Every row of a table, as any reader of Hive's folders sees them."""
+    import pyarrow.dataset as ds
+
+    data = ds.dataset(folder / table, partitioning="hive").to_table()
+    rows: list[dict[str, Any]] = data.to_pylist()
+    return sorted(rows, key=lambda row: (row["pipeline_id"], row.get("run_id", ""), row["id"]))
+
+
+def stored(database: Database, model: Any) -> list[dict[str, Any]]:
+    with database.read() as connection:
+        rows = [dict(r) for r in connection.execute(select(model.__table__)).mappings()]
+    return sorted(rows, key=lambda row: (row["pipeline_id"], row.get("run_id", ""), row["id"]))
+
+
+def test_every_row_is_in_the_files(filled: Database, tmp_path: Path) -> None:
+    summary = export(filled, tmp_path / "out")
+    assert summary == Summary(written=3, unchanged=0, runs=4, steps=6)
+    for table, model in {"runs": RunRow, "steps": StepRow}.items():
+        found, expected = parquet(tmp_path / "out", table), stored(filled, model)
+        assert len(found) == len(expected)
+        for row, wanted in zip(found, expected, strict=True):
+            del row["pipeline"], row["month"]
+            row["extra"] = json.loads(row["extra"]) if row["extra"] else None
+            assert row == wanted
+
+
+def test_a_folder_per_pipeline_and_month_of_creation_in_utc(
+    filled: Database, tmp_path: Path
+) -> None:
+    export(filled, tmp_path)
+    assert files(tmp_path) == [
+        "runs/pipeline=a%2Fb ..%2F%C3%BC/month=2024-03/runs.parquet",
+        "runs/pipeline=build/month=2024-01/runs.parquet",
+        "runs/pipeline=build/month=2024-03/runs.parquet",
+        "steps/pipeline=build/month=2024-01/steps.parquet",
+        "steps/pipeline=build/month=2024-03/steps.parquet",
+    ]
+    assert {row["pipeline"] for row in parquet(tmp_path, "runs")} == {"build", "a/b ../ü"}
+
+
+def test_only_what_has_changed_is_written_again(filled: Database, tmp_path: Path) -> None:
+    export(filled, tmp_path)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.parquet")}
+    assert export(filled, tmp_path) == Summary(unchanged=3)
+    later = MARCH + timedelta(days=5)
+    with filled.write() as connection:
+        change = update(RunRow.__table__).where(RunRow.created_at == JANUARY, RunRow.id == "r1")
+        connection.execute(change.values(last_seen_at=later, result="failed"))
+    assert export(filled, tmp_path) == Summary(written=1, unchanged=2, runs=2, steps=4)
+    touched = {p for p, at in before.items() if p.stat().st_mtime_ns != at}
+    assert {path.parent.name for path in touched} == {"month=2024-01"}
+    assert [row["result"] for row in parquet(tmp_path, "runs")] == [
+        "passed", "failed", "passed", "passed",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("column", ["last_seen_at", "steps_synced_at", "vanished_at"])
+def test_each_way_to_change_is_noticed(filled: Database, tmp_path: Path, column: str) -> None:
+    """Also a change that moves no maximum: the newest run of the month stays the newest."""
+    export(filled, tmp_path)
+    with filled.write() as connection:
+        change = update(RunRow.__table__).where(RunRow.created_at == JANUARY, RunRow.id == "r0")
+        connection.execute(change.values({column: JANUARY + timedelta(hours=1)}))
+    assert export(filled, tmp_path).written == 1
+
+
+def test_what_the_database_lost_stays_in_the_files(filled: Database, tmp_path: Path) -> None:
+    export(filled, tmp_path)
+    before = parquet(tmp_path, "runs")
+    with filled.write() as connection:
+        connection.execute(delete(StepRow.__table__))
+        connection.execute(delete(RunRow.__table__))
+    assert export(filled, tmp_path) == Summary()
+    assert parquet(tmp_path, "runs") == before
+
+
+def test_a_renamed_pipeline_moves_its_folders(filled: Database, tmp_path: Path) -> None:
+    export(filled, tmp_path)
+    with filled.write() as connection:
+        change = update(PipelineRow.__table__).where(PipelineRow.external_id == "p1")
+        connection.execute(change.values(name="compile"))
+    assert export(filled, tmp_path) == Summary(unchanged=3)
+    assert {row["pipeline"] for row in parquet(tmp_path, "runs")} == {"compile", "a/b ../ü"}
+
+
+def test_pipelines_of_one_name_are_told_apart(filled: Database, tmp_path: Path) -> None:
+    export(filled, tmp_path)
+    add_runs(filled, add_pipeline(filled, "p3", "build"), [MARCH])
+    export(filled, tmp_path)
+    rows = parquet(tmp_path, "runs")
+    assert len({row["pipeline"] for row in rows}) == 3
+    assert len(rows) == 5
+
+
+@pytest.mark.parametrize("kill_at", [1, 2, 3, 4, 5])
+def test_an_export_that_was_killed_is_made_good(
+    filled: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kill_at: int
+) -> None:
+    real, calls = Path.replace, [0]
+
+    def replace(self: Path, target: Path) -> Path:
+        calls[0] += 1
+        if calls[0] == kill_at:
+            raise KeyboardInterrupt
+        return real(self, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", replace)
+        with pytest.raises(KeyboardInterrupt):
+            export(filled, tmp_path)
+    export(filled, tmp_path)
+    assert len(parquet(tmp_path, "runs")) == 4
+    assert len(parquet(tmp_path, "steps")) == 6
+    assert list(tmp_path.rglob(".*")) == []
+
+
+def test_csv(filled: Database, tmp_path: Path) -> None:
+    export(filled, tmp_path, format="csv")
+    text = (tmp_path / "runs/pipeline=build/month=2024-01/runs.csv").read_bytes().decode()
+    rows = list(csv.DictReader(io.StringIO(text, newline="")))
+    assert [row["id"] for row in rows] == ["r0", "r1"]
+    assert rows[0]["pipeline"] == "build"
+    assert rows[0]["message"] == "'=1+1\n\\x1b[31mred"
+    assert rows[0]["created_at"] == "2024-01-31T23:59:59.999Z"
+    assert json.loads(rows[0]["extra"]) == {"a": [1, "ü"]}
+    assert (rows[0]["settled"], rows[0]["branch"]) == ("true", "")
+
+
+def test_a_folder_holds_one_format(filled: Database, tmp_path: Path) -> None:
+    export(filled, tmp_path, format="csv")
+    with pytest.raises(ConfigError, match="holds an export as csv"):
+        export(filled, tmp_path)
+
+
+def test_a_state_that_cannot_be_read_only_costs_time(filled: Database, tmp_path: Path) -> None:
+    export(filled, tmp_path)
+    for broken in ("", "[]", '{"format": "parquet", "layout": 0, "pipelines": {}}'):
+        (tmp_path / "_runsync.json").write_text(broken)
+        assert export(filled, tmp_path).written == 3
+
+
+def test_parts_of_a_month_make_one_file(
+    filled: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "_AT_ONCE", 2)
+    assert export(filled, tmp_path) == Summary(written=3, runs=4, steps=6)
+    assert len(parquet(tmp_path, "steps")) == 6
+
+
+@pytest.fixture
+def no_pyarrow(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
+    return iter(())
+
+
+@pytest.mark.usefixtures("no_pyarrow")
+def test_without_pyarrow_the_extra_is_named(sqlite: Database, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"pip install 'runsync\[parquet\]'"):
+        export(sqlite, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    export(sqlite, tmp_path / "out", format="csv")
+
+
+months = st.datetimes(datetime(1999, 1, 1), datetime(2031, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=15)
+@given(times=st.lists(months, max_size=8))
+def test_whatever_the_months_each_run_is_in_its_own(
+    sqlite: Database, tmp_path_factory: pytest.TempPathFactory, times: list[datetime]
+) -> None:
+    with sqlite.write() as connection:
+        for table in ("steps", "runs", "pipelines"):
+            connection.execute(text(f"DELETE FROM {table}"))
+    if times:
+        add_runs(sqlite, add_pipeline(sqlite, "p", "p"), times, steps=1)
+    folder = tmp_path_factory.mktemp("export")
+    assert export(sqlite, folder, format="csv").runs == len(times)
+    found = []
+    for path in (folder / "runs").rglob("runs.csv"):
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        assert {row["created_at"][:7] for row in rows} == {path.parent.name.removeprefix("month=")}
+        found += rows
+    assert len(found) == len(times)
+
+
+# The command.
+
+
+def test_the_command(shell: Shell, filled: Database, folder: Path, monkeypatch: Any) -> None:
+    url = filled.engine.url.render_as_string(hide_password=False)
+    monkeypatch.setenv("RUNSYNC_DATABASE_URL", url)
+    ended = shell("export", "out")
+    assert (ended.code, ended.out) == (0, "")
+    assert "wrote 3 months (4 runs, 6 steps); 0 months are as they were" in ended.err
+    assert "wrote 0 months" in shell("export", "out").err
+    assert shell("export", "out", "--format", "csv").code == 2
+    assert shell("export", "out", "--format", "parkuet").code == 2
+    (folder / "file").write_text("x")
+    refused = shell("export", "file")
+    assert refused.code == 2
+    assert "cannot write to" in refused.err
