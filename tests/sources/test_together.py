@@ -1,0 +1,79 @@
+"""One config with all four sources fills one database, and one report compares them."""
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from buildbot_farm import Farm, Gatekeeper
+from github_server import Server, Service
+from github_world import World as GitHubWorld
+from gitlab_rig import NOW as GITLAB_NOW
+from gitlab_simulator import GitLabSimulator
+from gitlab_simulator import World as GitLabWorld
+from test_buildbot_contract import BuildbotStage
+from test_github_contract import GitHubStage
+from test_gitlab_contract import GitLabStage
+from test_wercker_contract import NOW, TOKEN, WerckerStage
+
+from runsync import cli, reports
+from runsync.simulator import Clock, Simulator, World
+from sources.contract import Stage
+
+RUNS = 8
+
+
+@pytest.fixture
+def stages(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[list[Stage]]:
+    with ExitStack() as stack:
+        farm = Farm(tmp_path_factory.mktemp("farm"))
+        stack.callback(farm.close)
+        gate = stack.enter_context(Gatekeeper(farm, "ada:s3cret"))
+        service = Service(GitHubWorld())
+        server = Server(service)
+        stack.callback(server.stop)
+        service.base = f"http://127.0.0.1:{server.server_address[1]}"
+        gitlab = stack.enter_context(GitLabSimulator(GitLabWorld(GITLAB_NOW)).serving())
+        wercker = stack.enter_context(Simulator(World(Clock(NOW)), token=TOKEN))
+        yield [
+            WerckerStage(wercker, monkeypatch),
+            BuildbotStage(farm, gate, monkeypatch),
+            GitHubStage(service, monkeypatch),
+            GitLabStage(gitlab, monkeypatch),
+        ]
+
+
+def write_config(folder: Path, stages: list[Stage]) -> Path:
+    lines = ['database_url = "sqlite:///runsync.db"']
+    for stage in stages:
+        source, wanted = stage.config(), stage.wanted()
+        lines += [f"[sources.{source.name}]", f'type = "{source.type}"']
+        lines += [f'base_url = "{source.base_url}"']
+        lines += [f'token_env = "{source.token_env}"'] if source.token_env else []
+        lines += ["[[pipelines]]", f'source = "{source.name}"', f'id = "{wanted.key[1]}"']
+    path = folder / "runsync.toml"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_four_sources_in_one_database(
+    stages: list[Stage], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for stage in stages:
+        stage.add_finished(RUNS)
+    config = write_config(tmp_path, stages)
+    assert cli.run(["sync", "--config", str(config), "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert {row["outcome"] for row in rows} == {"ok"}
+    assert [row["runs_new"] for row in rows] == [len(stage.truth()) for stage in stages]
+
+    rates = reports.pass_rates(f"sqlite:///{tmp_path / 'runsync.db'}", by=("source",))
+    finished = dict(zip(rates["source"], rates["finished"], strict=True))
+    assert finished == {stage.config().name: len(stage.truth()) for stage in stages}
+
+    assert cli.run(["verify", "--config", str(config), "--json"]) == 0
+    checked = json.loads(capsys.readouterr().out)
+    assert sum(row["missing"] + row["extra"] + row["different"] for row in checked) == 0
