@@ -23,36 +23,19 @@ from runsync.errors import ConfigError, NotFoundError, RefusedError, SourceError
 from runsync.records import Details, Mark, Pipeline, Problem, Result, Run, Status, Step, parse_time
 from runsync.sources import base
 from runsync.sources.base import Below, Listed, Listing, Page
-from runsync.sources.fields import BadRowError, Fields, map_result, map_status, raw_word, shown
+from runsync.sources.fields import BadRowError, shown
+from runsync.sources.gitlab_payloads import RESULTS, STATUSES, iso, read_details, read_run
 from runsync.transport import Answer, checked_path
 
 PAGE_SIZE = 100
 TICK = timedelta(milliseconds=1)
-STATUSES = {
-    **dict.fromkeys("created waiting_for_resource waiting_for_callback".split(), Status.NOTSTARTED),
-    **dict.fromkeys("preparing pending scheduled manual".split(), Status.NOTSTARTED),
-    **dict.fromkeys("running canceling".split(), Status.RUNNING),
-    **dict.fromkeys("success failed canceled skipped".split(), Status.FINISHED),
-}
-RESULTS = {
-    "success": Result.PASSED,
-    "failed": Result.FAILED,
-    "canceled": Result.ABORTED,
-    "skipped": Result.SKIPPED,
-}
-_WORDS = {str(result): word for word, result in RESULTS.items()} | {w: w for w in STATUSES}
+_WORDS = {result.value: word for word, result in RESULTS.items()}
 _SORTS = {"creationDateDesc": "desc", "creationDateAsc": "asc"}
 _ID = re.compile(
     r"(?P<path>\d+|[\w.-]+(?:/[\w.-]+)+)"
     r"(?:\?(?P<query>source=[a-z_]+|bridges=true|source=[a-z_]+&bridges=true))?",
     re.ASCII,
 )
-_COLUMNS = "id status created_at started_at finished_at web_url ref user".split()
-_RUN_KEYS = frozenset([*_COLUMNS, "sha", "updated_at", "detailed_status"])
-# Besides what has a column: what each job of a run repeats, and what is told only to show it.
-_REPEATED = "stage name duration tag commit pipeline project runner runner_manager".split()
-_STEP_KEYS = frozenset([*_COLUMNS, *_REPEATED, "artifacts", "artifacts_file"])
-
 Asked = Mapping[str, str | int | None]
 Row = tuple[datetime, Listed | Problem]
 """A row of a listing and its time of change; what cannot be read has that of the row above."""
@@ -99,7 +82,7 @@ class GitLab(base.Source):
         top, last = below.mark.at + TICK if below else None, False
         while not last:
             path, params = self._listed(
-                listing.pipelines[0], updated_before=_iso(top) if top else None
+                listing.pipelines[0], updated_before=iso(top) if top else None
             )
             answer = self.client.get(path, params)
             last, rows = _is_last(answer), self._by_time(listing, answer, top)
@@ -116,14 +99,15 @@ class GitLab(base.Source):
         try:
             return self.reread(run.pipeline, run.id)
         except NotFoundError:
-            # Listed a moment ago, and deleted since: what is stored of it stays.
-            return Details(run, (), datetime.now(UTC))
+            # Listed a moment ago, and deleted since: what is stored of it stays. Or not yet known
+            # to the replica that was asked: without a version it is read again, if it is listed.
+            return Details(replace(run, version=None), (), datetime.now(UTC))
 
     def reread(self, pipeline: Pipeline, run_id: str) -> Details:
         path = self._path(pipeline, "pipelines", run_id)
         answer = self.client.get(path)
         run = self._one(answer.data, pipeline)
-        # They come newest first and none ever goes: at worst one comes twice.
+        # Jobs come newest first and none ever goes: at worst one comes twice.
         with_retried = {"include_retried": "true"}
         jobs = self._all(f"{path}/jobs", with_retried)
         # Some pipelines are made of trigger jobs alone, and would look empty without them.
@@ -135,18 +119,21 @@ class GitLab(base.Source):
             # Perhaps not as it will stay: it claims a version short of the listed one, though
             # beyond all before, so the next sync reads it again.
             run = replace(run, version=version.removesuffix("Z"))
-        return _details(run, jobs, bridges, answer.as_of)
+        return read_details(run, jobs, bridges, answer.as_of)
 
     # The live API for people.
 
     def find_runs(self, wanted: base.RunFilter) -> list[Run]:
-        word, sort = wanted.result or wanted.status, wanted.sort or "creationDateDesc"
         limit, skip = min(wanted.limit or 20, PAGE_SIZE), wanted.skip or 0
+        result, sort = wanted.result, wanted.sort or "creationDateDesc"
+        # GitLab has one word for both; a result says that a run is finished.
+        status = None if result and wanted.status == Status.FINISHED else wanted.status
         self._refuse(
             "list runs",
             application=wanted.application,
             source_run=wanted.source_run,
-            status=None if word is None or word in _WORDS else word,
+            status=None if status is None or (status in STATUSES and not result) else status,
+            result=None if result is None or result in _WORDS else result,
             sort=None if sort in _SORTS else sort,
             skip=str(skip) if skip % limit else None,
         )
@@ -157,7 +144,7 @@ class GitLab(base.Source):
             sort=_SORTS[sort],
             per_page=limit,
             page=skip // limit + 1,
-            status=_WORDS[word] if word else None,
+            status=_WORDS[result] if result else status,
             ref=wanted.branch,
             sha=wanted.commit,
             username=wanted.author,
@@ -172,11 +159,11 @@ class GitLab(base.Source):
         return text
 
     def trigger(self, wanted: base.TriggerRequest) -> Run:
-        told = {"commit": wanted.commit, "message": wanted.message, "run": wanted.source_run}
-        self._refuse("trigger runs", **told)
+        self._refuse("trigger runs", commit=wanted.commit, message=wanted.message)
+        self._refuse("trigger runs", source_run=wanted.source_run)
         variables = [{"key": key, "value": value} for key, value in wanted.env]
         pipeline = Pipeline(wanted.pipeline)
-        branch = wanted.branch or self.client.get(self._path(pipeline)).data["default_branch"]
+        branch = wanted.branch or _object(self.client.get(self._path(pipeline)))["default_branch"]
         body = {"ref": branch, "variables": variables}
         answer = self.client.send("POST", self._path(pipeline, "pipeline"), body=body)
         return self._one(answer.data, pipeline)
@@ -188,12 +175,12 @@ class GitLab(base.Source):
 
     def access(self) -> base.Access:
         answer = self.client.get(checked_path("api", "v4", "personal_access_tokens", "self"))
-        scopes = tuple(map(str, answer.data["scopes"]))
+        scopes = tuple(map(str, _object(answer)["scopes"]))
         able = not {"api", "read_api"}.isdisjoint(scopes)
         if able:
             answer = self.client.get(checked_path("api", "v4", "user"))
         return base.Access(
-            account=answer.data.get("username"),
+            account=_object(answer).get("username"),
             scopes=scopes,
             missing_scopes=() if able else ("read_api",),
             limit_left=base.header_number(answer.headers, "RateLimit-Remaining"),
@@ -242,8 +229,8 @@ class GitLab(base.Source):
             listing.pipelines[0],
             order_by="id",
             # Nowhere is it promised whether what changed at a bound lies within.
-            updated_after=_iso(at - TICK),
-            updated_before=_iso(at + TICK),
+            updated_after=iso(at - TICK),
+            updated_before=iso(at + TICK),
         )
         before, rows = None, self._read(listing, self._all(path, params), at)
         while rows != before:
@@ -298,117 +285,18 @@ class GitLab(base.Source):
             raise SourceError(f"{self.name}: {error}") from error
 
 
-def read_run(raw: object, pipeline: Pipeline) -> Run:
-    """A run from the listing, which lacks its times and its user, or from its detail."""
-    fields = Fields(raw, f"run {_shown_id(raw)}")
-    user = fields.child("user")
-    return Run(
-        pipeline=pipeline,
-        id=_id(fields),
-        version=_iso(fields.needed_time("updated_at")),
-        created_at=fields.needed_time("created_at"),
-        branch=fields.text("ref"),
-        commit_hash=fields.text("sha"),
-        author=(user.text("username") or user.text("name")) if user else None,
-        author_id=_id(user) if user else None,
-        url=fields.text("web_url"),
-        extra=_told(fields, _RUN_KEYS),
-        **_state(fields),
-    )
-
-
-def read_step(fields: Fields, *, bridge: bool) -> Step:
-    """A step from a job, or from a bridge: a job that triggers another pipeline.
-
-    Its position is still open, and whether it was retried: that takes all of a run's.
-    """
-    url, state = fields.text("web_url"), _state(fields)
-    has_log = url and state["started_at"] and not bridge
-    return Step(
-        id=_id(fields),
-        position=0,
-        job=fields.text("stage"),
-        name=fields.needed_text("name"),
-        created_at=fields.time("created_at"),
-        log_url=f"{url}/raw" if has_log else None,
-        artifacts_url=f"{url}/artifacts/download" if fields.child("artifacts_file") else None,
-        extra=_told(fields, _STEP_KEYS) | ({"bridge": True} if bridge else {}),
-        **state,
-    )
-
-
-def _state(fields: Fields) -> dict[str, Any]:
-    """How far a run or step has come, in our words: keywords of ``Run`` and of ``Step``."""
-    started, finished = fields.time("started_at"), fields.time("finished_at")
-    word = fields.needed_text("status")
-    status, result = map_status(word, STATUSES, started, finished), map_result(word, RESULTS)
-    over = status is Status.FINISHED
-    return {
-        "status": status,
-        "result": result,
-        "raw_status": raw_word(word, status),
-        "raw_result": raw_word(word, result) if over else None,
-        "started_at": started,
-        # A pipeline that is run again keeps its former end until it has a new one.
-        "finished_at": finished if over else None,
-    }
-
-
-def _details(run: Run, jobs: list[object], bridges: list[object], as_of: datetime) -> Details:
-    steps: dict[int, Step] = {}
-    problems: list[Problem] = []
-    for place, raw in enumerate([*jobs, *bridges]):
-        try:
-            fields = Fields(raw, f"run {run.id}: job {_shown_id(raw)}")
-            step = read_step(fields, bridge=place >= len(jobs))
-            steps[int(step.id)] = step
-            # Only jobs tell the commit's message, and all of them the same.
-            commit = fields.child("commit")
-            run = replace(run, message=commit.text("message")) if commit else run
-        except BadRowError as error:
-            problems.append(Problem(str(error)))
-    return Details(run, _in_order(steps), as_of, tuple(problems))
-
-
-def _in_order(steps: dict[int, Step]) -> tuple[Step, ...]:
-    """Oldest first. Of those of one name the latest counts; the others were retried."""
-    ordered = [steps[number] for number in sorted(steps)]
-    latest = {step.name: step.id for step in ordered}
-    for place, step in enumerate(ordered):
-        retried = {} if latest[step.name] == step.id else {"retried": True}
-        ordered[place] = replace(step, position=place + 1, extra={**step.extra, **retried})
-    return tuple(ordered)
-
-
-def _told(fields: Fields, taken: frozenset[str]) -> dict[str, Any]:
-    """What has no column, but for what only says that there is nothing to say."""
-    rest = fields.rest(taken)
-    return {key: value for key, value in rest.items() if value is not False and value != []}
-
-
-def _id(fields: Fields) -> str:
-    number = fields.whole("id")
-    if number is None:
-        raise BadRowError(f"{fields.what}: `id` is missing")
-    return str(number)
-
-
-def _shown_id(raw: object) -> str:
-    found = raw.get("id") if isinstance(raw, dict) else None
-    return str(found) if isinstance(found, int) else "(no id)"
-
-
 def _rows(answer: Answer, what: str) -> list[object]:
     if not isinstance(answer.data, list):
         raise SourceError(f"{what}: a list is due and {shown(answer.data)} came; check base_url")
     return answer.data
 
 
+def _object(answer: Answer) -> dict[str, Any]:
+    if not isinstance(answer.data, dict):
+        raise SourceError(f"an object is due and {shown(answer.data)} came; check base_url")
+    return answer.data
+
+
 def _is_last(answer: Answer) -> bool:
     following = answer.headers.get("X-Next-Page")
     return len(answer.data) < PAGE_SIZE if following is None else not following
-
-
-def _iso(when: datetime) -> str:
-    """A UTC time as GitLab writes it; all of one length, so that the later text is the greater."""
-    return f"{when.replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"

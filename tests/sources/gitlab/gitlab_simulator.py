@@ -263,7 +263,7 @@ class World:
             return raw | {"downstream_pipeline": below and self.basic(below)}
         archive = {"filename": "artifacts.zip", "size": 9}
         raw |= {"artifacts": [], "artifacts_expire_at": None, "tag_list": [], "archived": False}
-        raw |= {"runner": {"id": 1, "description": "r", "ip_address": "10.0.0.1"}}
+        raw |= {"runner": {"id": 1, "description": "big one", "ip_address": "10.0.0.1"}}
         return raw | ({"artifacts_file": archive} if job.artifacts else {})
 
 

@@ -169,7 +169,7 @@ def test_whether_a_bound_is_within_does_not_matter(
             ]
 
         monkeypatch.setattr(World, "listed", outside)
-    for _ in range(30):
+    for _ in range(10):
         assert versions(list(source.pages(listing, None, {}))) == truth(world)
 
 
