@@ -70,6 +70,20 @@ def walk(fetch: Fetch, below: Below | None, *, name: str) -> Iterator[Page]:
             return
 
 
+def page_of(skip: int, most: int) -> tuple[int, int, int]:
+    """For providers that number whole pages: which page holds the runs from number ``skip`` on.
+
+    Args:
+        most: how long a page may be.
+
+    Returns:
+        The page's number from 1 on, how long to ask it to be, and how many of its runs to leave
+        out at its beginning. The length is chosen so that these are few.
+    """
+    size = min(range(most, most // 2, -1), key=lambda size: skip % size)
+    return skip // size + 1, size, skip % size
+
+
 class _Scan:
     """What one walk has seen: the latest pages' keys, the oldest time, the longest page."""
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from runsync.errors import SourceError
 from runsync.records import Mark, Pipeline, Problem, Run, Status
 from runsync.sources.base import Below, Listed
-from runsync.sources.offset import Entry, Slice, walk
+from runsync.sources.offset import Entry, Slice, page_of, walk
 
 EPOCH = datetime(2024, 1, 1, tzinfo=UTC)
 PIPELINE = Pipeline("p")
@@ -107,6 +107,23 @@ def test_a_place_is_found_soon_where_the_guess_is_wrong(guess: int) -> None:
     last = moving.asked[-1]
     assert last <= 5000 < last + 20
     assert len(moving.asked) < 25
+
+
+@given(size=st.integers(0, 150), moves=MOVES, most=st.integers(4, 60))
+def test_whole_pages_will_do(size: int, moves: list[tuple[int, list[int]]], most: int) -> None:
+    moving = MovingList(size, moves, page=most)
+
+    def fetch(skip: int) -> Slice:
+        number, length, cut = page_of(skip, most)
+        first = (number - 1) * length
+        rows = moving.fetch(first).entries[:length]
+        assert first + cut == skip
+        return Slice(rows[cut:], EPOCH)
+
+    pages = list(walk(fetch, None, name="the list"))
+    ids = {i.run.id for page in pages for i in page.items if isinstance(i, Listed)}
+    assert pages[-1].at_start
+    assert {f"r{n}" for n in moving.always} <= ids
 
 
 def test_rows_that_cannot_be_read_stop_no_walk() -> None:

@@ -42,7 +42,8 @@ class Stage(ABC):
     quiet_requests = 1
     """How many requests a sync takes at most in which nothing is new."""
     size = 30
-    """How many runs a long history has here: more than a page where that is affordable."""
+    """How many runs a long history has here: more than two pages, or a walk that cannot tell the
+    end of a page from that of the list passes for one that can."""
 
     @abstractmethod
     def config(self, token: str | None = None) -> SourceConfig:
@@ -118,7 +119,10 @@ class SourceContract:
         stage.add_finished(5)
         run_sync(sqlite, source, stage)
         run_sync(sqlite, source, stage)
-        outcome = run_sync(sqlite, source, stage)
+        # A new process remembers nothing but what is in the database.
+        renewed = open_source(stage.config(), concurrency=4, limits=QUICK)
+        outcome = run_sync(sqlite, renewed, stage)
+        renewed.close()
         assert outcome.requests <= stage.quiet_requests
         assert outcome.counts.runs_new == outcome.counts.runs_updated == 0
         assert outcome.counts.steps_written == 0
