@@ -142,38 +142,12 @@ class Reader:
 
         A listing's newest stretch goes on to its last good sync: that sync saw all there was.
         """
-        c, within = CoverageRow, ListingPipelineRow
-        synced = (
-            sa.select(SyncRow.listing, sa.func.max(SyncRow.started_at).label("at"))
-            .where(SyncRow.outcome == "ok")
-            .group_by(SyncRow.listing)
-            .subquery()
-        )
-        rows = self._connection.execute(
-            sa.select(
-                within.pipeline_id,
-                c.listing,
-                c.oldest_created_at,
-                c.newest_created_at,
-                c.reaches_start,
-                synced.c.at.label("synced_at"),
-            )
-            .join(within, within.listing == c.listing)
-            .outerjoin(synced, synced.c.listing == c.listing)
-        ).all()
+        rows = self._connection.execute(_coverage()).all()
         newest: dict[str, datetime] = {}
-        for r in rows:
-            newest[r.listing] = max(r.newest_created_at, newest.get(r.listing, r.newest_created_at))
-        return [
-            Stretch(
-                r.pipeline_id,
-                None if r.reaches_start else r.oldest_created_at,
-                max(r.newest_created_at, r.synced_at)
-                if r.synced_at and r.newest_created_at == newest[r.listing]
-                else r.newest_created_at,
-            )
-            for r in rows
-        ]
+        for row in rows:
+            known = newest.setdefault(row.listing, row.newest_created_at)
+            newest[row.listing] = max(known, row.newest_created_at)
+        return [_stretch(row, row.newest_created_at == newest[row.listing]) for row in rows]
 
     def _read(
         self,
@@ -235,6 +209,30 @@ class Reader:
         return pd.DataFrame(
             {c.name: p.packed() for c, p in zip(columns, packers, strict=True)}, copy=False
         )
+
+
+def _coverage() -> sa.Select[Any]:
+    """Each stretch for each pipeline of its listing, and the listing's last good sync."""
+    stretch, within = CoverageRow, ListingPipelineRow
+    synced = (
+        sa.select(SyncRow.listing, sa.func.max(SyncRow.started_at).label("at"))
+        .where(SyncRow.outcome == "ok")
+        .group_by(SyncRow.listing)
+        .subquery()
+    )
+    columns = (within.pipeline_id, *stretch.__table__.columns, synced.c.at.label("synced_at"))
+    return (
+        sa.select(*columns)
+        .join_from(stretch, within, within.listing == stretch.listing)
+        .outerjoin(synced, synced.c.listing == stretch.listing)
+    )
+
+
+def _stretch(row: Any, is_newest: bool) -> Stretch:
+    newest = row.newest_created_at
+    if is_newest and row.synced_at is not None:
+        newest = max(newest, row.synced_at)
+    return Stretch(row.pipeline_id, None if row.reaches_start else row.oldest_created_at, newest)
 
 
 def _must_exist(url: str | sa.URL) -> None:

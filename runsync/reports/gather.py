@@ -86,7 +86,8 @@ def _with_earlier(
     ids = tuple(int(i) for i in suspects["pipeline_id"].unique())
     earlier = reader.runs(replace(scope, window=window, pipelines=ids), columns, true=["in_rate"])
     told = pd.MultiIndex.from_frame(earlier[["pipeline_id", "branch"]].astype(object))
-    return pd.concat([earlier[told.isin(pd.MultiIndex.from_frame(suspects))], runs])
+    earlier = earlier[told.isin(pd.MultiIndex.from_frame(suspects))]
+    return pd.concat([earlier, runs]) if len(earlier) else runs
 
 
 def _runs(reader: Reader, ask: Ask, columns: Sequence[str], **conditions: Any) -> pd.DataFrame:
