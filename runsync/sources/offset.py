@@ -17,6 +17,7 @@ from runsync.sources.base import Below, Listed, Page
 
 _REMEMBERED_PAGES = 12
 _MOST_TRIES = 64
+_SHORTEST_LONG_PAGE = 25
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +75,15 @@ def page_of(skip: int, most: int) -> tuple[int, int, int]:
     """For providers that number whole pages: which page holds the runs from number ``skip`` on.
 
     Args:
-        most: how long a page may be.
+        most: how long a page may be; at least 25, so that some length leaves more than one run.
 
     Returns:
         The page's number from 1 on, how long to ask it to be, and how many of its runs to leave
-        out at its beginning. The length is chosen so that these are few.
+        out at its beginning. The length is chosen so that as many as can be are left.
     """
-    size = min(range(most, most // 2, -1), key=lambda size: skip % size)
+    if most < _SHORTEST_LONG_PAGE:
+        raise ValueError(f"pages of at most {most} runs are too short to be walked so")
+    size = max(range(most, most // 2, -1), key=lambda size: size - skip % size)
     return skip // size + 1, size, skip % size
 
 

@@ -109,7 +109,7 @@ def test_a_place_is_found_soon_where_the_guess_is_wrong(guess: int) -> None:
     assert len(moving.asked) < 25
 
 
-@given(size=st.integers(0, 150), moves=MOVES, most=st.integers(4, 60))
+@given(size=st.integers(0, 150), moves=MOVES, most=st.integers(25, 60))
 def test_whole_pages_will_do(size: int, moves: list[tuple[int, list[int]]], most: int) -> None:
     moving = MovingList(size, moves, page=most)
 
