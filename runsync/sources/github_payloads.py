@@ -279,11 +279,10 @@ def words_for(status: str | None, result: str | None) -> list[str | None]:
     Raises:
         RefusedError: it has none for them.
     """
+    found: list[str | None] = []
     if result is None:
         found = [w for w, ours in STATUSES.items() if ours == status] if status else [None]
-    elif status not in (None, Status.FINISHED) or result == Result.UNKNOWN:
-        found = []
-    else:
+    elif status in (None, Status.FINISHED) and result != Result.UNKNOWN:
         found = [w for w, ours in RESULTS.items() if ours == result and w != _NO_FILTER]
     if not found:
         raise RefusedError(

@@ -261,7 +261,7 @@ def _windows(memory: dict[str, Any]) -> Iterator[Window]:
 
 
 def _text(at: datetime | None) -> str | None:
-    return at and f"{at:%Y-%m-%dT%H:%M:%SZ}"
+    return f"{at:%Y-%m-%dT%H:%M:%SZ}" if at else None
 
 
 def _time(text: str | None) -> datetime | None:

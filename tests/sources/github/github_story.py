@@ -33,7 +33,8 @@ class Story:
         elif event == "several":
             for _ in range(chance.randrange(2, 8)):
                 self.tell("arrive")
-        elif event == "late" and runs:
+        elif event == "late" and runs and world.now - runs[-1].created < DAY:
+            # It shows up behind one that came after it.
             world.add_run(runs[-1].created - chance.choice([0.5, 1, 3]) * SECOND)
         elif event == "start":
             world.add_run(world.now, status="in_progress")
