@@ -16,7 +16,8 @@ from typing import Any, get_args, get_origin
 Convert = Callable[[Any], Any]
 
 _WHOLE = re.compile(r"-?[0-9]{1,18}")
-_PLAIN = {"exists", "resolve_path", "path_type", "allow_dash", "parser", "min", "max", "formats"}
+_CHECKS = ("exists", "resolve_path", "path_type", "allow_dash", "parser", "formats")
+_BOUNDS = ("min", "max")
 
 
 def lighten(command: Any) -> Any:
@@ -63,7 +64,9 @@ def _convert(param: Any) -> Convert | None:
     if not hasattr(param, "_runtime_param") or not hasattr(param, "type_descriptor"):
         return None
     info = param.type_descriptor.parameter_info
-    if any(getattr(info, name, None) for name in _PLAIN):
+    if any(getattr(info, name, None) for name in _CHECKS):
+        return None
+    if any(getattr(info, name, None) is not None for name in _BOUNDS):
         return None
     kind = param.type_descriptor.annotation
     if get_origin(kind) is list:

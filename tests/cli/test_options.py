@@ -98,7 +98,7 @@ def outcome(args: list[str], *, light: bool) -> Outcome:
         rest: Annotated[list[str] | None, typer.Argument()] = None,
         text: str | None = None,
         number: int = 7,
-        least: Annotated[int, typer.Option(min=1)] = 3,
+        least: Annotated[int, typer.Option(min=0)] = 3,
         path: Path | None = None,
         word: Word = Word.ONE,
         many: Annotated[list[Word] | None, typer.Option()] = None,

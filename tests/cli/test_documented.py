@@ -1,0 +1,96 @@
+"""Every command and option that is documented exists, and says what it is for."""
+
+from typing import Any
+
+import pytest
+from typer.main import get_command
+
+from runsync.cli import COMMANDS, app
+
+from .conftest import Shell
+
+DATA = ["--format", "--json"]
+LIST = ("--application --pipeline --limit --skip --sort --status --result --branch --commit "
+        "--source-run --author").split()  # fmt: skip
+REPORT = ["--since", "--until", "--pipeline", "--branch", "--by", "--every", "--output", *DATA]
+DOCUMENTED: dict[str, list[str]] = {
+    "init": [],
+    "sync": ["--since", "--full", "--concurrency", "--wait", "--dry-run", "--every", "--upgrade"],
+    "status": DATA,
+    "verify": ["--repair", *DATA],
+    "report pass-rates": REPORT,
+    "report step-durations": [*REPORT, "--result"],
+    "report aborts": REPORT,
+    "report queue-times": REPORT,
+    "report run-durations": REPORT,
+    "report recovery": REPORT,
+    "report flaky": REPORT,
+    "report compare": [option for option in REPORT if option != "--every"],
+    "report html": ["--output"],
+    "query": ["--timeout", "--max-rows", "--i-know", *DATA],
+    "export": ["--format"],
+    "runs list": [*LIST, "--source", *DATA],
+    "runs show": ["--source", "--show-env", *DATA],
+    "runs steps": ["--source", *DATA],
+    "runs log": ["--source"],
+    "runs trigger": [
+        "--branch", "--commit", "--message", "--env", "--source-run", "--wait", "--show-env",
+        "--source", *DATA,
+    ],
+    "runs abort": ["--source", "--show-env", *DATA],
+    "pipelines": DATA,
+    "db upgrade": DATA,
+    "db check": DATA,
+    "db current": DATA,
+    "simulate": ["--port", "--seed", "--runs", "--latency", "--arrivals", "--fault"],
+    "demo": [],
+    "doctor": DATA,
+    "schedule cron": [],
+    "schedule systemd": [],
+    "schedule kubernetes": [],
+}  # fmt: skip
+
+
+def found(name: str) -> Any:
+    command: Any = get_command(app)
+    for word in name.split():
+        command = command.commands[word]
+    return command
+
+
+@pytest.mark.parametrize("name", DOCUMENTED)
+def test_a_documented_command_has_help_and_its_options(shell: Shell, name: str) -> None:
+    ended = shell(*name.split(), "--help")
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.startswith(f"Usage: runsync {name} ")
+    for option in DOCUMENTED[name]:
+        assert f" {option} " in ended.out.replace(",", " ").replace("\n", " "), option
+
+
+@pytest.mark.parametrize("name", [name for name in DOCUMENTED if name != "demo"])
+def test_every_command_takes_a_config(name: str) -> None:
+    assert "config" in {param.name for param in found(name).params}
+
+
+@pytest.mark.parametrize("name", DOCUMENTED)
+def test_every_option_says_what_it_is_for(name: str) -> None:
+    plain = ("branch", "commit")  # their names say it
+    for param in found(name).params:
+        if param.param_type_name == "option":
+            assert param.help or param.name in plain, param.name
+
+
+def test_no_command_is_left_undocumented() -> None:
+    names = set()
+    for name in COMMANDS:
+        inner = getattr(found(name), "commands", None)
+        names |= {f"{name} {word}" for word in inner} if inner else {name}
+    assert names == set(DOCUMENTED)
+
+
+def test_the_help_of_all_tells_what_the_help_of_each_tells(shell: Shell) -> None:
+    text = shell("--help").out
+    for name, lazy in COMMANDS.items():
+        assert f"  {name} " in text
+        assert lazy.help.rstrip(".").split()[0] in text
+    assert "75 another sync holds the lock" in " ".join(text.split())
