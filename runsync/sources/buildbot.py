@@ -7,7 +7,7 @@ its worker is followed by another build of the same request: the second attempt,
 """
 
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -26,7 +26,7 @@ from runsync.sources.base import (
     Source,
     TriggerRequest,
 )
-from runsync.sources.buildbot_api import ROOT, Api, Pairs, request_ids
+from runsync.sources.buildbot_api import ROOT, WITH_PROPERTIES, Api, Pairs, request_ids
 from runsync.sources.buildbot_payloads import (
     RESULTS,
     fill_form,
@@ -100,7 +100,9 @@ class Buildbot(Source):
             # A short page is no sign of the start: Buildbot counts a request of several
             # codebases as several against the limit. So the first request is remembered.
             at_start = lowest == memory.get("first")
-            yield Page(tuple(self._items(rows)), as_of, at_start)
+            builds = self._api.builds(builder, rows)
+            told = self._api.told(builder, rows, builds)
+            yield Page(tuple(self._items(told, builds)), as_of, at_start)
             if at_start:
                 return
 
@@ -134,10 +136,11 @@ class Buildbot(Source):
         for name in ("application", "branch", "commit", "source_run", "author"):
             if getattr(wanted, name) is not None:
                 raise self.lacks(f"list runs by {name.replace('_', ' ')}")
-        path = "/buildrequests"
-        if wanted.pipeline:
-            path = f"/builders/{self._api.builder(wanted.pipeline).extra['builderid']}{path}"
-        rows, _ = self._api.ask(path, "buildrequests", _filters(wanted))
+        if wanted.pipeline is None:
+            raise self.lacks("list the runs of all builders; name one")
+        number = self._api.builder(wanted.pipeline).extra["builderid"]
+        path = f"/builders/{number}/buildrequests"
+        rows, _ = self._api.ask(path, "buildrequests", [*_filters(wanted), *WITH_PROPERTIES])
         # The earlier attempts at a request ended otherwise than the request.
         return [
             run
@@ -195,16 +198,17 @@ class Buildbot(Source):
 
     # Build requests, their builds, and the runs that these are.
 
-    def _items(self, rows: list[Any]) -> Iterator[Listed | Problem]:
+    def _items(
+        self, requests: list[Any], builds: Mapping[int | None, list[object]]
+    ) -> Iterator[Listed | Problem]:
         """The runs of these requests, in their order; of a request's, the last attempt first."""
-        builds = self._api.builds(rows)
-        for raw in self._api.told(rows, builds):
+        for raw in requests:
             number = whole(raw, "buildrequestid")
             try:
                 request = Fields(raw, f"build request {number}")
                 builder = self._api.builder(needed(request, "builderid"))
                 at = needed_time(request, "submitted_at")
-                runs = read_attempts(request, builds[number], builder, self._api.web)
+                runs = read_attempts(request, builds.get(number, []), builder, self._api.web)
             except BadRowError as error:
                 yield Problem(str(error))
                 continue
@@ -213,10 +217,13 @@ class Buildbot(Source):
             for run in reversed(runs):
                 yield Listed(Mark(at, f"{number:012}.{run.attempt:04}"), run)
 
-    def _runs(self, rows: list[object]) -> list[Run]:
+    def _runs(self, rows: list[Any]) -> list[Run]:
         """The runs of requests of which each is needed."""
+        builds: dict[int | None, list[object]] = {}
+        for number in request_ids(rows):
+            builds[number] = self._api.builds_of(number)
         runs = []
-        for item in self._items(rows):
+        for item in self._items(rows, builds):
             if isinstance(item, Problem):
                 raise SourceError(f"{self.name}: {item.what}")
             runs.append(item.run)
@@ -226,7 +233,7 @@ class Buildbot(Source):
         request = run_id.partition(".")[0]
         if not (request.isascii() and request.isdecimal()):
             raise NotFoundError(f"{self.name}: {run_id!r} is no run; runs are 12 or 12.2, say")
-        rows, _ = self._api.ask(f"/buildrequests/{request}", "buildrequests")
+        rows, _ = self._api.ask(f"/buildrequests/{request}", "buildrequests", WITH_PROPERTIES)
         for run in self._runs(rows):
             if run.id == run_id:
                 return run

@@ -18,7 +18,7 @@ from runsync.transport import Client
 
 ROOT = "/api/v2"
 Pairs = list[tuple[str, str]]
-_WITH_PROPERTIES: Pairs = [("property", name) for name in PROPERTIES]
+WITH_PROPERTIES: Pairs = [("property", name) for name in PROPERTIES]
 _T = TypeVar("_T")
 
 
@@ -96,22 +96,32 @@ class Api:
             raise SourceError(f"{self.name}: {path} holds no request that has an id")
         return rows, as_of
 
-    def builds(self, requests: Iterable[object]) -> dict[int | None, list[object]]:
-        """The builds of these requests, by the request's number, oldest first."""
-        asked = [*_among(request_ids(requests)), ("order", "number"), *_WITH_PROPERTIES]
+    def builds(self, builder: Pipeline, requests: list[Any]) -> dict[int | None, list[object]]:
+        """The builds of a page of requests, by the request's number, oldest first."""
+        path = f"/builders/{builder.extra['builderid']}/builds"
+        asked = [*_span(request_ids(requests)), ("order", "number"), *WITH_PROPERTIES]
         builds: dict[int | None, list[object]] = defaultdict(list)
-        for raw in self.ask("/builds", "builds", asked)[0]:
+        for raw in self.ask(path, "builds", asked)[0]:
             builds[whole(raw, "buildrequestid")].append(raw)
         return builds
 
-    def told(self, requests: list[Any], builds: dict[int | None, list[object]]) -> list[Any]:
-        """The requests; those without a build, or that wait for the next, with their properties.
-        These cost the master a query each, and a build's own tell more."""
+    def builds_of(self, request: int) -> list[object]:
+        """The builds of one request, oldest first."""
+        asked = [("order", "number"), *WITH_PROPERTIES]
+        return self.ask(f"/buildrequests/{request}/builds", "builds", asked)[0]
+
+    def told(
+        self, builder: Pipeline, requests: list[Any], builds: dict[int | None, list[object]]
+    ) -> list[Any]:
+        """A page of requests; those that wait for a build, or never got it, with their properties.
+
+        These cost the master a query each, and a build's own tell more.
+        """
         waiting = [number for number in request_ids(requests) if waits(builds[number])]
         if not waiting:
             return requests
-        asked = [*_among(waiting), *_WITH_PROPERTIES]
-        rows, _ = self.ask("/buildrequests", "buildrequests", asked)
+        path = f"/builders/{builder.extra['builderid']}/buildrequests"
+        rows, _ = self.ask(path, "buildrequests", [*_span(waiting), *WITH_PROPERTIES])
         found = {whole(raw, "buildrequestid"): raw for raw in rows if isinstance(raw, dict)}
         return [
             # Only the properties: the rest is younger than what is known of the builds.
@@ -127,5 +137,10 @@ def request_ids(rows: Iterable[object]) -> list[int]:
     return [number for raw in rows if (number := whole(raw, "buildrequestid")) is not None]
 
 
-def _among(requests: list[int]) -> Pairs:
-    return [("buildrequestid__in", str(number)) for number in requests]
+def _span(requests: list[int]) -> Pairs:
+    """What chooses all requests from the first to the last of these: an old master knows no
+    filter for a set of numbers, and takes no notice of one."""
+    return [
+        ("buildrequestid__ge", str(min(requests))),
+        ("buildrequestid__le", str(max(requests))),
+    ]

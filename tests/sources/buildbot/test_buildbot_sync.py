@@ -4,8 +4,10 @@ from typing import Any
 
 from buildbot_farm import AWKWARD, RETRY, Farm, listing
 from buildbot_truth import stored, truth
+from sqlalchemy import select
 
 from runsync.database import Database
+from runsync.models import PipelineRow
 from runsync.sources.buildbot import Buildbot
 from runsync.sync import Options, Outcome, Task, sync
 from runsync.verify import verify
@@ -91,6 +93,8 @@ def test_two_ways_to_name_a_builder_give_one_pipeline(
     (outcome,) = run(sqlite, source, str(farm.builder(name)))
     assert (outcome.counts.runs_new, outcome.counts.runs_updated) == (0, 0)
     assert stored(sqlite, name) == truth(farm, name)
+    with sqlite.read() as connection:
+        assert connection.execute(select(PipelineRow.external_id)).all() == [(name,)]
 
 
 def test_since_leaves_out_what_is_older(farm: Farm, source: Buildbot, sqlite: Database) -> None:

@@ -73,6 +73,7 @@ def test_below_a_mark_all_is_found_the_mark_itself_too(
     farm.history(name, (0,), (RETRY, RETRY, 2), (), (0,), (RETRY, 0))
     every = items(walked(source, name))
     assert [item.run.attempt for item in every] == [2, 1, 1, 1, 3, 2, 1, 1]
+    assert len({item.mark for item in every}) == len(every)
     below = items(walked(source, name, Below(every[place].mark, 0)))
     marks = {item.mark for item in every[place:]}
     assert marks <= {item.mark for item in below}
