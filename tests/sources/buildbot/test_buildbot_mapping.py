@@ -6,9 +6,11 @@ import pytest
 from buildbot_farm import AWKWARD, RETRY, Farm, listing
 from buildbot_truth import COLUMNS, STEP_COLUMNS, truth
 
-from runsync.records import Details, Result, Status, is_settled
+from runsync.records import Details, Pipeline, Result, Status, is_settled
 from runsync.sources.base import Listed
 from runsync.sources.buildbot import Buildbot
+from runsync.sources.buildbot_payloads import read_attempts
+from runsync.sources.fields import Fields
 
 
 def read(source: Buildbot, builder: str) -> dict[str, Details]:
@@ -180,3 +182,27 @@ def test_a_retry_given_up_in_the_queue(farm: Farm, source: Buildbot) -> None:
     assert set(found) == {f"{request}", f"{request}.2"}
     farm.history(name, (RETRY, RETRY, 0), (2,), ())
     assert rows(read(source, name)) == truth(farm, name)
+
+
+@pytest.mark.parametrize(
+    ("properties", "expected"),
+    [
+        ({}, (None, None, None)),
+        ({"owner": "ada", "owners": ["ada", "grace"]}, (None, None, "ada")),
+        ({"owner": "", "owners": ["grace"]}, (None, None, "grace")),
+        ({"owners": ["ada", "grace"], "branch": ""}, (None, None, None)),
+        (
+            {"branch": "main", "revision": "c0ffee", "got_revision": "0ff1ce"},
+            ("main", "c0ffee", None),
+        ),
+        ({"revision": "", "got_revision": "0ff1ce"}, (None, "0ff1ce", None)),
+        ({"got_revision": {"one": "a", "other": "b"}, "branch": 7}, (None, None, None)),
+        ({"branch": "a\x00\ud800b"}, ("a\ufffd\ufffdb", None, None)),
+    ],
+)
+def test_what_properties_tell(properties: dict[str, object], expected: tuple[object, ...]) -> None:
+    request = {"buildrequestid": 1, "builderid": 2, "buildsetid": 3, "submitted_at": 0}
+    sourced = {name: [value, "Build"] for name, value in properties.items()}
+    build = {"buildid": 4, "number": 5, "started_at": 1, "properties": sourced}
+    (run,) = read_attempts(Fields(request, "it"), [build], Pipeline("b"), "http://here/#")
+    assert (run.branch, run.commit_hash, run.author) == expected
