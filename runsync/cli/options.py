@@ -1,17 +1,14 @@
 """Options that many commands share, and how what people type becomes times and spans."""
 
-import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from runsync import timespan
 from runsync.cli.output import Format
 from runsync.errors import ConfigError
-
-_SPAN = re.compile(r"([0-9]{1,7})(s|m|min|h|d|w)")
-_UNITS = {"s": "seconds", "m": "minutes", "min": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 def _given_before_the_subcommand(ctx: typer.Context, value: Path | None) -> Path | None:
@@ -65,15 +62,9 @@ def when(text: str, *, now: datetime | None = None) -> datetime:
         ConfigError: it is neither.
     """
     try:
-        if age := _SPAN.fullmatch(text.strip()):
-            return (now or datetime.now(UTC)) - _delta(age)
-        found = datetime.fromisoformat(text.strip())
-        return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+        return timespan.moment(text, now=now)
     except (ValueError, OverflowError):
-        raise ConfigError(
-            f"{text!r} is no time; write a date (2024-01-31), a time (2024-01-31T10:00Z) "
-            "or an age (12h, 30d, 8w)"
-        ) from None
+        raise ConfigError(f"{text!r} is no time; {timespan.EXAMPLES}") from None
 
 
 def span(text: str) -> timedelta:
@@ -82,10 +73,13 @@ def span(text: str) -> timedelta:
     Raises:
         ConfigError: it names none, or one of no length.
     """
-    found = _SPAN.fullmatch(text.strip())
-    if found is None or not int(found[1]):
+    try:
+        found = timespan.span(text)
+    except OverflowError:
+        found = None
+    if not found:
         raise ConfigError(f"{text!r} is no span of time; write one such as 90s, 15m, 12h or 30d")
-    return _delta(found)
+    return found
 
 
 def seconds(text: str) -> float:
@@ -101,7 +95,3 @@ def seconds(text: str) -> float:
     if not 0 < bare < 1e7:
         raise ConfigError(f"{text!r} is no span of time; write one such as 90s, 15m, 12h or 30d")
     return bare
-
-
-def _delta(found: re.Match[str]) -> timedelta:
-    return timedelta(**{_UNITS[found[2]]: int(found[1])})

@@ -29,10 +29,14 @@ JANUARY, MARCH = datetime(2024, 1, 31, 23, 59, 59, 999_000, UTC), datetime(2024,
 
 @pytest.fixture
 def filled(database: Database) -> Database:
+    fill(database)
+    return database
+
+
+def fill(database: Database) -> None:
     build = add_pipeline(database, "p1", "build")
     add_runs(database, build, [JANUARY, JANUARY, MARCH], message="=1+1\n\x1b[31mred")
     add_runs(database, add_pipeline(database, "p2", "a/b ../ü"), [MARCH], steps=0)
-    return database
 
 
 def files(folder: Path, suffix: str = "parquet") -> list[str]:
@@ -136,8 +140,10 @@ def test_pipelines_of_one_name_are_told_apart(filled: Database, tmp_path: Path) 
 
 @pytest.mark.parametrize("kill_at", [1, 2, 3, 4, 5])
 def test_an_export_that_was_killed_is_made_good(
-    filled: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kill_at: int
+    sqlite: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kill_at: int
 ) -> None:
+    fill(sqlite)
+    folder = tmp_path / "out"
     real, calls = Path.replace, [0]
 
     def replace(self: Path, target: Path) -> Path:
@@ -149,11 +155,11 @@ def test_an_export_that_was_killed_is_made_good(
     with monkeypatch.context() as patch:
         patch.setattr(Path, "replace", replace)
         with pytest.raises(KeyboardInterrupt):
-            export(filled, tmp_path)
-    export(filled, tmp_path)
-    assert len(parquet(tmp_path, "runs")) == 4
-    assert len(parquet(tmp_path, "steps")) == 6
-    assert list(tmp_path.rglob(".*")) == []
+            export(sqlite, folder)
+    export(sqlite, folder)
+    assert len(parquet(folder, "runs")) == 4
+    assert len(parquet(folder, "steps")) == 6
+    assert list(folder.rglob(".*")) == []
 
 
 def test_csv(filled: Database, tmp_path: Path) -> None:
@@ -168,17 +174,19 @@ def test_csv(filled: Database, tmp_path: Path) -> None:
     assert (rows[0]["settled"], rows[0]["branch"]) == ("true", "")
 
 
-def test_a_folder_holds_one_format(filled: Database, tmp_path: Path) -> None:
-    export(filled, tmp_path, format="csv")
+def test_a_folder_holds_one_format(sqlite: Database, tmp_path: Path) -> None:
+    fill(sqlite)
+    export(sqlite, tmp_path, format="csv")
     with pytest.raises(ConfigError, match="holds an export as csv"):
-        export(filled, tmp_path)
+        export(sqlite, tmp_path)
 
 
-def test_a_state_that_cannot_be_read_only_costs_time(filled: Database, tmp_path: Path) -> None:
-    export(filled, tmp_path)
+def test_a_state_that_cannot_be_read_only_costs_time(sqlite: Database, tmp_path: Path) -> None:
+    fill(sqlite)
+    export(sqlite, tmp_path)
     for broken in ("", "[]", '{"format": "parquet", "layout": 0, "pipelines": {}}'):
         (tmp_path / "_runsync.json").write_text(broken)
-        assert export(filled, tmp_path).written == 3
+        assert export(sqlite, tmp_path).written == 3
 
 
 def test_parts_of_a_month_make_one_file(

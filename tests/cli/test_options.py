@@ -26,7 +26,7 @@ NOW = datetime(2024, 5, 15, 14, 0, tzinfo=UTC)
         ("15m", timedelta(minutes=15)),
         ("15min", timedelta(minutes=15)),
         ("12h", timedelta(hours=12)),
-        (" 30d ", timedelta(days=30)),
+        (" 30 d ", timedelta(days=30)),
         ("2w", timedelta(weeks=2)),
     ],
 )
@@ -35,7 +35,7 @@ def test_spans(text: str, expected: timedelta) -> None:
     assert when(text, now=NOW) == NOW - expected
 
 
-@pytest.mark.parametrize("text", ["", "15", "m", "-5m", "1.5h", "15 m", "0m", "15y", "١٥m"])
+@pytest.mark.parametrize("text", ["", "15", "m", "-5m", "1.5h", "15 mm", "0m", "15y", "١٥m"])
 def test_no_spans(text: str) -> None:
     with pytest.raises(ConfigError, match="write one such as"):
         span(text)
