@@ -400,7 +400,7 @@ def test_covered_weeks_are_whole(database: Database, weeks: Callable[..., dict[s
 def test_a_gap_makes_its_week_partial(
     database: Database, weeks: Callable[..., dict[str, bool]]
 ) -> None:
-    cover(database, (at(-9), at(8)), (at(9), at(40)))
+    cover(database, (at(-9), at(8)), (at(9), at(40)), synced=at(50))
     assert weeks(pipelines=["build"]) == {
         "03-04": False,
         "03-11": True,
