@@ -42,6 +42,7 @@ from runsync.sources.fields import BadRowError, Fields, by_id, shown
 from runsync.transport import checked_path
 
 PAGE_SIZE = 100
+_LISTED_LIVE = 20
 _ORDERS = {"creationDateDesc": "-buildrequestid", "creationDateAsc": "buildrequestid"}
 _STATUSES = {
     "notstarted": [("claimed", "false")],
@@ -123,7 +124,7 @@ class Buildbot(Source):
         run = self._one(run_id)
         # Who asks by hand may not know whose run it is.
         known = self._api.builder(pipeline.external_id) if pipeline.external_id else run.pipeline
-        if run.pipeline != known:
+        if run.pipeline.external_id != known.external_id:
             raise NotFoundError(
                 f"{self.name}: run {run_id} is of builder {run.pipeline.name!r}, not of "
                 f"{known.name!r}: has the master a new database?"
@@ -283,7 +284,7 @@ def _filters(wanted: RunFilter) -> Pairs:
         raise RefusedError(f"Buildbot cannot list runs so ({asked})")
     return [
         ("order", order),
-        ("limit", str(wanted.limit or PAGE_SIZE)),
+        ("limit", str(wanted.limit or _LISTED_LIVE)),
         ("offset", str(wanted.skip or 0)),
         *status,
         *(("results", number) for number in results),
