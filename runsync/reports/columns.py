@@ -5,8 +5,8 @@ from enum import Enum
 
 import pandas as pd
 
+from runsync.reports.categories import TEXT
 from runsync.reports.groups import RUN_KEYS, STEP_KEYS, WEEKDAYS
-from runsync.reports.packing import TEXT
 
 
 class Kind(Enum):

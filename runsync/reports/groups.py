@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from runsync.errors import ConfigError
-from runsync.reports.packing import categorical
+from runsync.reports.categories import categorical
 from runsync.reports.pipelines import Pipeline
 from runsync.reports.window import nearest
 

@@ -9,9 +9,7 @@ import pandas as pd
 import sqlalchemy as sa
 
 from runsync.models import UTCDateTime
-
-TEXT = pd.Series(["text"]).dtype
-"""What this pandas makes of text: ``str`` from version 3 on, before it ``object``."""
+from runsync.reports.categories import categorical
 
 _NO_TIME = np.iinfo(np.int64).min
 # Each reading of times has a cost of its own, of some milliseconds.
@@ -33,14 +31,6 @@ def packer_of(column: sa.Column[Any]) -> Packer:
     if isinstance(column.type, sa.Text):
         return Words()
     return Numbers(np.float64 if isinstance(column.type, sa.BigInteger) else np.int64)
-
-
-def categorical(
-    codes: npt.NDArray[np.integer[Any]], words: Sequence[str], *, ordered: bool = False
-) -> "pd.Categorical[str]":
-    """Text by the place of each row's word in ``words``; -1 is missing."""
-    categories: pd.Index[str] = pd.Index(pd.Series(list(words), dtype=TEXT))
-    return pd.Categorical.from_codes(codes, categories=categories, ordered=ordered)
 
 
 class Numbers:
