@@ -4,7 +4,6 @@ A window is half-open: ``since`` belongs to it, ``until`` does not, so that wind
 share no run. A date means its midnight in the report's zone.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
@@ -12,15 +11,12 @@ from difflib import get_close_matches
 from typing import Literal, TypeAlias, get_args
 from zoneinfo import ZoneInfo, available_timezones
 
+from runsync import timespan
 from runsync.errors import ConfigError
 
 Moment: TypeAlias = datetime | date | str
 Every: TypeAlias = Literal["day", "week", "month"]
 EVERY: tuple[str, ...] = get_args(Every)
-
-_AGE = re.compile(r"\s*(\d{1,7})\s*(s|m|min|h|d|w)\s*")
-_UNITS = {"s": "seconds", "m": "minutes", "min": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-_EXAMPLES = "write a date (2024-01-31), a time (2024-01-31T10:00Z) or an age (12h, 30d, 8w)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,14 +119,12 @@ def _moment(name: str, value: Moment | None, zone: tzinfo, now: datetime) -> dat
     try:
         return None if value is None else _read(value, zone, now)
     except (ValueError, OverflowError):
-        raise ConfigError(f"{name}={value!r} is no time; {_EXAMPLES}") from None
+        raise ConfigError(f"{name}={value!r} is no time; {timespan.EXAMPLES}") from None
 
 
 def _read(value: Moment, zone: tzinfo, now: datetime) -> datetime:
     if isinstance(value, str):
-        if age := _AGE.fullmatch(value):
-            return now - timedelta(**{_UNITS[age[2]]: int(age[1])})
-        value = datetime.fromisoformat(value.strip())
+        return timespan.moment(value, now=now, zone=zone)
     if not isinstance(value, datetime):
         return midnight(value, zone)
     return (value if value.tzinfo else value.replace(tzinfo=zone)).astimezone(UTC)
