@@ -103,7 +103,7 @@ def _job_row(job: Fields, url: str) -> Step:
         raw_result=raw_result,
         created_at=job.time("created_at"),
         started_at=job.time("started_at") if ran else None,
-        finished_at=job.time("completed_at"),
+        finished_at=job.time("completed_at") if status is Status.FINISHED else None,
         log_url=url,
         extra={"job": told(job.rest(_JOB_KEYS))},
     )
@@ -123,7 +123,7 @@ def _read_step(step: Fields, job: Step) -> Step:
         raw_result=raw_result,
         created_at=job.created_at,
         started_at=step.time("started_at"),
-        finished_at=step.time("completed_at"),
+        finished_at=step.time("completed_at") if status is Status.FINISHED else None,
         log_url=f"{job.log_url}#step:{number}:1",
         extra=told(step.rest(_STEP_KEYS)),
     )

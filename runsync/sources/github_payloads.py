@@ -151,7 +151,8 @@ def read_listed(raw: object, home: Home, names: Names) -> tuple[Listed, ...]:
     fields = run_fields(raw)
     created, number = fields.needed_time("created_at"), number_of(fields, "id")
     newest = read_run(fields, home, names.pipeline(fields, home, created))
-    mark = Mark(created, str(number))
+    # Padded, so that ids of one second sort as numbers.
+    mark = Mark(created, f"{number:019}")
     stubs = (
         _stub(newest, home, number, earlier, created)
         for earlier in range(newest.attempt - 1, 0, -1)
@@ -229,7 +230,7 @@ def state_of(fields: Fields) -> tuple[Status, Result, tuple[str | None, str | No
     status_word, result_word = fields.text("status"), fields.text("conclusion")
     ended = fields.time("completed_at") or (fields.time("updated_at") if result_word else None)
     status = map_status(status_word or "", STATUSES, fields.time("started_at"), ended)
-    result = map_result(result_word, RESULTS)
+    result = map_result(result_word, RESULTS) if status is Status.FINISHED else Result.UNKNOWN
     return status, result, (raw_word(status_word, status), raw_word(result_word, result))
 
 

@@ -165,7 +165,7 @@ class World:
     def two_jobs(
         self, attempt: int, begin: datetime, end: datetime, conclusion: str | None
     ) -> list[Job]:
-        first = self.job("build", attempt, begin, begin + 5 * SECOND, end - 4 * SECOND)
+        first = self.job("build", attempt, begin, begin + 5 * SECOND, max(end - 4 * SECOND, begin))
         second = self.job("test", attempt, begin, begin + 9 * SECOND, end, conclusion)
         return [first, second]
 

@@ -97,7 +97,7 @@ def test_attempts_are_runs_of_their_own(github: GitHub, world: World) -> None:
     items = listed(walked(github))
     assert [item.run.id for item in items] == ["5001.3", "5001.2", "5001"]
     assert [item.run.attempt for item in items] == [3, 2, 1]
-    assert {item.mark for item in items} == {Mark(AT, "5001")}
+    assert {item.mark for item in items} == {Mark(AT, "0000000000000005001")}
     whole = [github.complete(item.run) for item in items]
     assert [d.run.result for d in whole] == [Result.PASSED, Result.ABORTED, Result.FAILED]
     assert [d.run.author for d in whole] == ["mona", "hubot", "octocat"]
@@ -197,6 +197,19 @@ def test_a_queued_or_skipped_job_is_no_start(github: GitHub, world: World) -> No
     queued = world.job("late", 1, AT, AT, None, None, status="queued", runner=None)
     world.add_run(AT, status="queued", jobs=[queued])
     assert github.complete(only_run(github)).run.started_at is None
+
+
+def test_what_is_under_way_has_no_result_and_no_end(github: GitHub, world: World) -> None:
+    job = world.job("build", 1, AT, AT + SECOND, AT + 2 * SECOND, "failure")
+    job.status = "in_progress"
+    job.steps[0]["status"] = "in_progress"
+    run = world.add_run(AT, status="in_progress", jobs=[job])
+    run.newest.conclusion = "failure"
+    details = github.complete(only_run(github))
+    assert (details.run.result, details.run.finished_at) == (Result.UNKNOWN, None)
+    assert (details.run.raw_status, details.run.raw_result) == ("in_progress", "failure")
+    step = details.steps[0]
+    assert (step.status, step.result, step.finished_at) == (Status.RUNNING, Result.UNKNOWN, None)
 
 
 def test_a_run_without_jobs_ends_when_it_was_last_touched(github: GitHub, world: World) -> None:

@@ -14,7 +14,7 @@ from github_rig import repository, small_pages, workflow
 from github_server import Server, Service
 from github_story import DAY, Story, events
 from github_world import NOW, SECOND, Attempt, Job, Run, World
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select, update
 
@@ -323,7 +323,9 @@ def _fail(service: Service, path: str) -> None:
     service.mangle = mangle
 
 
-@given(syncs=st.lists(st.tuples(events, events), min_size=1, max_size=3), seed=st.integers(0, 999))
+# Each example is a database of its own.
+@settings(max_examples=max(settings.default.max_examples // 2, 1))
+@given(syncs=st.lists(st.tuples(events, events), min_size=1, max_size=2), seed=st.integers(0, 999))
 def test_any_history_is_stored_exactly(
     server: Server,
     sqlite_template: Path,
