@@ -210,7 +210,7 @@ def read_pipeline(run: Fields, own: Pipeline | None) -> Pipeline:
         external_id=fields.needed_text("id"),
         name=fields.text("name"),
         url=fields.text("url"),
-        created_at=fields.time("createdAt"),
+        created_at=_time(fields, "createdAt"),
         extra=fields.rest(_PIPELINE_KEYS),
     )
 
