@@ -160,15 +160,19 @@ def _has_lines() -> bool:
 
 
 def _blocks(rows: Sequence[Row], columns: Sequence[str], width: int) -> str:
-    from textwrap import wrap
+    from rich.console import Console
+    from rich.text import Text
 
     margin = max(map(len, columns), default=0) + _GAP
     room = max(width - margin, _NARROWEST)
+    console = Console(width=room)
     blocks = []
     for row in rows:
         lines = []
         for column in columns:
-            parts = wrap(cell(row.get(column)), room, break_on_hyphens=False) or [""]
+            text = Text(cell(row.get(column)))
+            # By cells, not characters: some take two.
+            parts = [line.plain.rstrip() for line in text.wrap(console, room)] or [""]
             indents = [column.ljust(margin), *(" " * margin for _ in parts[1:])]
             lines += [f"{i}{p}".rstrip() for i, p in zip(indents, parts, strict=True)]
         blocks.append("\n".join(lines) + "\n")
