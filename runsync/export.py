@@ -200,21 +200,25 @@ def _is_object(column: Column[Any]) -> bool:
     return isinstance(column.type, type(JsonObject))
 
 
-def _within(query: Select[Any], month: _Month) -> Select[Any]:
+def _within(query: Select[Any], month: _Month, pipelines: list[int] | None = None) -> Select[Any]:
+    if pipelines is not None:
+        # The sum keeps the database from looking the pipelines up by their key, which would read
+        # all of their history for each month of it: six times slower over two years.
+        query = query.where((_RUNS.pipeline_id + 0).in_(pipelines))
     return query.where(_RUNS.created_at >= month.first, _RUNS.created_at < month.end)
 
 
 def _runs_of(month: _Month, pipelines: list[int]) -> Select[Any]:
-    query = select(RunRow.__table__).where(_RUNS.pipeline_id.in_(pipelines))
-    return _within(query, month).order_by(_RUNS.pipeline_id, _RUNS.created_at, _RUNS.id)
+    order = (_RUNS.pipeline_id, _RUNS.created_at, _RUNS.id)
+    return _within(select(RunRow.__table__), month, pipelines).order_by(*order)
 
 
 def _steps_of(month: _Month, pipelines: list[int]) -> Select[Any]:
     of_run = (_RUNS.pipeline_id == _STEPS.pipeline_id) & (_RUNS.id == _STEPS.run_id)
     joined = RunRow.__table__.join(StepRow.__table__, of_run)
-    query = select(StepRow.__table__).select_from(joined).where(_RUNS.pipeline_id.in_(pipelines))
     order = (_RUNS.pipeline_id, _RUNS.created_at, _RUNS.id, _STEPS.position, _STEPS.id)
-    return _within(query, month).order_by(*order)
+    query = select(StepRow.__table__).select_from(joined)
+    return _within(query, month, pipelines).order_by(*order)
 
 
 # Where files go.

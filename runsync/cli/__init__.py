@@ -137,19 +137,18 @@ def run(args: Sequence[str] | None = None) -> int:
 
 
 def _failed(error: Exception, *, debug: bool) -> int:
-    if debug and not isinstance(error, typer.TyperException):
+    # Typer's own errors have been Click's, or Typer's copy of Click's, from version to version.
+    if hasattr(error, "format_message"):
+        return _misused(error)
+    if debug:
         import traceback
 
         _write_error(visible("".join(traceback.format_exception(error)), lines=True))
-    if isinstance(error, typer.TyperException):
-        return _misused(error)
     if isinstance(error, typer.Abort):
         return _say(InterruptedHereError())
     if isinstance(error, BrokenPipeError):
         return _say(BrokenOffError())
-    if isinstance(error, RunsyncError):
-        return _say(error)
-    return _bug(error)
+    return _say(error) if isinstance(error, RunsyncError) else _bug(error)
 
 
 def _say(error: RunsyncError) -> int:
@@ -158,7 +157,7 @@ def _say(error: RunsyncError) -> int:
     return error.exit_code
 
 
-def _misused(error: typer.TyperException) -> int:
+def _misused(error: Any) -> int:
     """A usage error, in one sentence; Click's own text takes four lines."""
     ctx = getattr(error, "ctx", None)
     said = error.format_message().strip()
@@ -168,7 +167,7 @@ def _misused(error: typer.TyperException) -> int:
         where = f"; see `{ctx.command_path} --help`" if ctx else ""
         said = " ".join(visible(said, lines=True).replace("Value error, ", "").split()).rstrip(".")
         _write_error(f"runsync: {said[:1].lower()}{said[1:]}{where}\n")
-    return error.exit_code
+    return int(error.exit_code)
 
 
 def _bug(error: Exception) -> int:
