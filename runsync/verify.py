@@ -1,7 +1,7 @@
 """Holds what is stored against the provider's own listing, run by run, and mends it on request."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -101,8 +101,9 @@ class _Check:
     def _compare(self, verdict: Verdict, *, repair: bool) -> None:
         for page in self._source.pages(self._listing, None, {}):
             runs = self._runs(page)
+            stubs = {_key(i.run) for i in page.items if isinstance(i, Listed) and i.stub}
             verdict.checked += len(runs)
-            found = list(self._page_differences(runs))
+            found = list(self._page_differences(runs, stubs))
             if repair:
                 found = self._fetch(found)
             verdict.differences += [difference for difference, _ in found]
@@ -124,13 +125,15 @@ class _Check:
         marks = [item.mark for item in page.items if isinstance(item, Listed)]
         return self._since is not None and bool(marks) and min(marks).at < self._since
 
-    def _page_differences(self, runs: Sequence[Run]) -> Iterator[tuple[Difference, Run]]:
+    def _page_differences(
+        self, runs: Sequence[Run], stubs: Collection[tuple[str, str]]
+    ) -> Iterator[tuple[Difference, Run]]:
         stored = self._store.stored(runs)
         for run in runs:
             row = stored.get(_key(run))
             if row is None or row["vanished_at"] is not None:
                 yield self._difference(run, "missing"), run
-            elif row["settled"] and (fields := _differing(run, row)):
+            elif row["settled"] and _key(run) not in stubs and (fields := _differing(run, row)):
                 yield self._difference(run, "different", fields), run
 
     def _difference(self, run: Run, kind: str, fields: tuple[str, ...] = ()) -> Difference:
@@ -177,14 +180,7 @@ class _Check:
 
 
 def _repaired(difference: Difference) -> Difference:
-    return Difference(
-        difference.listing,
-        difference.pipeline,
-        difference.id,
-        difference.kind,
-        difference.fields,
-        repaired=True,
-    )
+    return replace(difference, repaired=True)
 
 
 def _differing(run: Run, row: dict[str, Any]) -> tuple[str, ...]:

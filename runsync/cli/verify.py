@@ -80,5 +80,6 @@ def _end(verdicts: Sequence["Verdict"]) -> None:
         raise PartialError("; ".join(str(cause) for cause in causes))
     if left := totals(verdicts):
         raise PartialError(
-            f"{left} runs are not as the provider lists them; `runsync verify --repair` mends that"
+            f"{left} {'run is' if left == 1 else 'runs are'} not as the provider lists them; "
+            "`runsync verify --repair` mends that"
         )

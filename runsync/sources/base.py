@@ -49,10 +49,12 @@ class Below:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A run where it stands in its listing. It may be a stub that ``complete`` fills in."""
+    """A run where it stands in its listing. Of a ``stub`` only the id is sure; ``complete`` tells
+    the rest."""
 
     mark: Mark
     run: Run
+    stub: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -157,7 +157,7 @@ def read_listed(raw: object, home: Home, names: Names) -> tuple[Listed, ...]:
         _stub(newest, home, number, earlier, created)
         for earlier in range(newest.attempt - 1, 0, -1)
     )
-    return Listed(mark, newest), *(Listed(mark, stub) for stub in stubs)
+    return Listed(mark, newest), *(Listed(mark, stub, stub=True) for stub in stubs)
 
 
 def run_fields(raw: object) -> Fields:

@@ -9,9 +9,11 @@ import pytest
 from github_rig import TOKEN_ENV
 from github_server import TOKEN, Service
 from github_world import NOW, REPO, Run
-from sources.contract import SourceContract, Stage, Truth
+from sources.contract import SourceContract, Stage, Truth, run_sync, run_verify
 
 from runsync.config import PipelineConfig, SourceConfig
+from runsync.database import Database
+from runsync.sources.base import Source
 
 HOUR = timedelta(hours=1)
 RESULTS = {"success": "passed", "failure": "failed", "cancelled": "aborted"}
@@ -54,6 +56,10 @@ class GitHubStage(Stage):
     def forget(self, run_id: str) -> None:
         self._world.delete(self._world.runs[int(run_id)])
 
+    def rerun(self, run_id: str) -> None:
+        run = self._world.runs[int(run_id)]
+        self._world.rerun(run, run.created + HOUR, "success")
+
     def truth(self) -> dict[str, Truth]:
         return {
             str(run.id): Truth("finished", RESULTS[attempt.conclusion], 6)
@@ -76,4 +82,13 @@ def stage(service: Service, monkeypatch: pytest.MonkeyPatch) -> GitHubStage:
 
 
 class TestGitHub(SourceContract):
-    """Inherited whole."""
+    def test_verify_compares_no_stub(
+        self, stage: GitHubStage, source: Source, sqlite: Database
+    ) -> None:
+        """Of an earlier attempt the listing tells no more than that it was."""
+        run_id = stage.add_finished(2)[0]
+        stage.rerun(run_id)
+        run_sync(sqlite, source, stage)
+        (verdict,) = run_verify(sqlite, source, stage)
+        assert verdict.checked == 3
+        assert verdict.differences == []
