@@ -4,9 +4,10 @@ A stretch says: of all runs that the listing held between these two marks when i
 is stored. Stretches are kept newest first and apart; two that touch become one.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import reduce
 
 from runsync.records import Mark
 
@@ -29,8 +30,13 @@ def union(stretches: Iterable[Stretch]) -> list[Stretch]:
     """The same history in as few stretches as it takes, newest first."""
     joined: list[Stretch] = []
     for stretch in sorted(stretches, key=lambda s: s.newest, reverse=True):
-        place = _place_to_join(joined, stretch)
-        joined[place:] = [_merge(joined[place], stretch) if place < len(joined) else stretch]
+        touched = [place for place in _near(joined, stretch) if _touch(joined[place], stretch)]
+        if not touched:
+            joined.append(stretch)
+        elif _is_an_instant(stretch):
+            joined[touched[-1]] = _merge(joined[touched[-1]], stretch)
+        else:
+            joined[touched[-1] :] = [reduce(_merge, [*joined[touched[-1] :], stretch])]
     return joined
 
 
@@ -46,17 +52,18 @@ def around(stretches: Iterable[Stretch], mark: Mark) -> Stretch | None:
     )
 
 
-def _place_to_join(joined: list[Stretch], lower: Stretch) -> int:
-    """Which of the stretches above it a stretch touches; the end if none.
-
-    That is the last one, unless that is but a part of the instant in which the two meet.
-    """
+def _near(joined: list[Stretch], lower: Stretch) -> Iterator[int]:
+    """Where those stretches stand that a lower one may touch, from below: the last one, and
+    those that end in the instant in which it begins."""
     for place in reversed(range(len(joined))):
-        if _touch(joined[place], lower):
-            return place
+        yield place
         if joined[place].oldest.at > lower.newest.at:
-            break
-    return len(joined)
+            return
+
+
+def _is_an_instant(stretch: Stretch) -> bool:
+    """Whether it knows of nothing below its instant, so that it joins nothing that lies there."""
+    return stretch.newest.at == stretch.oldest.at and not stretch.reaches_start
 
 
 def _touch(upper: Stretch, lower: Stretch) -> bool:
@@ -116,12 +123,18 @@ class Trail:
                 top = low = None
             else:
                 mark = self._bounded(mark)
-                top, low = top or mark, min(low or mark, mark)
+                top = top or (mark if self._may_begin(mark) else None)
+                low = top and min(low or mark, mark)
                 self.lowest = min(self.lowest or mark, mark)
         covered += _stretch(top, low, reaches_start=at_start and not self._passed_over)
         self._unbroken = low
         self.stretches = union([*self.stretches, *covered])
         return covered
+
+    def _may_begin(self, mark: Mark) -> bool:
+        """Whether a stretch may begin here, at the top or after a hole: not at a bound, which is
+        no run, nor above the hole, where runs that have arrived meanwhile turn up."""
+        return mark != self._bound and (self.lowest is None or mark < self.lowest)
 
     def _bounded(self, mark: Mark) -> Mark:
         """A run before ``since`` shows that nothing after ``since`` is left below. It is not

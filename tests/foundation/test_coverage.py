@@ -174,6 +174,23 @@ def test_a_run_of_the_very_time_that_is_wanted_may_not_be_the_last() -> None:
     assert trail.stretches[0].reaches(at(3))
 
 
+def test_a_run_that_arrived_meanwhile_does_not_bridge_a_hole() -> None:
+    """The list has moved: above the hole stands a run that the page before did not show."""
+    trail = Trail(None)
+    trail.follow([mark(9), mark(7)])
+    trail.follow([None, mark(12), mark(6), mark(5)])
+    assert trail.stretches == [Stretch(mark(9), mark(7)), Stretch(mark(6), mark(5))]
+
+
+def test_where_all_runs_are_too_old_nothing_is_covered() -> None:
+    """Else each `sync --since 1d` of a quiet pipeline would leave a stretch of its own."""
+    trail = Trail(None, since=at(7))
+    assert trail.follow([mark(5), mark(4)]) == []
+    assert trail.done
+    after_a_hole = Trail(None, since=at(7))
+    assert after_a_hole.follow([mark(8), None, mark(4)]) == [Stretch(mark(8), mark(8))]
+
+
 def test_an_empty_listing_covers_nothing() -> None:
     trail = Trail(None)
     assert trail.follow([], at_start=True) == []
@@ -250,3 +267,9 @@ def test_what_was_found_within_one_instant_parts_no_stretches() -> None:
     upper, lower = Stretch(mark(9), mark(5, "a")), Stretch(mark(5, "a"), mark(1))
     between = Stretch(mark(5, "b"), mark(5, "b"))
     assert union([upper, lower, between]) == [Stretch(mark(9), mark(1))]
+
+
+def test_stretches_that_meet_in_an_instant_join_once_it_was_walked() -> None:
+    upper, lower = Stretch(mark(9), mark(5, "a")), Stretch(mark(5, "b"), mark(1))
+    assert union([upper, lower]) == [upper, lower]
+    assert union([upper, lower, Stretch(mark(5, "a"), mark(1))]) == [Stretch(mark(9), mark(1))]
