@@ -67,7 +67,7 @@ def _measured(ask: Ask, frames: tuple[pd.DataFrame, ...]) -> pd.DataFrame:
         return _rates(ask, frames)
     rows = frames[0]
     if ask.report.name == "recoveries":
-        rows = rows[rows["is_new"] & rows["ms"].notna()]
+        rows = rows[rows["ms"].notna()]
     return _medians(rows, ask.keys)
 
 

@@ -91,7 +91,7 @@ def recoveries(breaks: pd.DataFrame, keys: Keys) -> pd.DataFrame:
     still = split(broken, keys)
     since = still.first(broken["broken_at"], broken["broken_at"].astype("int64"))
     table = _joined(table, still.keys.assign(open_since=since.array), keys)
-    mended = breaks[breaks["is_new"] & breaks["ms"].notna()]
+    mended = breaks[breaks["ms"].notna()]
     times = split(mended, keys)
     ranked = Ranked(times, mended["ms"])
     mean = rate(times.total(mended["ms"]), ranked.counts)
@@ -137,7 +137,7 @@ def breaks_of(runs: pd.DataFrame, since: pd.Timestamp | None) -> pd.DataFrame:
 
     Returns:
         The rows of the runs that broke it, with ``broken_at`` (UTC), ``ms`` to the next pass
-        (NaN where none has come) and ``is_new``.
+        (NaN where none has come) and ``is_new``; of those that are not new the open ones alone.
     """
     runs = runs.assign(broken_at=runs["finished_at"].fillna(runs["created_at"]))
     runs, where = _as_they_ended(runs)

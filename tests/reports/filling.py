@@ -131,6 +131,7 @@ def cover(
     listing: str = "wercker/pipeline/1",
     reaches_start: bool = False,
     synced: datetime | None = None,
+    outcome: str = "ok",
 ) -> None:
     """Says that these stretches of a listing are complete, and when it was last synced."""
     with database.write() as connection:
@@ -150,7 +151,7 @@ def cover(
             connection.execute(sa.insert(CoverageRow), [stretch])
         if synced is not None:
             counts = dict.fromkeys(("requests", "runs_new", "runs_updated", "steps_written"), 0)
-            good = {"listing": listing, "started_at": synced, "outcome": "ok"}
+            good = {"listing": listing, "started_at": synced, "outcome": outcome}
             connection.execute(sa.insert(SyncRow), [good | counts])
 
 

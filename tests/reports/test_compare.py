@@ -38,6 +38,14 @@ def test_a_rate_against_the_window_before(database: Database) -> None:
     }
 
 
+def test_a_fall_is_as_far_beyond_chance_as_a_rise(database: Database) -> None:
+    fill(database, [*_runs(0, "p" * 56 + "f" * 14), *_runs(10, "p" * 48 + "f" * 32)])
+    (row,) = records(reports.compare(database, since=at(10), until=at(20)))
+    assert row["change"] == pytest.approx(-0.2)
+    assert row["low"] == pytest.approx(-0.3339, abs=5e-5)
+    assert row["beyond_chance"] is True
+
+
 def test_the_same_in_both_windows_is_within_chance(database: Database) -> None:
     fill(database, [*_runs(0, "ppfpa"), *_runs(10, "ppfpa")])
     for report in ("pass_rates", "aborts"):

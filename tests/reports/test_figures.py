@@ -215,6 +215,33 @@ def test_branches_break_by_themselves_and_unbroken_ones_have_no_row(database: Da
     assert (row["branch"], row["failures"], row["p50"]) == (None, 1, None)
 
 
+def test_runs_are_taken_in_the_order_in_which_they_ended(database: Database) -> None:
+    # Created as passed, failed, passed; but the last to end is the failure.
+    runs = [
+        run("a", at(0)),
+        run("slow", at(1), "failed", took=86400 * 3),
+        run("b", at(2)),
+        run("c", at(5)),
+    ]
+    fill(database, runs)
+    (row,) = records(reports.recoveries(database))
+    assert row["p50"] == pd.Timedelta(days=1) + seconds(10)
+
+
+def test_a_branch_without_a_run_in_the_window_is_not_looked_at(database: Database) -> None:
+    broken = [("passed", 0), ("failed", 1), ("failed", 11)]
+    runs = [
+        *(run(f"{p}{n}", at(n), word, pipeline=p) for p in (1, 2) for word, n in broken),
+        *(run(f"old{n}", at(n), word, branch="old") for word, n in broken[:2]),
+    ]
+    fill(database, runs, pipelines=[pipeline(1, "build"), pipeline(2, "deploy")])
+    frame = reports.recoveries(database, since=at(10))
+    assert [(r["pipeline"], r["branch"]) for r in records(frame)] == [
+        ("build", "main"),
+        ("deploy", "main"),
+    ]
+
+
 def test_what_was_before_the_window_tells_what_broke_in_it(database: Database) -> None:
     runs = [
         run("a", at(0), branch="broken for long"),
@@ -421,6 +448,14 @@ def test_a_good_sync_covers_what_is_quiet(
 ) -> None:
     cover(database, (at(0), at(27.5)), synced=at(28))
     assert not weeks(pipelines=["build"])["03-25"]
+
+
+@pytest.mark.parametrize("outcome", ["partial", "failed", "interrupted", "running"])
+def test_a_sync_that_did_not_end_well_covers_nothing(
+    database: Database, weeks: Callable[..., dict[str, bool]], outcome: str
+) -> None:
+    cover(database, (at(0), at(27.5)), synced=at(28), outcome=outcome)
+    assert weeks(pipelines=["build"])["03-25"]
 
 
 def test_stretches_of_several_listings_add_up(
