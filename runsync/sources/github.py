@@ -35,14 +35,13 @@ from runsync.sources.github_jobs import read_jobs
 from runsync.sources.github_payloads import Home, Names
 from runsync.transport import Answer, Params
 
-PAGE_SIZE = 100
 _SHOWN_RUNS = 20
 _REPO = r"([A-Za-z0-9][A-Za-z0-9_-]*/(?!\.{1,2}(?:/|$))[A-Za-z0-9_.-]+)"
 _REPOSITORY = re.compile(_REPO)
 _WORKFLOW = re.compile(_REPO + r"/(?:\.github/workflows/)?([^/\s]+\.ya?ml|\d{1,19})")
 _NEWEST_FIRST = "creationDateDesc"
 # Open pull requests come and go, and would change the ETag of a page whose runs did not.
-_LISTED: dict[str, str | int | None] = {"per_page": PAGE_SIZE, "exclude_pull_requests": "true"}
+_WITHOUT_PULLS: dict[str, str | int | None] = {"exclude_pull_requests": "true"}
 
 
 class GitHub(Source):
@@ -54,6 +53,8 @@ class GitHub(Source):
     recheck = timedelta(days=32)
     most_listed: ClassVar[int] = 1000
     """How many runs a list has at most where anything is filtered."""
+    page_size: ClassVar[int] = 100
+    """How many runs or jobs a page holds at most."""
 
     @staticmethod
     def headers(token: str | None) -> dict[str, str]:
@@ -111,9 +112,8 @@ class GitHub(Source):
     def reread(self, pipeline: Pipeline, run_id: str) -> Details:
         home = self._home(pipeline.external_id)
         number, attempt = payloads.split_run_id(run_id)
-        answer = self.client.get(
-            home.path("runs", number, "attempts", attempt), {"exclude_pull_requests": "true"}
-        )
+        path = home.path("runs", number, "attempts", attempt)
+        answer = self.client.get(path, _WITHOUT_PULLS)
         return self._with_jobs(self._one(answer, home, pipeline))
 
     # The live API for people.
@@ -240,19 +240,26 @@ class GitHub(Source):
         self, ref: str, names: Names, span: walk.Span, number: int, etag: str | None
     ) -> walk.Part:
         """A page of the walk."""
-        params = {**_LISTED, "created": _created(span), "page": number if number > 1 else None}
+        params = {
+            "per_page": self.page_size,
+            **_WITHOUT_PULLS,
+            "created": span.created,
+            "page": number if number > 1 else None,
+        }
         answer = self._runs(ref, params, etag)
         if answer.status == 304:
             return walk.Part(answer.as_of, unchanged=True)
         rows, total = _rows(answer, "workflow_runs", f"the runs of {ref}")
         entries = [_entry(raw, self._home(ref), names) for raw in rows]
-        return walk.Part(answer.as_of, entries, total, answer.headers.get("ETag"))
+        is_full = len(rows) >= self.page_size
+        return walk.Part(answer.as_of, entries, is_full, total, answer.headers.get("ETag"))
 
     def _filtered(self, ref: str, asked: dict[str, str | None], most: int) -> Iterator[Listed]:
         """The runs that GitHub finds, newest first."""
         read = 0
         for number in count(1):
-            params = {**_LISTED, **asked, "per_page": min(most, PAGE_SIZE), "page": number}
+            size = min(most, self.page_size)
+            params = {"per_page": size, **_WITHOUT_PULLS, **asked, "page": number}
             rows, total = _rows(self._runs(ref, params), "workflow_runs", f"the runs of {ref}")
             for raw in rows:
                 try:
@@ -279,7 +286,7 @@ class GitHub(Source):
         jobs: list[object] = []
         for page in count(1):
             answer = self.client.get(
-                path, {"per_page": PAGE_SIZE, "page": page if page > 1 else None}
+                path, {"per_page": self.page_size, "page": page if page > 1 else None}
             )
             rows, total = _rows(answer, "jobs", f"run {run.id}")
             jobs += rows
@@ -309,26 +316,16 @@ def _workflow(value: str) -> str | None:
     return f"{found[1].lower()}/{found[2]}" if found else None
 
 
-def _created(span: walk.Span) -> str | None:
-    """GitHub's words for a span. A time is shown in whole seconds and may be later than shown, so
-    a second more is asked for."""
-    if span.until is None:
-        return None
-    until = f"{span.until + timedelta(seconds=1):%Y-%m-%dT%H:%M:%SZ}"
-    return f"{span.since:%Y-%m-%dT%H:%M:%SZ}..{until}" if span.since else f"*..{until}"
-
-
 def _entry(raw: object, home: Home, names: Names) -> walk.Entry:
     """A row of a listing: its attempts, or what is wrong with it."""
     try:
         listed = payloads.read_listed(raw, home, names)
     except BadRowError as error:
-        key = sha256(repr(raw).encode()).hexdigest()
-        return walk.Entry(key, None, (Problem(str(error)),))
+        known = sha256(repr(raw).encode()).hexdigest()
+        return walk.Entry(known, "", None, (Problem(str(error)),))
     newest = listed[0]
-    # A run that has changed since it was seen is seen anew.
-    key = f"{newest.mark.id} {newest.run.attempt} {newest.run.version}"
-    return walk.Entry(key, newest.mark.at, listed)
+    state = f"{newest.run.attempt} {newest.run.version}"
+    return walk.Entry(newest.mark.id, state, newest.mark.at, listed)
 
 
 def _rows(answer: Answer, key: str, what: str) -> tuple[list[object], int]:

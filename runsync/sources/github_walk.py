@@ -1,9 +1,10 @@
 """Walks a listing of GitHub's from its newest run down, without a gap and without its caps.
 
 GitHub numbers the pages of a list that moves, lists no more than 1,000 runs where anything is
-filtered, and has no "changed since". So a page is asked for by time: the newest runs created by
-T, where T is the oldest time that the page before it showed. Each such *window* begins within the
-page before it, so nothing that arrives or is deleted meanwhile can open a gap.
+filtered, counts what it filters only roughly, and has no "changed since". So a page is asked for
+by time: the newest runs created by T, where T is the oldest time that the page before it showed.
+Each such *window* begins within the page before it and must show again what that ended with, so
+nothing that arrives or is deleted meanwhile can open a gap.
 
 As far back as runs may be run again, every window is looked at again in every sync. Those of the
 last sync are remembered with their ETags: one that GitHub says is unchanged is passed over, and
@@ -31,25 +32,39 @@ class Span(NamedTuple):
     since: datetime | None
     until: datetime | None
 
+    @property
+    def created(self) -> str | None:
+        """GitHub's words for it. A time is shown in whole seconds, and may be later than shown."""
+        if self.until is None:
+            return None
+        end = _text(self.until + _SECOND)
+        return f"{_text(self.since)}..{end}" if self.since else f"<{end}"
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A row: what tells it from what was seen before, when it was created, what became of it.
+    """A row: its id, its state in a word, when it was created, and what became of it.
 
     ``at`` is None where the row could not be read.
     """
 
-    key: str
+    id: str
+    state: str
     at: datetime | None
     items: tuple[Listed | Problem, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One answer: rows, newest first, of ``total`` that match; or that all is ``unchanged``."""
+    """One answer: rows, newest first; or that all is ``unchanged``.
+
+    ``is_full``: there are as many as a page holds. ``total`` is how many match, as far as GitHub
+    knows: it may be out of date, or cut off.
+    """
 
     as_of: datetime
     entries: Sequence[Entry] = ()
+    is_full: bool = False
     total: int = 0
     etag: str | None = None
     unchanged: bool = False
@@ -65,7 +80,7 @@ class Part:
     @property
     def is_all(self) -> bool:
         """Whether nothing that matches is left for a second page."""
-        return not self.entries or len(self.entries) == self.total
+        return not self.entries or (len(self.entries) == self.total and not self.is_full)
 
 
 Ask = Callable[[Span, int, str | None], Part]
@@ -107,22 +122,26 @@ def walk(
     """
     book = _Book(memory, recheck)
     scan = _Scan(ask, book, name, cap)
-    until = start
+    above = until = start
     while True:
         old = book.known(until)
         part = ask(Span(None, until), 1, old.etag if old else None)
         if old and part.unchanged:
             book.note(old, part.as_of)
+            scan.pass_over()
             reached = old.reached
             if reached is None or reached < book.horizon(part.as_of):
                 yield Page((), part.as_of, unchanged=True)
                 return
+        elif not scan.joins(until, part):
+            until = above
+            continue
         else:
             reached = yield from scan.read(until, part)
         if reached is None:
             return
-        until = book.next_window(until, reached)
         scan.forget_above(until)
+        above, until = until, book.next_window(until, reached)
 
 
 class _Scan:
@@ -130,7 +149,33 @@ class _Scan:
 
     def __init__(self, ask: Ask, book: "_Book", name: str, cap: int) -> None:
         self._ask, self._book, self._name, self._cap = ask, book, name, cap
-        self._seen: dict[str, datetime | None] = {}
+        self._seen: dict[tuple[str, str], datetime | None] = {}
+        self._edge: frozenset[str] = frozenset()
+        self._steps_back = 0
+
+    def joins(self, until: datetime | None, part: Part) -> bool:
+        """Whether a window shows again what the one before it ended with.
+
+        If not, that was deleted meanwhile, or GitHub's search left something out: then the window
+        before is to be read again.
+        """
+        newest = part.newest
+        if until and newest and newest > until + _SECOND:
+            raise SourceError(
+                f"{self._name}: asked for what was created by {_text(until)}, the service shows "
+                f"what was created at {_text(newest)}; check that base_url is GitHub's"
+            )
+        if not self._edge or any(entry.id in self._edge for entry in part.entries):
+            return True
+        self._edge = frozenset()
+        self._steps_back += 1
+        if self._steps_back > _MOST_TRIES:
+            raise self._moves_too_fast()
+        return False
+
+    def pass_over(self) -> None:
+        """Of a window that is as it was nobody knows what it ended with."""
+        self._edge = frozenset()
 
     def read(self, until: datetime | None, part: Part) -> Generator[Page, None, datetime | None]:
         """Yields a window that is new or has changed.
@@ -142,11 +187,13 @@ class _Scan:
         if reached is None and not part.is_all:
             raise SourceError(
                 f"{self._name}: not one of {len(part.entries)} runs can be read; "
-                "check that base_url is GitHub's API"
+                "check that base_url is GitHub's"
             )
         if reached is not None and until is not None and reached >= until:
             yield from self._second(until)
+            self.pass_over()
             return until - _SECOND
+        self._edge = frozenset(entry.id for entry in part.entries if entry.at == reached)
         self._book.read(Window(until, reached, part.etag or ""), part)
         fresh = self._take(part)
         if fresh or part.is_all:
@@ -158,39 +205,42 @@ class _Scan:
         for _ in range(_MOST_TRIES):
             if (yield from self._second_once(at)):
                 return
-        raise SourceError(
-            f"{self._name} moves faster than it can be read; what was read is kept: sync again"
-        )
+        raise self._moves_too_fast()
 
     def _second_once(self, at: datetime) -> Generator[Page, None, bool]:
         """Yields them page by page; whether no deletion moved any across the edge of a page."""
         number, rows, total = 1, 0, 0
         while True:
             part = self._ask(Span(at, at), number, None)
-            if part.total > self._cap:
-                raise self._too_many(at)
             if part.total < total:
                 return False
             if fresh := self._take(part):
                 yield Page(fresh, part.as_of)
-            rows, total = rows + len(part.entries), part.total
-            if rows >= total or not part.entries:
-                return rows >= total
-            number += 1
+            if not part.is_full:
+                return True
+            number, rows, total = number + 1, rows + len(part.entries), part.total
+            if rows >= self._cap or total > self._cap:
+                raise self._too_many(at)
 
     def _take(self, part: Part) -> tuple[Listed | Problem, ...]:
-        fresh = [entry for entry in part.entries if entry.key not in self._seen]
-        self._seen.update({entry.key: entry.at or part.oldest for entry in part.entries})
+        fresh = [entry for entry in part.entries if (entry.id, entry.state) not in self._seen]
+        self._seen.update({(e.id, e.state): e.at or part.oldest for e in part.entries})
         return tuple(item for entry in fresh for item in entry.items)
 
-    def forget_above(self, until: datetime) -> None:
-        """What is newer than the next window cannot show up in it."""
-        last = until + _SECOND
-        self._seen = {key: at for key, at in self._seen.items() if at and at <= last}
+    def forget_above(self, until: datetime | None) -> None:
+        """What is newer than a window cannot show up in it, nor in what follows."""
+        if until is not None:
+            last = until + _SECOND
+            self._seen = {key: at for key, at in self._seen.items() if at and at <= last}
+
+    def _moves_too_fast(self) -> SourceError:
+        return SourceError(
+            f"{self._name} moves faster than it can be read; what was read is kept: sync again"
+        )
 
     def _too_many(self, at: datetime) -> SourceError:
         return SourceError(
-            f"{self._name}: more than {self._cap} runs were created in the second {_text(at)}, and "
+            f"{self._name}: {self._cap} runs or more were created in the second {_text(at)}, and "
             "GitHub lists no more of them; what is older cannot be reached through this listing: "
             "list its workflows one by one, by `id` instead of `repository`"
         )
@@ -205,7 +255,7 @@ class _Book:
         self._old_newest = _time(memory.get("newest"))
         self._old_day = _time(memory.get("day"))
         self._top_is_new = False
-        self._kept: list[Window] = []
+        self._kept: dict[datetime | None, Window] = {}
         # A window may be passed over only where the walk has come to what was known before.
         self._joined = False
 
@@ -251,8 +301,10 @@ class _Book:
             day = as_of.replace(hour=0, minute=0, second=0, microsecond=0)
             self._memory["day"] = _text(day)
         if window.until is None or window.until >= as_of - self._recheck:
-            self._kept.append(window)
-        self._memory["windows"] = [[_text(w.until), _text(w.reached), w.etag] for w in self._kept]
+            self._kept[window.until] = window
+        self._memory["windows"] = [
+            [_text(w.until), _text(w.reached), w.etag] for w in self._kept.values()
+        ]
 
 
 def _windows(memory: dict[str, Any]) -> Iterator[Window]:

@@ -44,6 +44,7 @@ def small_pages(server: Server, world: World) -> Iterator[tuple[Service, GitHub]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(TOKEN_ENV, TOKEN)
         patch.setattr(GitHub, "most_listed", world.cap)
+        patch.setattr(GitHub, "page_size", world.page)
         made = github_at(service.base)
         yield service, made
         made.close()

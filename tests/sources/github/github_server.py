@@ -103,7 +103,8 @@ class Service:
             else:
                 rows = runs[(page - 1) * size : page * size]
             shown = [self.world.run_json(run, run.newest, self.base) for run in rows]
-        return {"total_count": len(runs), "workflow_runs": shown}
+        total = self.world.counted(len(runs)) if FILTERS & query.keys() else len(runs)
+        return {"total_count": total, "workflow_runs": shown}
 
     def run(self, query: dict[str, str], run: str) -> Any:
         _allow(query, {"exclude_pull_requests"})
@@ -260,7 +261,9 @@ def _matches(run: Run, query: dict[str, str]) -> bool:
 
 
 def _within(at: datetime, words: str) -> bool:
-    """The search syntax for times: a range with ``*`` for an open end."""
+    """The search syntax for times: a range with ``*`` for an open end, or what is before one."""
+    if words.startswith("<"):
+        return at < datetime.fromisoformat(words[1:])
     begin, dots, end = words.partition("..")
     if not dots:
         raise Refusal(422, f"{words} is no range")

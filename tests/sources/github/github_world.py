@@ -83,11 +83,15 @@ class Run:
 
 
 class World:
-    """One repository with its workflows and runs. ``now`` stands still until it is moved."""
+    """One repository with its workflows and runs. ``now`` stands still until it is moved.
+
+    ``counts`` is how filtered runs are counted: true, capped, none (beyond the cap), or lagging.
+    """
 
     def __init__(self, *, page: int = 100, cap: int = 1000, unfiltered_cap: int = 40_000) -> None:
         self.now = NOW
         self.page, self.cap, self.unfiltered_cap = page, cap, unfiltered_cap
+        self.counts = "true"
         self.lock = threading.RLock()
         self.workflows: dict[int, Workflow] = {}
         self.runs: dict[int, Run] = {}
@@ -214,6 +218,15 @@ class World:
         return [self.job("build", number, at, at, None, None, status="queued", runner=None)]
 
     # What is asked of it.
+
+    def counted(self, found: int) -> int:
+        """How many GitHub says it found. Beyond the cap its word cannot be relied on, and the
+        count may lag behind."""
+        if self.counts == "lagging":
+            return max(found - 1, 0)
+        if self.counts == "true" or found <= self.cap:
+            return found
+        return self.cap if self.counts == "capped" else 0
 
     def listed(self, workflow: int | None = None) -> list[Run]:
         """Newest first."""

@@ -117,6 +117,21 @@ def test_times_are_compared_by_fractions_and_shown_without(service: Service, wor
     created = quote(f"*..{shown(AT)}")
     assert ask(service, f"{RUNS}?created={created}")[1]["total_count"] == 0
     assert ask(service, RUNS)[1]["workflow_runs"][0]["created_at"] == shown(AT)
+    before = quote(f"<{shown(AT + SECOND)}")
+    assert ask(service, f"{RUNS}?created={before}")[1]["total_count"] == 1
+
+
+@pytest.mark.parametrize(
+    ("counts", "total"), [("true", 12), ("capped", 6), ("none", 0), ("lagging", 11)]
+)
+def test_how_it_counts_what_it_filters(
+    service: Service, world: World, counts: str, total: int
+) -> None:
+    world.page, world.cap, world.counts = 3, 6, counts
+    for n in range(12):
+        world.add_run(AT + n * SECOND)
+    assert ask(service, RUNS)[1]["total_count"] == 12
+    assert ask(service, f"{RUNS}?branch=main")[1]["total_count"] == total
 
 
 def test_etags_change_with_the_answer(service: Service, world: World) -> None:

@@ -265,17 +265,6 @@ def test_verify_finds_nothing_in_what_was_synced(
     assert (verdict.checked, verdict.differences) == (8, [])
 
 
-@pytest.mark.xfail(reason="verify compares what a stub does not know")
-def test_verify_does_not_compare_earlier_attempts(
-    github: GitHub, world: World, sqlite: Database
-) -> None:
-    run = world.add_run(AT, "failure")
-    world.rerun(run, AT + DAY, "failure")
-    world.rerun(run, AT + 2 * DAY)
-    run_sync(sqlite, github)
-    assert verify(sqlite, [Task(github, workflow(github))])[0].differences == []
-
-
 @pytest.mark.xfail(reason="what is remembered is used where the coverage does not reach so far")
 def test_more_history_may_be_wanted_later(github: GitHub, world: World, sqlite: Database) -> None:
     for n in range(150):

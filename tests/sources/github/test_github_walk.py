@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from github_rig import listed, repository, run_ids, small_pages, walked, workflow
@@ -33,11 +34,21 @@ def test_an_empty_listing(github: GitHub, service: Service) -> None:
 
 
 def test_a_listing_of_one_page_takes_one_request(github: GitHub, service: Service) -> None:
-    ids = fill(service.world, 100)
+    ids = fill(service.world, 99)
     pages = walked(github)
     assert run_ids(pages) == ids
     assert [page.at_start for page in pages] == [True]
     assert len(service.asked) == 1
+
+
+def test_the_end_of_a_full_page_is_not_the_end_of_the_list(
+    github: GitHub, service: Service
+) -> None:
+    """GitHub's count may lag behind: a hundred of a hundred may be a hundred of more."""
+    ids = fill(service.world, 100)
+    pages = walked(github)
+    assert run_ids(pages) == ids
+    assert [page.at_start for page in pages] == [False, True]
 
 
 def test_a_long_listing_is_walked_window_by_window(github: GitHub, service: Service) -> None:
@@ -49,7 +60,7 @@ def test_a_long_listing_is_walked_window_by_window(github: GitHub, service: Serv
     first, second, *_ = service.asked
     assert first.query == {"per_page": "100", "exclude_pull_requests": "true"}
     oldest = AT + 350 * 60 * SECOND
-    assert second.query == {**first.query, "created": f"*..{shown(oldest + SECOND)}"}
+    assert second.query == {**first.query, "created": f"<{shown(oldest + SECOND)}"}
     assert len(service.asked) == 5
 
 
@@ -65,12 +76,51 @@ def test_a_short_page_in_the_midst_is_no_end(github: GitHub, service: Service) -
     assert run_ids(walked(github)) == ids
 
 
+def test_a_window_that_does_not_join_is_a_reason_to_step_back(
+    github: GitHub, service: Service
+) -> None:
+    """GitHub's search may leave something out, up to finding nothing at all."""
+    ids = fill(service.world, 250)
+
+    def lose(path: str, body: dict[str, Any]) -> Any:
+        if len(service.asked) == 1:
+            return {"total_count": 0, "workflow_runs": []}
+        return body
+
+    service.mangle = lose
+    assert run_ids(walked(github)) == ids
+    assert ["created" in asked.query for asked in service.asked][:4] == [False, True, False, True]
+
+
+def test_a_search_that_never_finds_is_an_error(github: GitHub, service: Service) -> None:
+    fill(service.world, 250)
+    nothing = {"total_count": 0, "workflow_runs": []}
+    service.mangle = lambda _, body: nothing if body["total_count"] < 250 else body
+    with pytest.raises(SourceError, match="moves faster than it can be read"):
+        walked(github)
+
+
+def test_a_service_that_does_not_filter_is_none_of_github_s(
+    github: GitHub, service: Service
+) -> None:
+    fill(service.world, 150)
+    first: list[Any] = []
+
+    def repeat(path: str, body: Any) -> Any:
+        first.append(body)
+        return first[0]
+
+    service.mangle = repeat
+    with pytest.raises(SourceError, match="check that base_url is GitHub's"):
+        walked(github)
+
+
 def test_from_a_place_down(github: GitHub, service: Service) -> None:
     ids = fill(service.world, 30)
     mark = Mark(AT + 12 * 60 * SECOND, ids[17])
     pages = walked(github, below=mark)
     assert run_ids(pages) == ids[17:]
-    assert service.asked[0].query["created"] == f"*..{shown(mark.at + SECOND)}"
+    assert service.asked[0].query["created"] == f"<{shown(mark.at + SECOND)}"
 
 
 def test_a_repository_lists_all_its_workflows(github: GitHub, world: World) -> None:
@@ -88,24 +138,25 @@ def test_a_repository_lists_all_its_workflows(github: GitHub, world: World) -> N
 def test_more_of_a_second_than_a_page(server: Server) -> None:
     world = World(page=10, cap=100)
     fill(world, 3, start=AT - timedelta(hours=1))
-    fill(world, 100, gap=0)
+    fill(world, 95, gap=0)
     fill(world, 3, start=AT + timedelta(hours=1))
     with small_pages(server, world) as (service, source):
         found = run_ids(walked(source))
-    assert len(found) == 106
+    assert len(found) == 101
     assert set(found) == {str(run) for run in world.runs}
     # The top; the second as a window, and by its ten pages; what is older.
     assert len(service.asked) == 13
 
 
-def test_more_of_a_second_than_github_lists(github: GitHub, service: Service) -> None:
+@pytest.mark.parametrize("counts", ["true", "capped", "none"])
+def test_more_of_a_second_than_github_lists(github: GitHub, service: Service, counts: str) -> None:
+    service.world.counts = counts
     fill(service.world, 3, start=AT - timedelta(hours=1))
-    fill(service.world, 1001, gap=0)
+    fill(service.world, 1000, gap=0)
     pages = github.pages(workflow(github), None, {})
     assert len(next(iter(pages)).items) == 100
-    with pytest.raises(SourceError, match=f"the second {shown(AT)}") as caught:
+    with pytest.raises(SourceError, match=f"1000 runs or more .* the second {shown(AT)}") as caught:
         list(pages)
-    assert "more than 1000 runs" in str(caught.value)
     assert "gh/workflow/octo-org/hello.world/ci.yml" in str(caught.value)
 
 
@@ -152,11 +203,17 @@ gaps = st.lists(st.sampled_from([0.0, 0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 3.0, 700.0
 moves = st.lists(st.sampled_from(["arrive", "arrive at once", "delete", "nothing"]), max_size=30)
 
 
-@given(gaps=gaps, moves=moves, seed=st.integers(0, 2**16))
+@given(
+    gaps=gaps,
+    moves=moves,
+    counts=st.sampled_from(["true", "capped", "none", "lagging"]),
+    seed=st.integers(0, 2**16),
+)
 def test_any_history_is_found_whole(
-    server: Server, gaps: list[float], moves: list[str], seed: int
+    server: Server, gaps: list[float], moves: list[str], counts: str, seed: int
 ) -> None:
     world = World(page=PAGE, cap=CAP)
+    world.counts = counts
     at = NOW - timedelta(days=1)
     for gap in gaps:
         at += gap * SECOND
