@@ -159,9 +159,9 @@ class Farm:
         query = "SELECT id FROM buildrequests WHERE builderid = ? ORDER BY id DESC"
         return [row["id"] for row in self.rows(query, self.builder(builder))]
 
-    def history(self, builder: str, *results: tuple[int, ...]) -> list[int]:
-        """Writes requests that are over, and for each its builds with these results; the
-        requests' numbers. One without builds was cancelled."""
+    def history(self, builder: str, *results: tuple[int | None, ...]) -> list[int]:
+        """Writes requests, and for each its builds with these results, of which None is under
+        way; the requests' numbers. One without builds was cancelled."""
         number = self.builder(builder)
         with closing(self._open()) as database, database:
             return [_write_request(database, number, builds) for builds in results]
@@ -172,20 +172,24 @@ class Farm:
         return database
 
 
-def _write_request(database: sqlite3.Connection, builder: int, results: tuple[int, ...]) -> int:
+def _write_request(
+    database: sqlite3.Connection, builder: int, results: tuple[int | None, ...]
+) -> int:
     query = "SELECT max(submitted_at) FROM buildrequests WHERE builderid = ?"
     newest, now = database.execute(query, [builder]).fetchone()[0], int(time.time())
     # Later than what is there, but over by now.
     at = min((newest or now - 1_000_000) + 100, now)
     unit = 10 if at < now - 100 else 0
-    over, last = at + unit * (len(results) + 1), results[-1] if results else 6
+    last = results[-1] if results else 6
 
     def insert(table: str, **values: object) -> int:
         names, marks = ", ".join(values), ", ".join("?" for _ in values)
         statement = f"INSERT INTO {table} ({names}) VALUES ({marks})"
         return database.execute(statement, list(values.values())).lastrowid or 0
 
-    state = {"complete": 1, "submitted_at": at, "complete_at": over, "results": last}
+    over = None if last is None else at + unit * (len(results) + 1)
+    ended = (0, -1) if last is None else (1, last)
+    state = {"complete": ended[0], "submitted_at": at, "complete_at": over, "results": ended[1]}
     buildset = insert("buildsets", reason="history", **state)
     stamp = insert("sourcestamps", ss_hash=f"{builder}.{buildset}", branch="main", created_at=at)
     insert("buildset_sourcestamps", buildsetid=buildset, sourcestampid=stamp)
@@ -193,7 +197,8 @@ def _write_request(database: sqlite3.Connection, builder: int, results: tuple[in
     query = "SELECT ifnull(max(number), 0) FROM builds WHERE builderid = ?"
     (number,) = database.execute(query, [builder]).fetchone()
     for attempt, result in enumerate(results, 1):
-        times = {"started_at": at + unit * attempt, "complete_at": at + unit * (attempt + 1)}
+        end = None if result is None else at + unit * (attempt + 1)
+        times = {"started_at": at + unit * attempt, "complete_at": end}
         common = {"state_string": "done", "results": result, **times}
         build = insert(
             "builds",

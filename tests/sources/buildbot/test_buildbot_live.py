@@ -92,19 +92,19 @@ def test_runs_are_aborted_where_they_are(farm: Farm, source: Buildbot) -> None:
 
 def test_runs_are_listed_live(farm: Farm, source: Buildbot) -> None:
     name = farm.fresh_builder()
-    one, two, three, four = farm.history(name, (0,), (RETRY, 1), (2,), ())
+    one, two, three, four, five = farm.history(name, (0,), (RETRY, 1), (2,), (), (RETRY, None))
     queued = farm.force(name)
 
     def found(**wanted: object) -> list[str]:
         return [run.id for run in source.find_runs(RunFilter(pipeline=name, **wanted))]  # type: ignore[arg-type]
 
-    every = [f"{queued}", f"{four}", f"{three}", f"{two}.2", f"{two}", f"{one}"]
-    assert found() == every
-    assert found(limit=2, skip=1) == every[1:3]
+    done = [f"{four}", f"{three}", f"{two}.2", f"{two}", f"{one}"]
+    assert found() == [f"{queued}", f"{five}.2", f"{five}", *done]
+    assert found(limit=2, skip=2) == done[:2]
     assert found(sort="creationDateAsc", limit=2) == [f"{one}", f"{two}.2", f"{two}"]
     assert found(status="notstarted") == [f"{queued}"]
-    assert found(status="running") == []
-    assert found(status="finished") == every[1:]
+    assert found(status="running") == [f"{five}.2"]
+    assert found(status="finished") == done
     assert found(result="passed") == [f"{two}.2", f"{one}"]
     assert found(result="failed") == [f"{three}"]
     assert found(result="aborted") == [f"{four}"]
