@@ -6,7 +6,6 @@ import json
 import math
 import os
 import stat
-import threading
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
@@ -219,6 +218,24 @@ def test_a_narrow_table_leaves_nothing_out(
             assert letters.count(letter) >= row["name"].count(letter)
 
 
+def test_prose_is_narrowed_before_ids_and_times(
+    monkeypatch: pytest.MonkeyPatch, written: Written
+) -> None:
+    at_width(monkeypatch, 60)
+    row = {"id": "f" * 24, "note": "some twenty letters.", "at": WHEN}
+    text = written([row], Format.TABLE, ["id", "note", "at"])
+    assert text.splitlines()[2:] == [
+        f"{'f' * 24}  some twenty   2016-07-04 11:51:24Z",
+        f"{' ' * 24}  letters.",
+    ]
+
+
+def test_what_is_missing_is_left_blank(written: Written) -> None:
+    row = {"a": math.nan, "b": None, "c": Decimal("NaN"), "d": 1}
+    assert written([row], Format.TABLE, "abcd").splitlines()[2].split() == ["1"]
+    assert written([row], Format.MARKDOWN, "abcd").splitlines()[2] == "|  |  |  | 1 |"
+
+
 def test_numbers_stand_to_the_right_and_text_to_the_left(written: Written) -> None:
     rows = [{"a": "x", "n": 5}, {"a": "yy", "n": 1000}]
     lines = written(rows, Format.TABLE, ["a", "n"]).splitlines()
@@ -284,23 +301,19 @@ def test_the_name_of_the_file_says_the_format(tmp_path: Path) -> None:
         assert (tmp_path / name).read_bytes().decode().startswith(begin)
 
 
-def test_a_reader_sees_the_old_file_or_the_new_one(tmp_path: Path) -> None:
-    path, seen = tmp_path / "a.csv", set()
-    small, large = [{"x": "s"}], [{"x": "l" * 50}] * 3000
-    emit(small, columns="x", output=path)
-    done = threading.Event()
+def test_a_write_that_fails_leaves_the_old_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.csv"
+    emit([{"x": "old"}], columns="x", output=path)
 
-    def look() -> None:
-        while not done.is_set():
-            seen.add(len(path.read_bytes()))
+    def disk_is_full(_: int) -> None:
+        raise OSError(28, "No space left on device")
 
-    reader = threading.Thread(target=look)
-    reader.start()
-    for rows in (large, small) * 10:
-        emit(rows, columns="x", output=path)
-    done.set()
-    reader.join()
-    assert len(seen) <= 2
+    monkeypatch.setattr("os.fsync", disk_is_full)
+    with pytest.raises(ConfigError, match=r"cannot write .*a\.csv: No space left"):
+        emit([{"x": "new"}], columns="x", output=path)
+    assert path.read_text() == "x\nold\n"
     assert [file.name for file in tmp_path.iterdir()] == ["a.csv"]
 
 

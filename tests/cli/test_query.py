@@ -7,6 +7,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -230,6 +231,28 @@ def test_nothing_but_reads_gets_through(url: str, tmp_path: Path) -> None:
         assert "\n" not in str(refused.value), sql
     assert not Path("evil.db").exists()
     assert not Path("/tmp/evil.csv").exists()
+
+
+WRITES = [sql for sql in BOTH[2:17] if "EXPLAIN" not in sql and "WITH" not in sql]
+
+
+@pytest.mark.parametrize("sql", [*WRITES, *SQLITE[:11]])
+def test_what_does_more_than_read_is_told_so(sqlite: Database, sql: str) -> None:
+    with pytest.raises(ConfigError, match="`runsync query` only reads, and this is "):
+        ask(str(sqlite.engine.url), sql)
+
+
+def test_without_its_authorizer_sqlite_is_still_opened_read_only(
+    sqlite: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_runs(sqlite, add_pipeline(sqlite, "p", "p"), [AT] * 3)
+    before = _contents(sqlite)
+    monkeypatch.setattr("runsync.query._Guard._may", lambda *_: True)
+    for sql in BOTH + SQLITE:
+        with suppress(ConfigError):
+            ask(str(sqlite.engine.url), sql)
+    assert _contents(sqlite) == before
+    assert not Path("evil.db").exists()
 
 
 @pytest.mark.parametrize("sql", ["DELETE FROM runs", "SELECT 1; SELECT 2", "SELECT * FROM nosuch"])
