@@ -194,6 +194,7 @@ def _write_request(
     stamp = insert("sourcestamps", ss_hash=f"{builder}.{buildset}", branch="main", created_at=at)
     insert("buildset_sourcestamps", buildsetid=buildset, sourcestampid=stamp)
     request = insert("buildrequests", buildsetid=buildset, builderid=builder, **state)
+    insert("buildrequest_claims", brid=request, masterid=1, claimed_at=at)
     query = "SELECT ifnull(max(number), 0) FROM builds WHERE builderid = ?"
     (number,) = database.execute(query, [builder]).fetchone()
     for attempt, result in enumerate(results, 1):
