@@ -21,7 +21,7 @@ NAMES = ["build", "deploy", "lint"]
 ZONES = ["UTC", "Europe/Berlin", "America/St_Johns", "Asia/Kathmandu", "Pacific/Apia"]
 
 # Each example asks for some ten reports.
-FEWER = settings(max_examples=max(8, settings().max_examples // 3))
+FEWER = settings(max_examples=max(8, settings().max_examples // 4))
 
 History = tuple[list[Row], list[Row]]
 
