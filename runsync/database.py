@@ -293,6 +293,7 @@ def _make_private(path: Path) -> None:
 def _prepare_sqlite(raw: Any, _record: object) -> None:
     # The driver would otherwise commit before DDL, and begin late.
     raw.isolation_level = None
+    raw.create_function("json_merged", 2, _json_merged, deterministic=True)
     cursor = raw.cursor()
     cursor.execute(f"PRAGMA busy_timeout = {int(_BUSY_SECONDS * 1000)}")
     cursor.execute("PRAGMA foreign_keys = ON")
@@ -311,6 +312,14 @@ def _prepare_postgres(raw: Any, _record: object) -> None:
     with raw.cursor() as cursor:
         cursor.execute("SET TIME ZONE 'UTC'")
     raw.commit()
+
+
+def _json_merged(under: str, over: str) -> str:
+    """What ``under || over`` is in PostgreSQL; SQLite's ``json_patch`` merges deeply, and takes
+    nulls away."""
+    import json
+
+    return _compact_json(json.loads(under) | json.loads(over))
 
 
 def _compact_json(value: object) -> str:

@@ -23,7 +23,18 @@ from runsync.models import (
     SyncRow,
 )
 from runsync.records import Details, Mark, Pipeline, Run
-from runsync.upserts import VERSION_KEY, Key, Rows, touch_runs, write_runs, write_steps
+from runsync.text import visible
+from runsync.upserts import (
+    VERSION_KEY,
+    Key,
+    Row,
+    Rows,
+    touch_runs,
+    write_runs,
+    write_steps,
+)
+
+_LONGEST_ERROR = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +232,7 @@ class ListingStore:
             "runs_new": counts.runs_new,
             "runs_updated": counts.runs_updated,
             "steps_written": counts.steps_written,
-            "error": error,
+            "error": visible(error, _LONGEST_ERROR) if error else None,
         }
         with self.database.write() as connection:
             connection.execute(update(SyncRow).where(SyncRow.id == number).values(values))
@@ -292,15 +303,7 @@ class ListingStore:
             ],
         )
         new = sum(key not in stored for key in keys)
-        steps_written = write_steps(
-            connection,
-            [
-                rows.step(key, step)
-                for key in keys
-                if _brings_newer_steps(chosen[key], stored.get(key))
-                for step in sorted(chosen[key].details.steps, key=lambda s: s.id)
-            ],
-        )
+        steps_written = _save_steps(connection, rows, chosen, stored)
         touch_runs(
             connection,
             [
@@ -402,15 +405,28 @@ def _insert_new(
     connection.execute(statement)
 
 
+def _save_steps(
+    connection: Connection, rows: Rows, chosen: dict[Key, Fetched], stored: dict[Key, Known]
+) -> int:
+    newer: list[Row] = []
+    older: list[Row] = []
+    for key in sorted(chosen):
+        found = sorted(chosen[key].details.steps, key=lambda s: s.id)
+        bring = newer if _brings_newer_steps(chosen[key], stored.get(key)) else older
+        bring += [rows.step(key, step) for step in found]
+    return write_steps(connection, newer) + write_steps(connection, older, newer=False)
+
+
 def _brings_newer_steps(fetched: Fetched, stored: Known | None) -> bool:
-    if not fetched.with_steps:
-        return False
+    """Whether an answer's steps may replace those that an earlier one left."""
     if stored is None or stored.steps_synced_at is None:
         return True
-    if stored.settled and not fetched.settled:
-        version = fetched.details.run.version
-        return version is not None and version > (stored.version or "")
-    return fetched.settled or fetched.details.as_of >= stored.steps_synced_at
+    version = fetched.details.run.version
+    if version and stored.version and version != stored.version:
+        return version > stored.version
+    if fetched.settled != stored.settled:
+        return fetched.settled
+    return fetched.details.as_of >= stored.steps_synced_at
 
 
 def _is_open(stored: dict[Key, Known], key: Key) -> bool:

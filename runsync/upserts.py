@@ -2,9 +2,10 @@
 
 The rules stand in the statements, so they hold for two machines at once:
 
-- an answer older than what is stored changes nothing, nor does one that is not settled change a
+- an answer older than what is stored changes no state, nor does one that is not settled change a
   settled run, unless the provider itself says that the run has changed since (its version);
-- what a listing does not tell (a null) never blanks what a detail told;
+- what a listing does not tell (a null) never blanks what a detail told, whichever came first: an
+  older answer still fills in what is missing;
 - a row that would stay as it is is left alone, so the count of rows is the count of changes.
 """
 
@@ -62,32 +63,38 @@ Key = tuple[int, str]
 @cache
 def _upsert_runs(dialect: str) -> Insert:
     statement = _insert(dialect, RUNS)
-    new = statement.excluded
-    values: dict[str, Expression] = {name: new[name] for name in _RUN_STATE}
-    values |= {name: func.coalesce(new[name], RUNS.c[name]) for name in _RUN_FACTS}
-    values["extra"] = _merged(dialect, RUNS.c.extra, new.extra)
-    values["vanished_at"] = new.vanished_at
-    changed = or_(*(RUNS.c[name].is_distinct_from(value) for name, value in values.items()))
-    values["last_seen_at"] = _later(RUNS.c.last_seen_at, new.last_seen_at)
-    values["steps_synced_at"] = _later(RUNS.c.steps_synced_at, new.steps_synced_at)
+    old, new = RUNS.c, statement.excluded
+    newer = _may_replace(dialect, new)
+    values: dict[str, Expression] = {
+        name: case((newer, new[name]), else_=old[name]) for name in (*_RUN_STATE, "vanished_at")
+    }
+    for name in _RUN_FACTS:
+        told, kept = (new[name], old[name]), (old[name], new[name])
+        values[name] = case((newer, func.coalesce(*told)), else_=func.coalesce(*kept))
+    extra = _merged(dialect, old.extra, new.extra)
+    values["extra"] = case((newer, extra), else_=_merged(dialect, new.extra, old.extra))
+    changed = or_(*(old[name].is_distinct_from(value) for name, value in values.items()))
+    values["last_seen_at"] = _later(old.last_seen_at, new.last_seen_at)
+    values["steps_synced_at"] = _later(old.steps_synced_at, new.steps_synced_at)
     return statement.on_conflict_do_update(
-        index_elements=["pipeline_id", "id"],
-        set_=values,
-        where=and_(_may_replace(dialect, new), changed),
+        index_elements=["pipeline_id", "id"], set_=values, where=changed
     )
 
 
 @cache
-def _upsert_steps(dialect: str) -> Insert:
+def _upsert_steps(dialect: str, newer: bool) -> Insert:
     statement = _insert(dialect, STEPS)
     new = statement.excluded
     values: dict[str, Expression] = {name: new[name] for name in _STEP_STATE}
     values |= {name: func.coalesce(new[name], STEPS.c[name]) for name in _STEP_FACTS}
     values["extra"] = _merged(dialect, STEPS.c.extra, new.extra)
     changed = or_(*(STEPS.c[name].is_distinct_from(value) for name, value in values.items()))
+    finishes = and_(STEPS.c.status != FINISHED, new.status == FINISHED)
     goes_on = or_(STEPS.c.status != FINISHED, new.status == FINISHED)
     return statement.on_conflict_do_update(
-        index_elements=["pipeline_id", "run_id", "id"], set_=values, where=and_(goes_on, changed)
+        index_elements=["pipeline_id", "run_id", "id"],
+        set_=values,
+        where=and_(goes_on, changed) if newer else finishes,
     )
 
 
@@ -96,9 +103,14 @@ def write_runs(connection: Connection, rows: Sequence[Row]) -> int:
     return _write(connection, _upsert_runs(connection.dialect.name), rows)
 
 
-def write_steps(connection: Connection, rows: Sequence[Row]) -> int:
-    """Inserts steps, or brings stored ones up to newer answers; how many rows that changed."""
-    return _write(connection, _upsert_steps(connection.dialect.name), rows)
+def write_steps(connection: Connection, rows: Sequence[Row], *, newer: bool = True) -> int:
+    """Inserts steps, or brings stored ones up to newer answers; how many rows that changed.
+
+    Args:
+        newer: off where the answer is older than what is stored: then it adds steps, and
+            finishes those that have not finished, but changes no other.
+    """
+    return _write(connection, _upsert_steps(connection.dialect.name, newer), rows)
 
 
 def _write(connection: Connection, statement: Insert, rows: Sequence[Row]) -> int:
@@ -160,14 +172,15 @@ def _insert(dialect: str, table: Table) -> Insert:
 def _may_replace(dialect: str, new: Any) -> Expression:
     """Whether an answer about a run may replace what an earlier one left."""
     old = RUNS.c
-    newer_version = func.coalesce(
-        _version(dialect, new.extra) > _version(dialect, old.extra), false()
-    )
+    told, known = _version(dialect, new.extra), _version(dialect, old.extra)
+    newer_version = func.coalesce(told > known, false())
+    older_version = func.coalesce(told < known, false())
     further = _rank(new.status) > _rank(old.status)
     as_far = and_(_rank(new.status) == _rank(old.status), new.last_seen_at >= old.last_seen_at)
     goes_on = or_(new.settled, further, as_far, new.last_seen_at > old.last_seen_at)
     confirms = and_(new.settled, new.last_seen_at >= old.last_seen_at)
-    return or_(newer_version, and_(not_(old.settled), goes_on), and_(old.settled, confirms))
+    later = or_(and_(not_(old.settled), goes_on), and_(old.settled, confirms))
+    return or_(newer_version, and_(not_(older_version), later))
 
 
 def _rank(status: Expression) -> Expression:
@@ -192,9 +205,10 @@ def _later(old: Expression, new: Expression) -> Expression:
     return case((or_(old.is_(None), new > old), func.coalesce(new, old)), else_=old)
 
 
-def _merged(dialect: str, old: Expression, new: Expression) -> Expression:
-    both = old.op("||")(new) if dialect == "postgresql" else func.json_patch(old, new)
-    return case((new.is_(None), old), (old.is_(None), new), else_=both)
+def _merged(dialect: str, under: Expression, over: Expression) -> Expression:
+    """Two JSON objects as one; of a key that both have, what ``over`` says."""
+    both = under.op("||")(over) if dialect == "postgresql" else func.json_merged(under, over)
+    return case((over.is_(None), under), (under.is_(None), over), else_=both)
 
 
 def _touch_row(key: Key, details: Details, with_steps: bool) -> Row:

@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select
 
+from foundation.effort import effort
 from runsync.config import PipelineConfig, SourceConfig
 from runsync.database import Database
 from runsync.models import CoverageRow, RunRow
@@ -138,7 +139,9 @@ class Bench:
     def stored(self) -> set[str]:
         store = ListingStore(self.database, self.source.name, self.listing.key)
         with self.database.read() as connection:
-            (number,) = store._stored_ids(connection, {self.source.runs.pipeline.external_id}).values()
+            (number,) = store._stored_ids(
+                connection, {self.source.runs.pipeline.external_id}
+            ).values()
             rows = connection.execute(select(RunRow.id).where(RunRow.pipeline_id == number))
             return set(rows.scalars())
 
@@ -168,9 +171,7 @@ def bench(database: Database, size: int, instant: int, page: int) -> Bench:
     return Bench(database, InMemory(runs), listing)
 
 
-MOVES = st.lists(
-    st.tuples(st.integers(0, 4), st.lists(st.integers(0, 60), max_size=4)), max_size=6
-)
+MOVES = st.lists(st.tuples(st.integers(0, 4), st.lists(st.integers(0, 60), max_size=4)), max_size=6)
 SYNCS = st.lists(
     st.fixed_dictionaries(
         {
@@ -185,7 +186,7 @@ SYNCS = st.lists(
 )
 
 
-@settings(max_examples=30)
+@effort(30)
 @given(
     syncs=SYNCS,
     last=MOVES,

@@ -301,6 +301,7 @@ class GitLabSimulator:
     def __init__(self, world: World) -> None:
         self.world, self.asked = world, list[Asked]()
         self.scopes = ["read_api"]
+        self.patience = 1000  # so that a walk without an end fails instead of going on
         self.before: Callable[[Asked], None] = lambda asked: None
         self.old_path: str | None = None
         self.refusals: list[tuple[int, dict[str, str], str]] = []
@@ -324,6 +325,8 @@ class GitLabSimulator:
         return ["/".join(asked.path.split("/")[5:]) for asked in self.asked]
 
     def answer(self, asked: Asked, body: Json, token: str | None) -> tuple[int, Any, Json]:
+        if len(self.asked) > self.patience:
+            raise RefusalError(418, {"error": "you ask and ask"})
         parts = [unquote(part) for part in asked.path.split("/")[1:]]
         if parts[:2] != ["api", "v4"]:
             raise RefusalError(404, {"error": "404 Not Found"})

@@ -45,7 +45,9 @@ class TestFindRuns:
     def test_pages(self, source: GitLab, ids: list[int], simulator: GitLabSimulator) -> None:
         assert found(source, limit=10, skip=20) == ids[20:30]
         assert found(source, limit=500) == ids
-        assert len(simulator.asked) == 2
+        # A page has a hundred at most, so that is the second.
+        assert found(source, limit=500, skip=100) == []
+        assert len(simulator.asked) == 3
 
     def test_filters(self, source: GitLab, ids: list[int], world: World) -> None:
         assert found(source, branch="feature") == [ids[2]]

@@ -170,7 +170,9 @@ def test_whether_a_bound_is_within_does_not_matter(
 
         monkeypatch.setattr(World, "listed", outside)
     for _ in range(10):
-        assert versions(list(source.pages(listing, None, {}))) == truth(world)
+        pages = list(source.pages(listing, None, {}))
+        assert versions(pages) == truth(world)
+        assert len(marks(pages)) == len(world.pipelines)
 
 
 def test_what_a_page_shows_in_part_is_left_to_the_next(
@@ -328,6 +330,7 @@ def test_what_two_walks_show_is_all_that_is_there_in_its_last_version(
 ) -> None:
     simulator, source = shared
     world = simulator.world = World(NOW)
+    simulator.asked.clear()
     for span in spans:
         world.create("build")
         world.now += timedelta(microseconds=span)
