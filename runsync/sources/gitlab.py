@@ -29,6 +29,7 @@ from runsync.transport import Answer, checked_path
 
 PAGE_SIZE = 100
 TICK = timedelta(milliseconds=1)
+_MOST_READINGS = 30
 _WORDS = {result.value: word for word, result in RESULTS.items()}
 _SORTS = {"creationDateDesc": "desc", "creationDateAsc": "asc"}
 _ID = re.compile(
@@ -224,6 +225,9 @@ class GitLab(base.Source):
 
         Only ids order it and only numbers page it, so a run that leaves pulls others up past the
         edge of a page. But then it lacks in the next reading: two alike have missed nothing.
+
+        Raises:
+            SourceError: no two were alike.
         """
         path, params = self._listed(
             listing.pipelines[0],
@@ -232,10 +236,16 @@ class GitLab(base.Source):
             updated_after=iso(at - TICK),
             updated_before=iso(at + TICK),
         )
-        before, rows = None, self._read(listing, self._all(path, params), at)
-        while rows != before:
-            before, rows = rows, self._read(listing, self._all(path, params), at)
-        return [row for row in rows if row[0] == at]
+        before: list[Row] | None = None
+        for _ in range(_MOST_READINGS):
+            rows = self._read(listing, self._all(path, params), at)
+            if rows == before:
+                return [row for row in rows if row[0] == at]
+            before = rows
+        raise SourceError(
+            f"{self.name}: the listing {listing.key} moves faster than it can be read; "
+            "what was read is kept: sync again"
+        )
 
     def _all(self, path: str, params: Asked) -> list[object]:
         """The rows of all pages of a list that is paged by number."""

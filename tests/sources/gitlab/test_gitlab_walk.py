@@ -216,6 +216,25 @@ def test_runs_that_leave_a_tie_while_it_is_read(
     assert stay <= set(versions(pages))
 
 
+def test_a_tie_that_does_not_come_to_rest_is_an_error(
+    world: World,
+    source: GitLab,
+    listing: Listing,
+    small_pages: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    spread(world, 2)
+    tie(world, 30)
+    listed = World.listed
+
+    def restless(self: World, asked: dict[str, str]) -> list[CiPipeline]:
+        return listed(self, asked | {"order_by": "updated_at"})
+
+    monkeypatch.setattr(World, "listed", restless)
+    with pytest.raises(SourceError, match="moves faster than it can be read"):
+        list(source.pages(listing, None, {}))
+
+
 def test_a_millisecond_is_asked_for_by_id_in_whole_pages(
     world: World, source: GitLab, listing: Listing, simulator: GitLabSimulator
 ) -> None:
