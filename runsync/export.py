@@ -124,7 +124,6 @@ class _Export:
         for month in self._months():
             self._export(month)
             watch(month.name, self._summary)
-        self._state.save()
         return self._summary
 
     def _months(self) -> Iterator[_Month]:

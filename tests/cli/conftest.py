@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -103,10 +104,17 @@ def process(*args: object, **settings: Any) -> "subprocess.Popen[bytes]":
     """runsync in a process of its own, as a shell would call it."""
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
     environment |= settings.pop("env", {})
+    program = settings.pop("program", ["-m", "runsync"])
     return subprocess.Popen(
-        [sys.executable, "-m", "runsync", *map(str, args)],
+        [sys.executable, *program, *map(str, args)],
         stdout=settings.pop("stdout", subprocess.PIPE),
         stderr=subprocess.PIPE,
         env=environment,
+        preexec_fn=_hears_ctrl_c,
         **settings,
     )
+
+
+def _hears_ctrl_c() -> None:
+    """Tests that run in the background of a script would hand down that it is ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

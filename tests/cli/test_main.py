@@ -221,9 +221,7 @@ def test_ctrl_c_in_the_midst_of_c_ends_it_too(folder: Path) -> None:
         "c.run = lambda: print('on', flush=True) or re.match('(a*)*b', 'a' * 60);"
         "c.main()"
     )
-    with subprocess.Popen(
-        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as busy:
+    with process(program=["-c", script]) as busy:
         assert busy.stdout is not None
         busy.stdout.readline()
         busy.send_signal(signal.SIGINT)

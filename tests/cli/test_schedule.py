@@ -118,6 +118,7 @@ def test_systemd(shell: Shell, odd_home: Path, monkeypatch: pytest.MonkeyPatch) 
     assert service["Service"]["EnvironmentFile"].replace("%%", "%") == str(odd_home / "runsync.env")
     command = service["Service"]["ExecStart"]
     assert command.count("$$") == 1
+    assert "%" not in command.replace("%%", "")
     words = shlex.split(command.replace("%%", "%").replace("$$", "$"))
     assert words == [sys.executable, "-m", "runsync", "sync", "--config", str(config)]
     assert timer["Timer"]["OnUnitInactiveSec"] == "3600s"
