@@ -92,7 +92,7 @@ class GitHub(Source):
     ) -> Iterator[Page]:
         yield from walk.walk(
             partial(self._part, listing.ref, Names(memory)),
-            below.mark.at if below else None,
+            below.mark if below else None,
             # What was remembered says nothing of a stretch that was never walked.
             memory if below is None else {},
             self.recheck,

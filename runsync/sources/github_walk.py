@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from runsync.errors import SourceError
-from runsync.records import Problem, parse_time
+from runsync.records import Mark, Problem, parse_time
 from runsync.sources.base import Listed, Page
 
 _MOST_TRIES = 5
@@ -98,14 +98,14 @@ class Window:
 
 def walk(
     ask: Ask,
-    start: datetime | None,
+    start: Mark | None,
     memory: dict[str, Any],
     recheck: timedelta,
     *,
     name: str,
     cap: int,
 ) -> Iterator[Page]:
-    """The pages of a listing, newest first, from its top or from the time ``start``.
+    """The pages of a listing, newest first, from its top or from ``start`` down.
 
     Args:
         memory: the windows of the last whole sync; those of this one take their place.
@@ -121,8 +121,8 @@ def walk(
         SourceError: more than ``cap`` runs were created within a second, or none can be read.
     """
     book = _Book(memory, recheck)
-    scan = _Scan(ask, book, name, cap)
-    above = until = start
+    scan = _Scan(ask, book, name, cap, start.id if start else "")
+    above = until = start.at if start else None
     while True:
         old = book.known(until)
         part = ask(Span(None, until), 1, old.etag if old else None)
@@ -147,14 +147,16 @@ def walk(
 class _Scan:
     """What one walk has seen that the next window may show again."""
 
-    def __init__(self, ask: Ask, book: "_Book", name: str, cap: int) -> None:
+    def __init__(self, ask: Ask, book: "_Book", name: str, cap: int, edge: str) -> None:
         self._ask, self._book, self._name, self._cap = ask, book, name, cap
         self._seen: dict[tuple[str, str], datetime | None] = {}
-        self._edge: frozenset[str] = frozenset()
+        self._edge = frozenset([edge] if edge else [])
+        self._doubted: datetime | None = None
         self._steps_back = 0
 
     def joins(self, until: datetime | None, part: Part) -> bool:
-        """Whether a window shows again what the one before it ended with.
+        """Whether a window shows again what the one before it ended with, or anything at all
+        where nobody knows what that was.
 
         If not, that was deleted meanwhile, or GitHub's search left something out: then the window
         before is to be read again.
@@ -165,9 +167,10 @@ class _Scan:
                 f"{self._name}: asked for what was created by {_text(until)}, the service shows "
                 f"what was created at {_text(newest)}; check that base_url is GitHub's"
             )
-        if not self._edge or any(entry.id in self._edge for entry in part.entries):
+        shown = [entry.id for entry in part.entries if entry.id in self._edge or not self._edge]
+        if until is None or shown or (not self._edge and self._doubted == until):
             return True
-        self._edge = frozenset()
+        self._edge, self._doubted = frozenset(), until
         self._steps_back += 1
         if self._steps_back > _MOST_TRIES:
             raise self._moves_too_fast()

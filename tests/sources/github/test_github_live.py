@@ -342,3 +342,15 @@ def test_no_token_in_what_is_shown(github: GitHub, service: Service) -> None:
     with pytest.raises(SourceError) as caught:
         walked(github)
     assert "ghp_simulated" not in str(caught.value)
+
+
+@pytest.mark.xfail(reason="the transport takes a limit that names no time for a bad token")
+@pytest.mark.parametrize("status", [403, 429])
+def test_a_secondary_limit_that_names_no_time_is_waited_for(
+    github: GitHub, service: Service, status: int
+) -> None:
+    """For a minute, says GitHub."""
+    message = {"message": "You have exceeded a secondary rate limit. Please wait a few minutes."}
+    service.faults.append(Fault(status, message))
+    with pytest.raises(RateLimitedError, match="asks to wait 60 s"):
+        walked(github)

@@ -128,7 +128,7 @@ def test_below_a_place_nothing_is_passed_over(github: GitHub, service: Service) 
     memory: dict[str, Any] = {}
     walked(github, memory=memory)
     before = copy.deepcopy(memory["windows"])
-    place = Mark(AT + 149 * 60 * SECOND, str(runs[149].id))
+    place = Mark(AT + 149 * 60 * SECOND, str(runs[149].id).zfill(19))
     assert len(run_ids(walked(github, below=place, memory=memory))) == 150
     assert memory["windows"] == before
 

@@ -117,10 +117,37 @@ def test_a_service_that_does_not_filter_is_none_of_github_s(
 
 def test_from_a_place_down(github: GitHub, service: Service) -> None:
     ids = fill(service.world, 30)
-    mark = Mark(AT + 12 * 60 * SECOND, ids[17])
+    mark = Mark(AT + 12 * 60 * SECOND, ids[17].zfill(19))
     pages = walked(github, below=mark)
     assert run_ids(pages) == ids[17:]
     assert service.asked[0].query["created"] == f"<{shown(mark.at + SECOND)}"
+
+
+def test_from_a_place_whose_run_is_gone(github: GitHub, service: Service) -> None:
+    """That GitHub does not show it is looked at twice."""
+    ids = fill(service.world, 30)
+    mark = Mark(AT + 12 * 60 * SECOND, ids[17].zfill(19))
+    service.world.delete(service.world.runs[int(ids[17])])
+    assert run_ids(walked(github, below=mark)) == ids[18:]
+    assert len(service.asked) == 2
+
+
+def test_from_a_place_down_where_nothing_is_left(github: GitHub, service: Service) -> None:
+    mark = Mark(AT, "5001".zfill(19))
+    pages = walked(github, below=mark)
+    assert [(page.items, page.at_start) for page in pages] == [((), True)]
+    assert len(service.asked) == 2
+
+
+def test_a_search_that_once_finds_nothing_is_no_start(github: GitHub, service: Service) -> None:
+    ids = fill(service.world, 30)
+    mark = Mark(AT + 12 * 60 * SECOND, "")
+
+    def lose(path: str, body: dict[str, Any]) -> Any:
+        return body if service.asked else {"total_count": 0, "workflow_runs": []}
+
+    service.mangle = lose
+    assert run_ids(walked(github, below=mark)) == ids[17:]
 
 
 def test_a_repository_lists_all_its_workflows(github: GitHub, world: World) -> None:
@@ -138,11 +165,12 @@ def test_a_repository_lists_all_its_workflows(github: GitHub, world: World) -> N
 def test_more_of_a_second_than_a_page(server: Server) -> None:
     world = World(page=10, cap=100)
     fill(world, 3, start=AT - timedelta(hours=1))
+    fill(world, 3, gap=0.4, start=AT - SECOND)
     fill(world, 95, gap=0)
     fill(world, 3, start=AT + timedelta(hours=1))
     with small_pages(server, world) as (service, source):
         found = run_ids(walked(source))
-    assert len(found) == 101
+    assert len(found) == 104
     assert set(found) == {str(run) for run in world.runs}
     # The top; the second as a window, and by its ten pages; what is older.
     assert len(service.asked) == 13
