@@ -1,9 +1,10 @@
 """Reads a provider's JSON field by field, and says exactly which field is not what is due.
 
 Text is made storable on the way: PostgreSQL takes no NUL and neither database a lone surrogate,
-so each becomes U+FFFD.
+so each becomes U+FFFD. So are numbers: JSON has no infinity, and a column ends somewhere.
 """
 
+import math
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
@@ -15,6 +16,9 @@ from runsync.records import Result, Status, parse_time
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _KINDS = {dict: "an object", list: "a list", str: "text", bool: "true or false", type(None): "null"}
 _SHOWN = 60
+_MOST = 2**63 - 1
+# What a key and a path can hold; an id is never `.` or `..`, which would climb out of its path.
+_ID = re.compile(r"(?!\.{1,2}$)[!-~]{1,200}")
 Word = TypeVar("Word", bound=StrEnum)
 
 
@@ -53,12 +57,21 @@ class Fields:
             raise BadRowError(f"{self.what}: `{key}` is missing")
         return value
 
-    def whole(self, key: str) -> int | None:
-        """A whole number; None where the key is absent or null."""
+    def needed_id(self, key: str) -> str:
+        """An id that must be there: up to 200 characters, none of them a space."""
+        value = self.needed_text(key)
+        if not _ID.fullmatch(value):
+            raise self._wrong(key, "an id", value)
+        return value
+
+    def whole(self, key: str, most: int = _MOST) -> int | None:
+        """A whole number, no further from 0 than ``most``; None where the key is absent or null."""
         value = self.raw.get(key)
         if value is None:
             return None
-        if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise self._wrong(key, "a whole number", value)
+        if not math.isfinite(value) or value != int(value) or abs(value) > most:
             raise self._wrong(key, "a whole number", value)
         return int(value)
 
@@ -94,11 +107,14 @@ class Fields:
 
     def rest(self, taken: Collection[str]) -> dict[str, Any]:
         """What stands under other keys than ``taken`` and is not null, made storable."""
-        return {
-            storable(key): storable_json(value)
-            for key, value in self.raw.items()
-            if key not in taken and value is not None
-        }
+        try:
+            return {
+                storable(key): storable_json(value)
+                for key, value in self.raw.items()
+                if key not in taken and value is not None
+            }
+        except RecursionError:
+            raise BadRowError(f"{self.what}: it is nested too deep") from None
 
     def _wrong(self, key: str, due: str, value: object) -> BadRowError:
         return BadRowError(f"{self.what}: `{key}` must be {due}, not {shown(value)}")
@@ -125,7 +141,7 @@ def storable_json(value: Any) -> Any:
         return {storable(key): storable_json(inner) for key, inner in value.items()}
     if isinstance(value, list):
         return [storable_json(inner) for inner in value]
-    return value
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def map_status(

@@ -34,6 +34,7 @@ from runsync.sources.fields import (
     map_status,
     raw_word,
     shown,
+    storable,
 )
 from runsync.transport import Answer, checked_path
 
@@ -54,6 +55,8 @@ RESULTS = {
     "unknown": Result.UNKNOWN,
 }
 _ID = re.compile(r"[0-9a-f]{24}")
+_INTEGER = 2**31 - 1
+_LONGEST_ID = 200
 # A POST answers with the times of Go's default form: 2017-07-04 15:27:10.149242293 +0000 UTC
 _GO_TIME = re.compile(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)(?:\.(\d+))? \+0000 UTC")
 _RUN_KEYS = frozenset(
@@ -108,7 +111,7 @@ class Wercker(Source):
 
     def reread(self, pipeline: Pipeline, run_id: str) -> Details:
         answer = self.client.get(checked_path("api", "v3", "runs", run_id))
-        return self.complete(self._one(answer, pipeline))
+        return self.complete(self._one(answer.data, pipeline))
 
     def find_runs(self, wanted: RunFilter) -> list[Run]:
         answer = self.client.get(
@@ -127,7 +130,7 @@ class Wercker(Source):
                 "author": wanted.author,
             },
         )
-        return [self._read(raw, None) for raw in _rows(answer, self.name)]
+        return [self._one(raw, None) for raw in _rows(answer, self.name)]
 
     def log(self, pipeline: Pipeline | None, run_id: str, step: Step) -> str:
         text: str = self.client.get_text(checked_path("api", "v3", "runsteps", step.id, "log")).data
@@ -143,11 +146,11 @@ class Wercker(Source):
             "envVars": [{"key": key, "value": value} for key, value in wanted.env] or None,
         }
         given = {key: value for key, value in body.items() if value is not None}
-        return self._one(self.client.send("POST", f"{RUNS}/", body=given), None)
+        return self._one(self.client.send("POST", f"{RUNS}/", body=given).data, None)
 
     def abort(self, pipeline: Pipeline | None, run_id: str) -> Run:
         path = checked_path("api", "v3", "runs", run_id, "abort")
-        return self._one(self.client.send("PUT", path), pipeline)
+        return self._one(self.client.send("PUT", path).data, pipeline)
 
     def access(self) -> Access:
         # Nothing in the contract tells about a token; that an unknown run is "not found", and
@@ -188,9 +191,9 @@ class Wercker(Source):
             return offset.Entry(key, Problem(what, lost=False))
         return offset.Entry(key, Listed(Mark(run.created_at, run.id), run))
 
-    def _one(self, answer: Answer, own: Pipeline | None) -> Run:
+    def _one(self, raw: object, own: Pipeline | None) -> Run:
         try:
-            return self._read(answer.data, own)
+            return self._read(raw, own)
         except BadRowError as error:
             raise SourceError(f"{self.name}: {error}") from error
 
@@ -207,7 +210,7 @@ def read_pipeline(run: Fields, own: Pipeline | None) -> Pipeline:
             raise BadRowError(f"{run.what}: `pipeline` is missing")
         return own
     return Pipeline(
-        external_id=fields.needed_text("id"),
+        external_id=fields.needed_id("id"),
         name=fields.text("name"),
         url=fields.text("url"),
         created_at=_time(fields, "createdAt"),
@@ -229,7 +232,7 @@ def read_run(fields: Fields, pipeline: Pipeline) -> Run:
     source = fields.raw.get("sourceRun")
     return Run(
         pipeline=pipeline,
-        id=fields.needed_text("id"),
+        id=fields.needed_id("id"),
         created_at=created,
         started_at=started,
         finished_at=finished,
@@ -242,7 +245,7 @@ def read_run(fields: Fields, pipeline: Pipeline) -> Run:
         message=fields.text("message"),
         author=author,
         author_id=author_id,
-        progress=fields.whole("progress"),
+        progress=fields.whole("progress", _INTEGER),
         source_run_id=source if isinstance(source, str) else _id_of(fields.child("sourceRun")),
         url=fields.text("url"),
         env=env,
@@ -257,9 +260,9 @@ def read_step(raw: object, place: int) -> Step:
     status_word, result_word = fields.needed_text("status"), fields.text("result")
     status = map_status(status_word, STATUSES, started, finished)
     result = map_result(result_word, RESULTS)
-    order = fields.whole("order")
+    order = fields.whole("order", _INTEGER)
     return Step(
-        id=fields.needed_text("id"),
+        id=fields.needed_id("id"),
         position=place if order is None else order,
         # The first two steps have `step`; those of the user's own file `displayName`.
         name=fields.text("displayName") or fields.text("step") or "(unnamed)",
@@ -323,12 +326,12 @@ def _env_names(env: tuple[tuple[str, str], ...]) -> dict[str, Any]:
 
 
 def _id_of(source_run: Fields | None) -> str | None:
-    return source_run.needed_text("id") if source_run else None
+    return source_run.needed_id("id") if source_run else None
 
 
 def _shown_id(raw: object) -> str:
     found = raw.get("id") if isinstance(raw, dict) else None
-    return found if isinstance(found, str) else "(no id)"
+    return storable(found)[:_LONGEST_ID] if isinstance(found, str) else "(no id)"
 
 
 def _key(raw: object) -> str:
