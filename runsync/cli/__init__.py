@@ -92,7 +92,9 @@ def _root(
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
     verbose: Annotated[
         int,
-        typer.Option("--verbose", "-v", count=True, help="Say more on stderr; -vv still more."),
+        typer.Option(
+            "--verbose", "-v", count=True, help="Tell of each request on stderr; -vv of SQL too."
+        ),
     ] = 0,
     version: Annotated[
         bool,
@@ -152,8 +154,9 @@ def _failed(error: Exception, *, debug: bool) -> int:
 
 
 def _say(error: RunsyncError) -> int:
-    if said := str(error):
-        _write_error(f"runsync: {visible(said, lines=True)}\n")
+    """One line: what a provider wrote must not be able to begin another."""
+    if said := " ".join(str(error).split("\n")):
+        _write_error(f"runsync: {visible(said)}\n")
     return error.exit_code
 
 
@@ -210,14 +213,22 @@ def _make_streams_tolerant() -> None:
 
 
 def _log_to_stderr(verbosity: int) -> None:
+    """Once: each request. Twice: each statement to the database as well."""
     import logging
 
-    level = logging.INFO if verbosity == 1 else logging.DEBUG
+    class Visible(logging.Formatter):
+        def format(self, record: logging.LogRecord) -> str:
+            return visible(super().format(record), lines=True)
+
     handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(name)s: %(message)s"))
-    logger = logging.getLogger("runsync")
-    logger.handlers[:] = [handler]
-    logger.setLevel(level)
+    handler.setFormatter(Visible("%(asctime)s %(name)s: %(message)s"))
+    levels = {"runsync": logging.DEBUG, "urllib3.connectionpool": logging.DEBUG}
+    if verbosity > 1:
+        levels["sqlalchemy.engine"] = logging.INFO
+    for name, level in levels.items():
+        logger = logging.getLogger(name)
+        logger.handlers[:] = [handler]
+        logger.setLevel(level)
 
 
 def _end_soon_after_ctrl_c() -> None:

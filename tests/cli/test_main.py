@@ -17,7 +17,7 @@ from runsync import cli, errors
 from runsync.cli.lazy import Lazy
 from runsync.simulator import Simulator
 
-from .conftest import Shell, process
+from .conftest import TOKEN, Shell, process
 
 HEAVY = "alembic matplotlib numpy pandas psycopg pyarrow pydantic requests rich sqlalchemy".split()
 
@@ -57,9 +57,13 @@ def test_each_error_is_one_sentence_and_its_exit_code(
     assert (ended.code, ended.err) == (code, "runsync: what; mend\n")
 
 
-def test_an_error_cannot_steer_the_terminal(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    with command(monkeypatch, errors.SourceError("\x1b]0;mine\x07 said \u202eit")) as boom:
-        assert shell(boom).err == "runsync: \\x1b]0;mine\\x07 said \\u202eit\n"
+def test_an_error_cannot_steer_the_terminal_nor_forge_a_line(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "\x1b]0;mine\x07 said \u202eit\nrunsync: all is well"
+    with command(monkeypatch, errors.SourceError(text)) as boom:
+        said = shell(boom).err
+    assert said == "runsync: \\x1b]0;mine\\x07 said \\u202eit runsync: all is well\n"
 
 
 def test_a_bug_is_one_sentence_that_tells_how_to_see_more(
@@ -152,13 +156,36 @@ def test_format_and_json_that_contradict_each_other(shell: Shell, home: Path) ->
     assert shell("pipelines", "--json", "--format", "json").code == 0
 
 
-def test_verbose_logs_to_stderr(shell: Shell, home: Path) -> None:
+@pytest.fixture
+def quiet_again() -> Iterator[None]:
     import logging
 
+    yield
+    for name in ("runsync", "urllib3.connectionpool", "sqlalchemy.engine"):
+        logging.getLogger(name).handlers.clear()
+        logging.getLogger(name).setLevel(logging.NOTSET)
+
+
+@pytest.mark.usefixtures("quiet_again")
+def test_verbose_tells_of_requests_and_very_of_sql(shell: Shell, home: Path) -> None:
+    listing = ["runs", "list", "--pipeline", "b" * 24, "--branch", "a\x1b[m", "--json"]
+    assert shell(*listing).err == ""
+    said = shell("-v", *listing).err
+    assert "GET /api/v3/runs?pipelineId=bbb" in said
+    assert TOKEN not in said
+    assert "SELECT" not in shell("-v", "db", "upgrade").err
+    assert "SELECT" in shell("-vv", "db", "check").err
+
+
+@pytest.mark.usefixtures("quiet_again")
+def test_a_log_line_cannot_steer_the_terminal(shell: Shell, home: Path) -> None:
+    import logging
+
+    shell("-v", "--version")
     shell("-v", "pipelines")
-    assert logging.getLogger("runsync").level == logging.INFO
-    shell("-vv", "pipelines")
-    assert logging.getLogger("runsync").level == logging.DEBUG
+    (handler,) = logging.getLogger("runsync").handlers
+    record = logging.LogRecord("runsync", 20, "", 0, "\x1b[2Jgone", (), None)
+    assert "\\x1b[2Jgone" in handler.format(record)
 
 
 # The process.
