@@ -10,7 +10,6 @@ settings anew for every request, which is half of a small request's cost.
 """
 
 import json
-import math
 import random
 import re
 import threading
@@ -44,6 +43,7 @@ from runsync.errors import (
 USER_AGENT = f"runsync/{__version__} (keeps CI history; requests/{requests.__version__})"
 _RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524})
 _SECRET_HEADERS = frozenset({"authorization", "private-token", "cookie"})
+_EVERYBODY = 1e9
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 Params = Mapping[str, str | int | None] | list[tuple[str, str]]
@@ -445,7 +445,7 @@ class _Gate:
     def open_wide(self) -> None:
         """Lets everybody through, to see that it is over."""
         with self._lock:
-            self._allowed = math.inf
+            self._allowed = _EVERYBODY
             while self._waiting:
                 self._inside += 1
                 self._waiting.popleft().release()
@@ -476,7 +476,9 @@ def asked_wait(status: int, headers: Mapping[str, str], now: float) -> float | N
 
 def checked_path(*parts: str) -> str:
     """A path of the given parts, each escaped whole, so that none can climb out of its place."""
-    return "".join(f"/{quote(part, safe='')}" for part in parts)
+    # Dots alone are left as they are by quoting, and would be resolved away.
+    escaped = ["%2E" * len(p) if p in (".", "..") else quote(p, safe="") for p in parts]
+    return "".join(f"/{part}" for part in escaped)
 
 
 def _clock(date: str | None) -> datetime:

@@ -92,14 +92,12 @@ def pipeline_named(config: Config, text: str, source: str | None = None) -> Know
     Raises:
         ConfigError: it fits several, or none and is no id.
     """
-    configured = [_known(p) for p in config.pipelines if p.id is not None]
-    return _resolved(config, text, source, configured, "id")
+    return _resolved(config, text, source, ("id",))
 
 
 def application_named(config: Config, text: str, source: str | None = None) -> Known:
-    """The application of that name or id. Raises what :func:`pipeline_named` raises."""
-    configured = [_known(p) for p in config.pipelines if p.application_id is not None]
-    return _resolved(config, text, source, configured, "application_id")
+    """The application, or repository, of that name or id, as :func:`pipeline_named` finds it."""
+    return _resolved(config, text, source, ("application_id", "repository"))
 
 
 def stored_pipelines(config: Config) -> list[Known]:
@@ -112,18 +110,17 @@ def stored_pipelines(config: Config) -> list[Known]:
     return [Known(*row) for row in _rows(config, query.order_by(PipelineRow.id))]
 
 
-def _resolved(
-    config: Config, text: str, source: str | None, configured: list[Known], kind: str
-) -> Known:
-    found = _fitting(configured, text, source)
-    if not found and kind == "id":
+def _resolved(config: Config, text: str, source: str | None, kinds: Sequence[str]) -> Known:
+    known = [_known(pipeline) for pipeline in config.pipelines if pipeline.key[0] in kinds]
+    found = _fitting(known, text, source)
+    if not found and "id" in kinds:
         stored = stored_pipelines(config)
         found = _fitting(stored, text, source)
-        configured = configured + [known for known in stored if known not in configured]
+        known += [one for one in stored if one not in known]
     if len(found) > 1:
-        names = ", ".join(f"{known.name or '?'} ({known.external_id})" for known in found[:5])
+        names = ", ".join(f"{one.name or '?'} ({one.external_id})" for one in found[:5])
         raise ConfigError(f"{text!r} fits several: {names}; write more of the id")
-    return found[0] if found else _taken_for_an_id(config, text, source, configured, kind)
+    return found[0] if found else _taken_for_an_id(config, text, source, known, kinds)
 
 
 def _fitting(known: Iterable[Known], text: str, source: str | None) -> list[Known]:
@@ -143,13 +140,13 @@ def _begins(known: Known, text: str) -> bool:
 
 
 def _taken_for_an_id(
-    config: Config, text: str, source: str | None, known: Sequence[Known], kind: str
+    config: Config, text: str, source: str | None, known: Sequence[Known], kinds: Sequence[str]
 ) -> Known:
     name = chosen_source(config, source)
-    if _is_id(config, name, text, kind):
+    if any(_is_id(config, name, text, kind) for kind in kinds):
         return Known(name, text)
     words = [word for one in known for word in (one.name, one.external_id) if word]
-    what = "pipeline" if kind == "id" else "application"
+    what = "pipeline" if "id" in kinds else "application"
     near = f"; {nearest(text, words)}" if words else ""
     raise ConfigError(f"there is no {what} {text!r} in source {name!r}, and it is no id{near}")
 

@@ -40,6 +40,9 @@ SourceOption = Annotated[
     str | None,
     typer.Option("--source", metavar="NAME", help="Which [sources.NAME], where several are."),
 ]
+ShowEnvOption = Annotated[
+    bool, typer.Option("--show-env", help="Show the values of environment variables.")
+]
 
 
 def chosen(format: Format | None, as_json: bool) -> Format | None:

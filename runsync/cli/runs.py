@@ -1,12 +1,8 @@
 """``runsync runs``: the live API of a source, for people."""
 
-import os
 import re
-import time
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -17,41 +13,36 @@ from runsync.cli.options import (
     FormatOption,
     JsonOption,
     OutputOption,
+    ShowEnvOption,
     SourceOption,
     chosen,
 )
 from runsync.cli.output import Format, emit, write
-from runsync.cli.stop import InterruptedHereError
+from runsync.cli.rows import (
+    BRIEF,
+    COLUMNS,
+    SPARE,
+    STEP_BRIEF,
+    STEP_COLUMNS,
+    STEP_SPARE,
+    emit_run,
+    run_row,
+    step_row,
+)
+from runsync.cli.trigger import trigger
 from runsync.config import nearest
 from runsync.errors import ConfigError, NotFoundError
-from runsync.records import Run, Status, Step
+from runsync.records import Step
 from runsync.text import visible
-
-if TYPE_CHECKING:
-    from runsync.sources.base import Source
 
 app = typer.Typer(no_args_is_help=True, help="List, show, trigger and abort runs, live.")
 
-COLUMNS = (
-    "source pipeline external_id id attempt branch commit_hash message author author_id status "
-    "result raw_status raw_result progress created_at started_at finished_at queued_ms "
-    "duration_ms source_run_id url extra env"
-).split()
-BRIEF = ("id", "branch", "status", "result", "created_at", "duration", "author", "subject")
-SPARE = ("author", "branch", "subject", "created_at")
-STEP_COLUMNS = (
-    "run_id id position job name phase status result raw_status raw_result created_at started_at "
-    "finished_at duration_ms log_url artifacts_url extra"
-).split()
-STEP_BRIEF = ("position", "job", "name", "status", "result", "started_at", "duration")
-STEP_SPARE = ("started_at", "job")
 LOG_COLUMNS = ("run_id", "step_id", "position", "name", "log")
 
 SORTS = ("creationDateAsc", "creationDateDesc")
 STATUSES = ("notstarted", "started", "finished", "running")
 RESULTS = ("aborted", "unknown", "passed", "failed")
 MOST_RUNS = 20
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 10.0
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -62,9 +53,7 @@ PipelineOption = Annotated[
         "--pipeline", metavar="PIPELINE", help="Whose run it is, where that is not known."
     ),
 ]
-ShowEnvOption = Annotated[
-    bool, typer.Option("--show-env", help="Show the values of environment variables.")
-]
+app.command()(trigger)
 
 
 @app.command("list")
@@ -133,7 +122,7 @@ def list_(
         author=author,
     )
     with open_sources(settings, [known.source]) as sources:
-        rows = [_row(run, known.source) for run in sources[known.source].find_runs(wanted)]
+        rows = [run_row(run, known.source) for run in sources[known.source].find_runs(wanted)]
     emit(rows, columns=COLUMNS, format=style, output=output, brief=BRIEF, spare=SPARE)
 
 
@@ -152,7 +141,7 @@ def show(
     style = chosen(format, as_json)
     with target(load_config(config), run, source, pipeline) as wanted:
         found = wanted.source.reread(wanted.owner, wanted.run_id).run
-    _emit_run(found, wanted.source.name, style, show_env=show_env, output=output)
+    emit_run(found, wanted.source.name, style, show_env=show_env, output=output)
 
 
 @app.command()
@@ -172,7 +161,7 @@ def steps(
     for problem in found.problems:
         note(f"runsync: {problem.what}")
     emit(
-        [_step_row(found.run.id, step) for step in found.steps],
+        [step_row(found.run.id, step) for step in found.steps],
         columns=STEP_COLUMNS,
         format=style,
         output=output,
@@ -208,63 +197,6 @@ def log(
 
 
 @app.command()
-def trigger(
-    pipeline: Annotated[
-        str, typer.Argument(metavar="PIPELINE", help="A name, an id or a prefix of one.")
-    ],
-    branch: Annotated[
-        str | None, typer.Option("--branch", metavar="NAME", help="Else the default branch.")
-    ] = None,
-    commit: Annotated[
-        str | None,
-        typer.Option("--commit", metavar="HASH", help="Needs --branch; else its latest."),
-    ] = None,
-    message: Annotated[
-        str | None, typer.Option("--message", metavar="TEXT", help="Else the commit's.")
-    ] = None,
-    env: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--env",
-            metavar="KEY=VALUE",
-            help="A variable for the run, repeatable, in order; KEY alone takes its value from "
-            "this shell's environment.",
-        ),
-    ] = None,
-    source_run: Annotated[
-        str | None,
-        typer.Option("--source-run", metavar="RUN", help="Chain it to this run and its artifacts."),
-    ] = None,
-    wait: Annotated[bool, typer.Option("--wait", help="Wait until the run has finished.")] = False,
-    show_env: ShowEnvOption = False,
-    source: SourceOption = None,
-    config: ConfigOption = None,
-    format: FormatOption = None,
-    as_json: JsonOption = False,
-    output: OutputOption = None,
-) -> None:
-    """Start a run. The exit code is 0 once it is started, or with --wait once it has finished,
-    whatever its result."""
-    from runsync.sources.base import TriggerRequest
-
-    style = chosen(format, as_json)
-    if commit is not None and branch is None:
-        raise ConfigError("--commit needs --branch: the branch that the commit is on")
-    variables = tuple(_variable(text) for text in env or ())
-    settings = load_config(config)
-    known = pipeline_named(settings, pipeline, source)
-    wanted = TriggerRequest(known.external_id, branch, commit, message, source_run, variables)
-    with open_sources(settings, [known.source]) as sources:
-        started = sources[known.source].trigger(wanted)
-        if started is None:
-            note("the run was asked for; the service does not say its id")
-            return
-        note(f"run {started.id} is {started.status}")
-        finished = _waited(sources[known.source], started) if wait else started
-    _emit_run(finished, known.source, style, show_env=show_env, output=output)
-
-
-@app.command()
 def abort(
     run: RunArgument,
     show_env: ShowEnvOption = False,
@@ -282,7 +214,7 @@ def abort(
         if aborted is None:
             aborted = wanted.source.reread(wanted.owner, wanted.run_id).run
     note(f"run {aborted.id} is {aborted.status}, {aborted.result}")
-    _emit_run(aborted, wanted.source.name, style, show_env=show_env, output=output)
+    emit_run(aborted, wanted.source.name, style, show_env=show_env, output=output)
 
 
 # What may be asked.
@@ -302,43 +234,6 @@ def _check_filters(
 def _check_word(option: str, word: str | None, known: Sequence[str]) -> None:
     if word is not None and word not in known:
         raise ConfigError(f"{option} {word!r} is not known; {nearest(word, known)}")
-
-
-def _variable(text: str) -> tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not key or key != key.strip():
-        raise ConfigError(f"--env {visible(key)!r} names no variable; write KEY=VALUE")
-    if equals:
-        return key, value
-    if key not in os.environ:
-        raise ConfigError(f"--env {key}: it is not set here; write {key}=VALUE, or export it")
-    return key, os.environ[key]
-
-
-# Waiting.
-
-
-def _waited(source: "Source", run: Run) -> Run:
-    """The run once it has finished; says on stderr how it goes.
-
-    Raises:
-        InterruptedHereError: Ctrl-C; the run goes on.
-    """
-    pause = FIRST_PAUSE
-    try:
-        while run.status is not Status.FINISHED:
-            time.sleep(pause)
-            pause = min(pause * 1.5, LONGEST_PAUSE)
-            before, run = run, source.reread(run.pipeline, run.id).run
-            if run.status is not before.status:
-                note(f"run {run.id} is {run.status}")
-    except KeyboardInterrupt:
-        raise InterruptedHereError(
-            f"interrupted; run {run.id} goes on: `runsync runs show {run.id}` shows how, "
-            f"`runsync runs abort {run.id}` ends it"
-        ) from None
-    note(f"run {run.id} has {run.result}" if run.result != "unknown" else f"run {run.id} is over")
-    return run
 
 
 # Logs.
@@ -377,42 +272,3 @@ def _log_text(row: dict[str, Any], *, alone: bool) -> str:
     text = _COLOUR.sub("", row["log"]).replace("\r\n", "\n").replace("\r", "\n")
     head = "" if alone else f"==> {visible(row['name'])} <==\n"
     return head + visible(text, lines=True) + ("" if text.endswith("\n") or not text else "\n")
-
-
-# Rows.
-
-
-def _emit_run(
-    run: Run, source: str, format: Format | None, *, show_env: bool, output: Path | None
-) -> None:
-    row = _row(run, source) | {"env": _env(run, show_env=show_env)}
-    emit([row], columns=COLUMNS, format=format, output=output, single=True)
-
-
-def _row(run: Run, source: str) -> dict[str, Any]:
-    row: dict[str, Any] = {c: getattr(run, c) for c in COLUMNS if hasattr(run, c)}
-    milliseconds = run.duration_ms
-    return row | {
-        "source": source,
-        "pipeline": run.pipeline.name,
-        "external_id": run.pipeline.external_id,
-        "extra": dict(run.extra) or None,
-        "env": None,
-        "subject": (run.message or "").partition("\n")[0],
-        "duration": None if milliseconds is None else timedelta(milliseconds=milliseconds),
-    }
-
-
-def _env(run: Run, *, show_env: bool) -> list[str] | None:
-    """The variables in their order; values are secrets as often as not."""
-    return [f"{key}={value if show_env else '***'}" for key, value in run.env] or None
-
-
-def _step_row(run_id: str, step: Step) -> dict[str, Any]:
-    row: dict[str, Any] = {c: getattr(step, c) for c in STEP_COLUMNS if hasattr(step, c)}
-    milliseconds = step.duration_ms
-    return row | {
-        "run_id": run_id,
-        "extra": dict(step.extra) or None,
-        "duration": None if milliseconds is None else timedelta(milliseconds=milliseconds),
-    }

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from runsync.cli import runs
+from runsync import config
+from runsync.cli import live, rows, trigger
 from runsync.simulator import Simulator, World
 
 from .conftest import NOW, Shell, process
@@ -47,7 +48,7 @@ def asked(simulator: Simulator) -> list[str]:
 
 def test_list_shows_the_documented_columns(shell: Shell, home: Path, finished: str) -> None:
     (row,) = shell("runs", "list", "--pipeline", BUILD, "--json").data
-    assert list(row) == list(runs.COLUMNS)
+    assert list(row) == list(rows.COLUMNS)
     assert row["id"] == finished
     assert row["source"] == "wercker"
     assert (row["pipeline"], row["external_id"]) == ("build", BUILD)
@@ -167,7 +168,7 @@ def test_show_makes_controls_visible(shell: Shell, home: Path, finished: str) ->
 
 def test_steps(shell: Shell, home: Path, finished: str) -> None:
     steps = shell("runs", "steps", finished, "--json").data
-    assert list(steps[0]) == list(runs.STEP_COLUMNS)
+    assert list(steps[0]) == list(rows.STEP_COLUMNS)
     assert [step["position"] for step in steps] == list(range(1, len(steps) + 1))
     assert {step["run_id"] for step in steps} == {finished}
     table = shell("runs", "steps", finished).out
@@ -283,7 +284,7 @@ def test_wait_ends_with_0_whatever_the_result(
             (run,) = world.registry.runs()
             world.finish(run.id, result)
 
-    monkeypatch.setattr(runs.time, "sleep", pause)
+    monkeypatch.setattr(trigger.time, "sleep", pause)
     ended = shell("runs", "trigger", "our-build", "--wait", "--json")
     assert ended.code == 0
     assert ended.data["result"] == result
@@ -367,3 +368,36 @@ def test_output_goes_to_a_file(shell: Shell, home: Path, finished: str) -> None:
     text = (home / "runs.csv").read_bytes().decode()
     (row,) = csv.DictReader(io.StringIO(text, newline=""))
     assert row["id"] == finished
+
+
+GITHUB = """
+[sources.github]
+token_env = "NOT_SET_HERE"
+[[pipelines]]
+repository = "octo/hello"
+[[pipelines]]
+id = "octo/world/ci.yml"
+name = "world"
+"""
+
+
+@pytest.mark.parametrize(
+    ("find", "text", "found"),
+    [
+        (live.application_named, "octo/hello", "octo/hello"),
+        (live.application_named, "octo/h", "octo/hello"),
+        (live.application_named, "octo/other", "octo/other"),
+        (live.pipeline_named, "world", "octo/world/ci.yml"),
+        (live.pipeline_named, "octo/other/ci.yml", "octo/other/ci.yml"),
+    ],
+)
+def test_ids_have_each_provider_s_form(folder: Path, find: Any, text: str, found: str) -> None:
+    settings = config.parse(GITHUB, folder / "runsync.toml")
+    assert find(settings, text) == live.Known("github", found, "world" if text == "world" else None)
+
+
+def test_a_run_whose_source_must_know_its_pipeline(shell: Shell, folder: Path) -> None:
+    (folder / "runsync.toml").write_text(GITHUB.replace("token_env", "# token_env"))
+    ended = shell("runs", "show", "123")
+    assert ended.code == 2
+    assert "name its pipeline with --pipeline" in ended.err

@@ -1,0 +1,119 @@
+"""``runsync runs trigger``: starts a run, and waits for its end if that is wished."""
+
+import os
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from runsync.cli.context import load_config, note, open_sources
+from runsync.cli.live import pipeline_named
+from runsync.cli.options import (
+    ConfigOption,
+    FormatOption,
+    JsonOption,
+    OutputOption,
+    ShowEnvOption,
+    SourceOption,
+    chosen,
+)
+from runsync.cli.rows import emit_run
+from runsync.cli.stop import InterruptedHereError
+from runsync.errors import ConfigError
+from runsync.records import Run, Status
+from runsync.text import visible
+
+if TYPE_CHECKING:
+    from runsync.sources.base import Source
+
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 10.0
+
+
+def trigger(
+    pipeline: Annotated[
+        str, typer.Argument(metavar="PIPELINE", help="A name, an id or a prefix of one.")
+    ],
+    branch: Annotated[
+        str | None, typer.Option("--branch", metavar="NAME", help="Else the default branch.")
+    ] = None,
+    commit: Annotated[
+        str | None,
+        typer.Option("--commit", metavar="HASH", help="Needs --branch; else its latest."),
+    ] = None,
+    message: Annotated[
+        str | None, typer.Option("--message", metavar="TEXT", help="Else the commit's.")
+    ] = None,
+    env: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--env",
+            metavar="KEY=VALUE",
+            help="A variable for the run, repeatable, in order; KEY alone takes its value from "
+            "this shell's environment.",
+        ),
+    ] = None,
+    source_run: Annotated[
+        str | None,
+        typer.Option("--source-run", metavar="RUN", help="Chain it to this run and its artifacts."),
+    ] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until the run has finished.")] = False,
+    show_env: ShowEnvOption = False,
+    source: SourceOption = None,
+    config: ConfigOption = None,
+    format: FormatOption = None,
+    as_json: JsonOption = False,
+    output: OutputOption = None,
+) -> None:
+    """Start a run. The exit code is 0 once it is started, or with --wait once it has finished,
+    whatever its result."""
+    from runsync.sources.base import TriggerRequest
+
+    style = chosen(format, as_json)
+    if commit is not None and branch is None:
+        raise ConfigError("--commit needs --branch: the branch that the commit is on")
+    variables = tuple(_variable(text) for text in env or ())
+    settings = load_config(config)
+    known = pipeline_named(settings, pipeline, source)
+    wanted = TriggerRequest(known.external_id, branch, commit, message, source_run, variables)
+    with open_sources(settings, [known.source]) as sources:
+        started = sources[known.source].trigger(wanted)
+        if started is None:
+            note("the run was asked for; the service does not say its id")
+            return
+        note(f"run {started.id} is {started.status}")
+        finished = _waited(sources[known.source], started) if wait else started
+    emit_run(finished, known.source, style, show_env=show_env, output=output)
+
+
+def _variable(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not key or key != key.strip():
+        raise ConfigError(f"--env {visible(key)!r} names no variable; write KEY=VALUE")
+    if equals:
+        return key, value
+    if key not in os.environ:
+        raise ConfigError(f"--env {key}: it is not set here; write {key}=VALUE, or export it")
+    return key, os.environ[key]
+
+
+def _waited(source: "Source", run: Run) -> Run:
+    """The run once it has finished; says on stderr how it goes.
+
+    Raises:
+        InterruptedHereError: Ctrl-C; the run goes on.
+    """
+    pause = FIRST_PAUSE
+    try:
+        while run.status is not Status.FINISHED:
+            time.sleep(pause)
+            pause = min(pause * 1.5, LONGEST_PAUSE)
+            before, run = run, source.reread(run.pipeline, run.id).run
+            if run.status is not before.status:
+                note(f"run {run.id} is {run.status}")
+    except KeyboardInterrupt:
+        raise InterruptedHereError(
+            f"interrupted; run {run.id} goes on: `runsync runs show {run.id}` shows how, "
+            f"`runsync runs abort {run.id}` ends it"
+        ) from None
+    note(f"run {run.id} has {run.result}" if run.result != "unknown" else f"run {run.id} is over")
+    return run
