@@ -8,7 +8,7 @@ stays quick.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from runsync.database import Database
+    from runsync.storage.database import Database
 
 __version__ = "0.1.0"
 __all__ = ["Database", "__version__"]
@@ -16,7 +16,7 @@ __all__ = ["Database", "__version__"]
 
 def __getattr__(name: str) -> Any:
     if name == "Database":
-        from runsync.database import Database
+        from runsync.storage.database import Database
 
         return Database
     raise AttributeError(f"module 'runsync' has no attribute {name!r}")

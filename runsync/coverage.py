@@ -9,50 +9,50 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import reduce
 
-from runsync.records import Mark
+from runsync.records import Cursor
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class Interval:
     """From ``newest`` down to ``oldest``, both included; to the very first run if
     ``reaches_start``."""
 
-    newest: Mark
-    oldest: Mark
+    newest: Cursor
+    oldest: Cursor
     reaches_start: bool = False
 
     def reaches(self, since: datetime | None) -> bool:
         """Whether all the history that is wanted below this stretch's top lies in it."""
-        return self.reaches_start or (since is not None and self.oldest <= Mark(since, ""))
+        return self.reaches_start or (since is not None and self.oldest <= Cursor(since, ""))
 
 
-def union(stretches: Iterable[Stretch]) -> list[Stretch]:
+def union(intervals: Iterable[Interval]) -> list[Interval]:
     """The same history in as few stretches as it takes, newest first."""
-    joined: list[Stretch] = []
-    for stretch in sorted(stretches, key=lambda s: s.newest, reverse=True):
-        touched = [place for place in _near(joined, stretch) if _touch(joined[place], stretch)]
+    joined: list[Interval] = []
+    for interval in sorted(intervals, key=lambda s: s.newest, reverse=True):
+        touched = [place for place in _near(joined, interval) if _touch(joined[place], interval)]
         if not touched:
-            joined.append(stretch)
-        elif _is_an_instant(stretch):
-            joined[touched[-1]] = _merge(joined[touched[-1]], stretch)
+            joined.append(interval)
+        elif _is_an_instant(interval):
+            joined[touched[-1]] = _merge(joined[touched[-1]], interval)
         else:
-            joined[touched[-1] :] = [reduce(_merge, [*joined[touched[-1] :], stretch])]
+            joined[touched[-1] :] = [reduce(_merge, [*joined[touched[-1] :], interval])]
     return joined
 
 
-def around(stretches: Iterable[Stretch], mark: Mark) -> Stretch | None:
+def interval_containing(intervals: Iterable[Interval], cursor: Cursor) -> Interval | None:
     """The stretch in which ``mark`` surely lies: of the same instant as an end, only that end."""
     return next(
         (
             s
-            for s in stretches
-            if s.newest.at > mark.at > s.oldest.at or mark in (s.newest, s.oldest)
+            for s in intervals
+            if s.newest.at > cursor.at > s.oldest.at or cursor in (s.newest, s.oldest)
         ),
         None,
     )
 
 
-def _near(joined: list[Stretch], lower: Stretch) -> Iterator[int]:
+def _near(joined: list[Interval], lower: Interval) -> Iterator[int]:
     """Where those stretches stand that a lower one may touch, from below: the last one, and
     those that end in the instant in which it begins."""
     for place in reversed(range(len(joined))):
@@ -61,12 +61,12 @@ def _near(joined: list[Stretch], lower: Stretch) -> Iterator[int]:
             return
 
 
-def _is_an_instant(stretch: Stretch) -> bool:
+def _is_an_instant(interval: Interval) -> bool:
     """Whether it knows of nothing below its instant, so that it joins nothing that lies there."""
-    return stretch.newest.at == stretch.oldest.at and not stretch.reaches_start
+    return interval.newest.at == interval.oldest.at and not interval.reaches_start
 
 
-def _touch(upper: Stretch, lower: Stretch) -> bool:
+def _touch(upper: Interval, lower: Interval) -> bool:
     # Of runs created in the same instant nobody knows the order, so they must be the same run.
     return (
         upper.reaches_start
@@ -76,7 +76,7 @@ def _touch(upper: Stretch, lower: Stretch) -> bool:
     )
 
 
-def _merge(upper: Stretch, lower: Stretch) -> Stretch:
+def _merge(upper: Interval, lower: Interval) -> Interval:
     return replace(
         upper,
         oldest=min(upper.oldest, lower.oldest),
@@ -84,7 +84,7 @@ def _merge(upper: Stretch, lower: Stretch) -> Stretch:
     )
 
 
-class Trail:
+class CoverageTracker:
     """What one descent through a listing covers, page by page.
 
     Args:
@@ -92,19 +92,19 @@ class Trail:
         since: how far back history is wanted; runs before it are passed over.
     """
 
-    def __init__(self, start: Mark | None, since: datetime | None = None) -> None:
-        self._bound = Mark(since, "") if since else None
+    def __init__(self, start: Cursor | None, since: datetime | None = None) -> None:
+        self._bound = Cursor(since, "") if since else None
         self._unbroken = start
         self._passed_over = False
         self.lowest = start
-        self.stretches: list[Stretch] = []
+        self.intervals: list[Interval] = []
 
     @property
     def done(self) -> bool:
         """Whether everything that is wanted lies above."""
         return bool(self._bound and self.lowest and self.lowest <= self._bound)
 
-    def follow(self, marks: Iterable[Mark | None], *, at_start: bool = False) -> list[Stretch]:
+    def follow(self, cursors: Iterable[Cursor | None], *, at_start: bool = False) -> list[Interval]:
         """Goes down one page.
 
         Args:
@@ -115,35 +115,37 @@ class Trail:
         Returns:
             The stretches that the page covers; the first joins those of the page before.
         """
-        covered: list[Stretch] = []
+        covered: list[Interval] = []
         top = low = self._unbroken
-        for mark in marks:
-            if mark is None:
+        for cursor in cursors:
+            if cursor is None:
                 covered += _stretch(top, low)
                 top = low = None
             else:
-                mark = self._bounded(mark)
-                top = top or (mark if self._may_begin(mark) else None)
-                low = top and min(low or mark, mark)
-                self.lowest = min(self.lowest or mark, mark)
+                cursor = self._bounded(cursor)
+                top = top or (cursor if self._may_begin(cursor) else None)
+                low = top and min(low or cursor, cursor)
+                self.lowest = min(self.lowest or cursor, cursor)
         covered += _stretch(top, low, reaches_start=at_start and not self._passed_over)
         self._unbroken = low
-        self.stretches = union([*self.stretches, *covered])
+        self.intervals = union([*self.intervals, *covered])
         return covered
 
-    def _may_begin(self, mark: Mark) -> bool:
+    def _may_begin(self, cursor: Cursor) -> bool:
         """Whether a stretch may begin here, at the top or after a hole: not at a bound, which is
         no run, nor above the hole, where runs that have arrived meanwhile turn up."""
-        return mark != self._bound and (self.lowest is None or mark < self.lowest)
+        return cursor != self._bound and (self.lowest is None or cursor < self.lowest)
 
-    def _bounded(self, mark: Mark) -> Mark:
+    def _bounded(self, cursor: Cursor) -> Cursor:
         """A run before ``since`` shows that nothing after ``since`` is left below. It is not
         wanted itself, so it is not covered, even if it is the very first."""
-        if self._bound is None or mark >= self._bound:
-            return mark
+        if self._bound is None or cursor >= self._bound:
+            return cursor
         self._passed_over = True
         return self._bound
 
 
-def _stretch(top: Mark | None, low: Mark | None, *, reaches_start: bool = False) -> list[Stretch]:
-    return [Stretch(top, low, reaches_start)] if top and low else []
+def _stretch(
+    top: Cursor | None, low: Cursor | None, *, reaches_start: bool = False
+) -> list[Interval]:
+    return [Interval(top, low, reaches_start)] if top and low else []

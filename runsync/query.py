@@ -233,7 +233,7 @@ def _ask_postgres(url: str, sql: str, timeout: float, max_rows: int, *, trusted:
 @contextmanager
 def _connected(url: str) -> Iterator["psycopg.Connection[Any]"]:
     """A connection of the driver's own: SQLAlchemy's would hide what it sends."""
-    from runsync.database import Database
+    from runsync.storage.database import Database
 
     with closing(Database(url)) as database:
         engine, name = database.engine, database.name

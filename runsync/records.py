@@ -33,7 +33,7 @@ class Result(StrEnum):
 
 
 @dataclass(frozen=True, order=True, slots=True)
-class Mark:
+class Cursor:
     """A place in a listing's order. A greater mark stands nearer to its top.
 
     ``at`` is the time that the provider orders the listing by: a run's creation, or its last
@@ -137,7 +137,7 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
-class Details:
+class RunWithSteps:
     """One run with its steps, as one answer gave them at ``as_of`` on the provider's clock."""
 
     run: Run
@@ -151,7 +151,7 @@ _GRACE = timedelta(minutes=10)
 _PATIENCE = timedelta(days=1)
 
 
-def is_settled(details: Details, grace: timedelta = _GRACE) -> bool:
+def is_settled(details: RunWithSteps, grace: timedelta = _GRACE) -> bool:
     """Whether nothing of this run can change any more, so that it need not be read again.
 
     That is: finished, read at least ``grace`` after the finish by the provider's clock, and
@@ -189,13 +189,13 @@ def parse_time(text: str) -> datetime:
 
 
 __all__ = [
-    "Details",
+    "Cursor",
     "Extra",
-    "Mark",
     "Pipeline",
     "Problem",
     "Result",
     "Run",
+    "RunWithSteps",
     "Status",
     "Step",
     "is_settled",

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import HealthCheck, settings
 from sqlalchemy import URL, create_engine, make_url, text
 
-from runsync import schema
-from runsync.database import Database
+from runsync.storage import schema
+from runsync.storage.database import Database
 
 # Suites and rigs that tests share assert too, and should say as much when they fail.
-pytest.register_assert_rewrite("sources.contract", "engine.rig")
+pytest.register_assert_rewrite("tests.sources.contract", "tests.sync.rig")
 
 settings.register_profile(
     "runsync",

@@ -14,8 +14,8 @@ from runsync.errors import ConfigError, DatabaseError
 from runsync.text import visible
 
 if TYPE_CHECKING:
-    from runsync.database import Database
     from runsync.sources.base import Source
+    from runsync.storage.database import Database
 
 
 def note(text: str) -> None:
@@ -47,8 +47,8 @@ def open_database(
         ConfigError: there is no config.
         DatabaseError: there is no such database, or its schema is not this version's.
     """
-    from runsync import schema
-    from runsync.database import Database
+    from runsync.storage import schema
+    from runsync.storage.database import Database
 
     url = database_url(config)
     database = Database(url if make else existing(url))

@@ -11,7 +11,7 @@ from runsync.cli.options import ConfigOption, FormatOption, JsonOption, chosen
 from runsync.cli.output import Format, emit
 
 if TYPE_CHECKING:
-    from runsync.database import Database
+    from runsync.storage.database import Database
 
 app = typer.Typer(no_args_is_help=True, help="The database's schema: upgrade, check, current.")
 
@@ -50,13 +50,13 @@ def current(
 
 
 def _unchecked(config: Path | None) -> "Database":
-    from runsync.database import Database
+    from runsync.storage.database import Database
 
     return Database(existing(database_url(config)))
 
 
 def _show(database: "Database", format: Format | None) -> None:
-    from runsync import schema
+    from runsync.storage import schema
 
     row = {
         "database": database.name,

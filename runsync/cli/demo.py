@@ -16,7 +16,7 @@ from runsync.errors import ConfigError, PartialError
 
 if TYPE_CHECKING:
     from runsync.simulator import Simulator
-    from runsync.sync import Outcome
+    from runsync.sync.engine import Outcome
 
 FOLDER = Path("runsync-demo")
 _OURS = ("runsync.toml", "runsync.db", "runsync.db-wal", "runsync.db-shm", "report.html")
@@ -88,7 +88,7 @@ def _folder() -> Path:
 
 
 def _bring(config: Config, simulator: "Simulator", what: str) -> None:
-    from runsync.sync import Options, sync
+    from runsync.sync.engine import Options, sync
 
     simulator.reset_log()
     began = time.monotonic()

@@ -25,8 +25,8 @@ from runsync.errors import (
 )
 
 if TYPE_CHECKING:
-    from runsync.database import Database
     from runsync.sources.base import Access, Listing, Page, Source
+    from runsync.storage.database import Database
 
 COLUMNS = ("check", "status", "detail", "mend")
 _SKEW = timedelta(seconds=30)
@@ -109,8 +109,8 @@ def _tells_a_password(config: Config) -> bool:
 
 
 def _source(config: Config, settings: SourceConfig) -> Iterator[Finding]:
+    from runsync.http.client import Limits
     from runsync.sources import open_source
-    from runsync.transport import Limits
 
     name = settings.name
     try:
@@ -213,7 +213,7 @@ def _pages(source: "Source", listing: "Listing") -> Generator["Page", None, None
 
 
 def _database(config: Config) -> Iterator[Finding]:
-    from runsync.database import Database
+    from runsync.storage.database import Database
 
     try:
         existing(config.database_url)
@@ -252,7 +252,7 @@ def _file(name: str, path: Path) -> Finding:
 
 
 def _schema(database: "Database") -> Finding:
-    from runsync import schema
+    from runsync.storage import schema
 
     try:
         schema.check(database)

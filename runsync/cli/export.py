@@ -24,8 +24,8 @@ def export(
 
     Run it again, and only the months that have changed are written, each at once.
     """
-    from runsync.export import FORMATS, Summary
-    from runsync.export import export as run_export
+    from runsync.archive.export import FORMATS, Summary
+    from runsync.archive.export import export as run_export
 
     if format not in FORMATS:
         raise ConfigError(f"--format {format!r} is not known; {nearest(format, FORMATS)}")

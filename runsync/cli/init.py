@@ -99,8 +99,8 @@ def _quoted(text: str) -> str:
 
 
 def _make_database(url: str) -> str:
-    from runsync import schema
-    from runsync.database import Database
+    from runsync.storage import schema
+    from runsync.storage.database import Database
 
     database = Database(url)
     schema.ready(database)

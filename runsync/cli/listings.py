@@ -7,9 +7,9 @@ from runsync.config import Config, PipelineConfig, nearest
 from runsync.errors import ConfigError
 
 if TYPE_CHECKING:
-    from runsync.database import Database
     from runsync.sources.base import Source
-    from runsync.sync import Task
+    from runsync.storage.database import Database
+    from runsync.sync.engine import Task
 
 
 def chosen_pipelines(
@@ -38,7 +38,7 @@ def tasks(sources: Mapping[str, "Source"], pipelines: Sequence[PipelineConfig]) 
     Raises:
         ConfigError: an id is not of its provider's form.
     """
-    from runsync.sync import Task
+    from runsync.sync.engine import Task
 
     return [Task(sources[p.source], sources[p.source].listing(p)) for p in pipelines]
 
@@ -58,7 +58,7 @@ def _one(config: Config, name: str, database: "Database | None") -> PipelineConf
 
 def _of_discovered(config: Config, name: str, database: "Database") -> list[PipelineConfig]:
     """The listings that discovered pipelines of that name came with."""
-    from runsync.status import status
+    from runsync.sync.status import status
 
     rows = status(database)
     listings = {row["listing"] for row in rows if name in (row["pipeline"], row["external_id"])}

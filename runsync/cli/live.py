@@ -22,7 +22,7 @@ _UNIQUE_RUN_IDS = ("wercker", "buildbot")
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownPipeline:
     """A pipeline, or what owns several, that the config or the database names."""
 
     source: str
@@ -84,7 +84,7 @@ def chosen_source(config: Config, name: str | None) -> str:
     raise ConfigError(f"name one of the sources with --source: {', '.join(config.sources)}")
 
 
-def pipeline_named(config: Config, text: str, source: str | None = None) -> Known:
+def pipeline_named(config: Config, text: str, source: str | None = None) -> KnownPipeline:
     """The pipeline of that name or id, or the only one that begins so.
 
     Where nobody knows it, the text is taken for an id, if it has the form of one.
@@ -95,22 +95,22 @@ def pipeline_named(config: Config, text: str, source: str | None = None) -> Know
     return _resolved(config, text, source, ("id",))
 
 
-def application_named(config: Config, text: str, source: str | None = None) -> Known:
+def application_named(config: Config, text: str, source: str | None = None) -> KnownPipeline:
     """The application, or repository, of that name or id, as :func:`pipeline_named` finds it."""
     return _resolved(config, text, source, ("application_id", "repository"))
 
 
-def stored_pipelines(config: Config) -> list[Known]:
+def stored_pipelines(config: Config) -> list[KnownPipeline]:
     """The pipelines in the database; none where there is no database."""
     from sqlalchemy import select
 
-    from runsync.models import PipelineRow
+    from runsync.storage.models import PipelineRow
 
     query = select(PipelineRow.source, PipelineRow.external_id, PipelineRow.name)
-    return [Known(*row) for row in _rows(config, query.order_by(PipelineRow.id))]
+    return [KnownPipeline(*row) for row in _rows(config, query.order_by(PipelineRow.id))]
 
 
-def _resolved(config: Config, text: str, source: str | None, kinds: Sequence[str]) -> Known:
+def _resolved(config: Config, text: str, source: str | None, kinds: Sequence[str]) -> KnownPipeline:
     known = [_known(pipeline) for pipeline in config.pipelines if pipeline.key[0] in kinds]
     found = _fitting(known, text, source)
     if not found and "id" in kinds:
@@ -123,7 +123,7 @@ def _resolved(config: Config, text: str, source: str | None, kinds: Sequence[str
     return found[0] if found else _taken_for_an_id(config, text, source, known, kinds)
 
 
-def _fitting(known: Iterable[Known], text: str, source: str | None) -> list[Known]:
+def _fitting(known: Iterable[KnownPipeline], text: str, source: str | None) -> list[KnownPipeline]:
     mine = [one for one in known if source in (None, one.source)]
     for fits in (_is_called, _begins):
         if found := [one for one in mine if fits(one, text)]:
@@ -131,20 +131,24 @@ def _fitting(known: Iterable[Known], text: str, source: str | None) -> list[Know
     return []
 
 
-def _is_called(known: Known, text: str) -> bool:
+def _is_called(known: KnownPipeline, text: str) -> bool:
     return text in (known.external_id, known.name)
 
 
-def _begins(known: Known, text: str) -> bool:
+def _begins(known: KnownPipeline, text: str) -> bool:
     return known.external_id.startswith(text) or (known.name or "").startswith(text)
 
 
 def _taken_for_an_id(
-    config: Config, text: str, source: str | None, known: Sequence[Known], kinds: Sequence[str]
-) -> Known:
+    config: Config,
+    text: str,
+    source: str | None,
+    known: Sequence[KnownPipeline],
+    kinds: Sequence[str],
+) -> KnownPipeline:
     name = chosen_source(config, source)
     if any(_is_id(config, name, text, kind) for kind in kinds):
-        return Known(name, text)
+        return KnownPipeline(name, text)
     words = [word for one in known for word in (one.name, one.external_id) if word]
     what = "pipeline" if "id" in kinds else "application"
     near = f"; {nearest(text, words)}" if words else ""
@@ -175,8 +179,8 @@ def tokenless(config: Config, name: str) -> Iterator["Source"]:
         yield source
 
 
-def _known(pipeline: PipelineConfig) -> Known:
-    return Known(pipeline.source, pipeline.key[1], pipeline.name)
+def _known(pipeline: PipelineConfig) -> KnownPipeline:
+    return KnownPipeline(pipeline.source, pipeline.key[1], pipeline.name)
 
 
 def _only_one(config: Config, source: "Source") -> Pipeline | None:
@@ -187,11 +191,11 @@ def _only_one(config: Config, source: "Source") -> Pipeline | None:
     return pipelines[0] if len(listings) == 1 and len(pipelines) == 1 else None
 
 
-def _holder_of(config: Config, run_id: str, source: str | None) -> Known | None:
+def _holder_of(config: Config, run_id: str, source: str | None) -> KnownPipeline | None:
     """The pipeline that a stored run belongs to."""
     from sqlalchemy import select
 
-    from runsync.models import PipelineRow, RunRow
+    from runsync.storage.models import PipelineRow, RunRow
 
     # From the few pipelines to the key of the runs; the other way round reads them all.
     query = (
@@ -202,7 +206,7 @@ def _holder_of(config: Config, run_id: str, source: str | None) -> Known | None:
     found = [
         known
         for row in _rows(config, query)
-        if (known := Known(*row)).source in ({source} if source else config.sources)
+        if (known := KnownPipeline(*row)).source in ({source} if source else config.sources)
     ]
     if len(found) > 1:
         names = ", ".join(f"{known.name} ({known.source})" for known in found)

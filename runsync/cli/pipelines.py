@@ -62,7 +62,7 @@ def _stored(config: Config) -> list[dict[str, Any]]:
 
     from sqlalchemy import func, select
 
-    from runsync.models import ListingPipelineRow, PipelineRow, RunRow
+    from runsync.storage.models import ListingPipelineRow, PipelineRow, RunRow
 
     try:
         existing(config.database_url)

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from runsync.sync import Task, Watch
+    from runsync.sync.engine import Task, Watch
 
 _MOST_BARS = 12
 
@@ -20,7 +20,7 @@ def progress(tasks: Sequence["Task"]) -> Iterator["Watch | None"]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from runsync.sync import Progress as Step
+    from runsync.sync.engine import Progress as Step
     from runsync.text import visible
 
     bars = Progress(

@@ -30,8 +30,8 @@ def status(
     as_json: JsonOption = False,
 ) -> None:
     """Show per pipeline what is stored, what is covered, and when a sync last went well."""
-    from runsync.status import COLUMNS, Wanted
-    from runsync.status import status as read_status
+    from runsync.sync.status import COLUMNS, Wanted
+    from runsync.sync.status import status as read_status
 
     settings = load_config(config)
     style = chosen(format, as_json)

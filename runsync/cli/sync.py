@@ -20,8 +20,8 @@ from runsync.errors import ConfigError, LockedError, PartialError, RunsyncError,
 from runsync.text import visible
 
 if TYPE_CHECKING:
-    from runsync.database import Database
-    from runsync.sync import Options, Outcome
+    from runsync.storage.database import Database
+    from runsync.sync.engine import Options, Outcome
 
 COLUMNS = (
     "listing",
@@ -64,7 +64,7 @@ def sync(
     as_json: JsonOption = False,
 ) -> None:
     """Bring new, changed and unfinished runs with their steps into the database."""
-    from runsync.sync import Options
+    from runsync.sync.engine import Options
 
     settings = load_config(config)
     if concurrency is not None:
@@ -114,7 +114,7 @@ def _sync_once(
     options: "Options",
     format: Format | None,
 ) -> None:
-    from runsync.sync import sync as run_sync
+    from runsync.sync.engine import sync as run_sync
 
     wanted = chosen_pipelines(config, names, database)
     with open_sources(config, [p.source for p in wanted]) as sources:
@@ -202,7 +202,7 @@ def _row(outcome: "Outcome") -> dict[str, Any]:
 def _show_plan(
     config: Config, names: Sequence[str], options: "Options", format: Format | None
 ) -> None:
-    from runsync.plan import plan
+    from runsync.sync.plan import plan
 
     database = _database_if_there(config)
     wanted = chosen_pipelines(config, names, database)
@@ -215,8 +215,8 @@ def _database_if_there(config: Config) -> "Database | None":
     """The database where it is made already; a dry run makes none."""
     from sqlalchemy import make_url
 
-    from runsync import schema
-    from runsync.database import Database
+    from runsync.storage import schema
+    from runsync.storage.database import Database
 
     url = make_url(config.database_url)
     if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():

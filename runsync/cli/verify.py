@@ -12,7 +12,7 @@ from runsync.cli.output import emit
 from runsync.errors import PartialError, TokenRefusedError
 
 if TYPE_CHECKING:
-    from runsync.verify import Verdict
+    from runsync.sync.verify import Verdict
 
 COLUMNS = ("listing", "checked", "missing", "extra", "different", "repaired", "requests", "error")
 _SHOWN = 20
@@ -33,7 +33,7 @@ def verify(
     as_json: JsonOption = False,
 ) -> None:
     """Walk the provider's listing again and compare each run with what is stored."""
-    from runsync.verify import verify as compare
+    from runsync.sync.verify import verify as compare
 
     settings = load_config(config)
     style = chosen(format, as_json)
@@ -71,7 +71,7 @@ def _name_differences(verdicts: Sequence["Verdict"]) -> None:
 
 
 def _end(verdicts: Sequence["Verdict"]) -> None:
-    from runsync.verify import totals
+    from runsync.sync.verify import totals
 
     causes = [verdict.cause for verdict in verdicts if verdict.cause is not None]
     if causes and all(isinstance(cause, TokenRefusedError) for cause in causes):

@@ -273,7 +273,7 @@ def lacking(
         span = ask.scope.window
         if compared:
             span = replace(span, since=span.before().since)
-        found = held(span, ask.pipelines, reader.stretches())
+        found = held(span, ask.pipelines, reader.intervals())
     return [sentence for one in found for sentence in one.notes()]
 
 

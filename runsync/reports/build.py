@@ -8,7 +8,7 @@ import pandas as pd
 from runsync.reports import metrics
 from runsync.reports.ask import Ask, asking
 from runsync.reports.columns import shaped
-from runsync.reports.frames import AnyDatabase, Reader, Stretch, reading
+from runsync.reports.frames import AnyDatabase, Interval, Reader, reading
 from runsync.reports.gather import gathered
 from runsync.reports.partial import partial
 
@@ -22,16 +22,16 @@ def build(report: str, db: AnyDatabase, **asked: Any) -> pd.DataFrame:
 def figures(reader: Reader, ask: Ask) -> pd.DataFrame:
     """The report's frame: keys, then period and partial, then figures, in their dtypes."""
     ask, frames = gathered(reader, ask)
-    return frame_of(ask, frames, reader.stretches() if ask.every else ())
+    return frame_of(ask, frames, reader.intervals() if ask.every else ())
 
 
 def frame_of(
-    ask: Ask, frames: tuple[pd.DataFrame, ...], stretches: Iterable[Stretch]
+    ask: Ask, frames: tuple[pd.DataFrame, ...], intervals: Iterable[Interval]
 ) -> pd.DataFrame:
     """The same, from what was gathered for this ask, or for one with more keys."""
     table, keys = table_of(ask, frames), ask.keys
     if ask.every:
-        over = partial(table, ask.every, ask.scope.window, ask.pipelines, stretches)
+        over = partial(table, ask.every, ask.scope.window, ask.pipelines, intervals)
         table, keys = table.assign(partial=over), (*keys, "partial")
     return shaped(table, keys, ask.report.columns)
 

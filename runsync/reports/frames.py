@@ -15,10 +15,13 @@ from typing import Any, TypeAlias
 import pandas as pd
 import sqlalchemy as sa
 
-from runsync import schema
-from runsync.database import Database
 from runsync.errors import DatabaseError
-from runsync.models import (
+from runsync.reports.packing import packer_of
+from runsync.reports.pipelines import Pipeline, labelled
+from runsync.reports.window import Window
+from runsync.storage import schema
+from runsync.storage.database import Database
+from runsync.storage.models import (
     CoverageRow,
     ListingPipelineRow,
     PipelineRow,
@@ -27,9 +30,6 @@ from runsync.models import (
     v_runs,
     v_steps,
 )
-from runsync.reports.packing import packer_of
-from runsync.reports.pipelines import Pipeline, labelled
-from runsync.reports.window import Window
 
 AnyDatabase: TypeAlias = str | sa.URL | sa.Engine | Database
 
@@ -52,7 +52,7 @@ class Scope:
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class Interval:
     """A stretch of a pipeline's history that is known to be complete; None: to its beginning."""
 
     pipeline_id: int
@@ -137,7 +137,7 @@ class Reader:
         """Steps of the runs of the scope; as :meth:`runs`, with columns of ``v_steps``."""
         return self._read(v_steps, v_steps.c.run_created_at, scope, columns, true, known, result)
 
-    def stretches(self) -> list[Stretch]:
+    def intervals(self) -> list[Interval]:
         """What is known to be complete, per pipeline, in no order; stretches may overlap.
 
         A listing's newest stretch goes on to its last good sync: that sync saw all there was.
@@ -213,26 +213,26 @@ class Reader:
 
 def _coverage() -> sa.Select[Any]:
     """Each stretch for each pipeline of its listing, and the listing's last good sync."""
-    stretch, within = CoverageRow, ListingPipelineRow
+    interval, within = CoverageRow, ListingPipelineRow
     synced = (
         sa.select(SyncRow.listing, sa.func.max(SyncRow.started_at).label("at"))
         .where(SyncRow.outcome == "ok")
         .group_by(SyncRow.listing)
         .subquery()
     )
-    columns = (within.pipeline_id, *stretch.__table__.columns, synced.c.at.label("synced_at"))
+    columns = (within.pipeline_id, *interval.__table__.columns, synced.c.at.label("synced_at"))
     return (
         sa.select(*columns)
-        .join_from(stretch, within, within.listing == stretch.listing)
-        .outerjoin(synced, synced.c.listing == stretch.listing)
+        .join_from(interval, within, within.listing == interval.listing)
+        .outerjoin(synced, synced.c.listing == interval.listing)
     )
 
 
-def _stretch(row: Any, is_newest: bool) -> Stretch:
+def _stretch(row: Any, is_newest: bool) -> Interval:
     newest = row.newest_created_at
     if is_newest and row.synced_at is not None:
         newest = max(newest, row.synced_at)
-    return Stretch(row.pipeline_id, None if row.reaches_start else row.oldest_created_at, newest)
+    return Interval(row.pipeline_id, None if row.reaches_start else row.oldest_created_at, newest)
 
 
 def _must_exist(url: str | sa.URL) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from runsync.reports.frames import Stretch
+from runsync.reports.frames import Interval
 from runsync.reports.partial import START, Coverage
 from runsync.reports.pipelines import Pipeline
 from runsync.reports.window import Window
@@ -36,9 +36,11 @@ class Held:
         return found
 
 
-def held(window: Window, pipelines: Sequence[Pipeline], stretches: Iterable[Stretch]) -> list[Held]:
+def held(
+    window: Window, pipelines: Sequence[Pipeline], intervals: Iterable[Interval]
+) -> list[Held]:
     """What the database is known to hold of each pipeline in the window."""
-    covered, begin = Coverage(stretches), window.since or START
+    covered, begin = Coverage(intervals), window.since or START
     return [_held(p, covered.within(p.id, begin, window.end), begin) for p in pipelines]
 
 

@@ -8,8 +8,8 @@ import numpy.typing as npt
 import pandas as pd
 import sqlalchemy as sa
 
-from runsync.models import UTCDateTime
 from runsync.reports.categories import categorical
+from runsync.storage.models import UTCDateTime
 
 _NO_TIME = np.iinfo(np.int64).min
 # Each reading of times has a cost of its own, of some milliseconds.

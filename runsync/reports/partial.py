@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pandas as pd
 
-from runsync.reports.frames import Stretch
+from runsync.reports.frames import Interval
 from runsync.reports.pipelines import Pipeline
 from runsync.reports.window import Window, midnight, next_period
 
@@ -17,10 +17,10 @@ START = datetime.min.replace(tzinfo=UTC)
 class Coverage:
     """What is known to be complete of each pipeline's history."""
 
-    def __init__(self, stretches: Iterable[Stretch]) -> None:
+    def __init__(self, intervals: Iterable[Interval]) -> None:
         self._spans: dict[int, list[tuple[datetime, datetime]]] = defaultdict(list)
-        for stretch in sorted(stretches, key=lambda s: s.oldest or START):
-            self._add(stretch)
+        for interval in sorted(intervals, key=lambda s: s.oldest or START):
+            self._add(interval)
 
     def covers(self, pipeline_id: int, begin: datetime, end: datetime) -> bool:
         """Whether every run of the pipeline that was created in between is in the database."""
@@ -36,12 +36,12 @@ class Coverage:
             if low < end and high > begin
         ]
 
-    def _add(self, stretch: Stretch) -> None:
-        spans, low = self._spans[stretch.pipeline_id], stretch.oldest or START
+    def _add(self, interval: Interval) -> None:
+        spans, low = self._spans[interval.pipeline_id], interval.oldest or START
         if spans and low <= spans[-1][1]:
-            spans[-1] = (spans[-1][0], max(spans[-1][1], stretch.newest))
+            spans[-1] = (spans[-1][0], max(spans[-1][1], interval.newest))
         else:
-            spans.append((low, stretch.newest))
+            spans.append((low, interval.newest))
 
 
 def partial(
@@ -49,14 +49,14 @@ def partial(
     every: str,
     window: Window,
     pipelines: Sequence[Pipeline],
-    stretches: Iterable[Stretch],
+    intervals: Iterable[Interval],
 ) -> list[bool]:
     """For each row, whether its period is cut short by anything.
 
     A row that names a pipeline needs that one covered; one that names a source all of that
     source's; any other all of ``pipelines``, as each could have had runs in it.
     """
-    covered = Coverage(stretches)
+    covered = Coverage(intervals)
     concerned, ids = _concerned(table, pipelines)
     whole: dict[tuple[object, pd.Timestamp], bool] = {}
     for name, period in set(zip(concerned, table["period"], strict=True)):

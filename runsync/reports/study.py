@@ -11,7 +11,7 @@ from runsync.reports.ask import Ask
 from runsync.reports.build import frame_of
 from runsync.reports.columns import REPORTS
 from runsync.reports.comparing import comparison
-from runsync.reports.frames import Reader, Scope, Stretch
+from runsync.reports.frames import Interval, Reader, Scope
 from runsync.reports.gather import gathered
 from runsync.reports.notes import Held, held
 from runsync.reports.pipelines import Pipeline
@@ -73,8 +73,8 @@ class Study:
         return held(self.scope.window, self.pipelines, self._stretches)
 
     @cached_property
-    def _stretches(self) -> Sequence[Stretch]:
-        return self.reader.stretches()
+    def _stretches(self) -> Sequence[Interval]:
+        return self.reader.intervals()
 
     def _ask(self, report: str, by: tuple[str, ...], every: str | None) -> Ask:
         return Ask(REPORTS[report], self.scope, by, every, self.pipelines)

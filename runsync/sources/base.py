@@ -17,8 +17,8 @@ from typing import Any, ClassVar
 
 from runsync.config import PipelineConfig, SourceConfig
 from runsync.errors import RefusedError
-from runsync.records import Details, Mark, Pipeline, Problem, Run, Status, Step, is_settled
-from runsync.transport import Client, Limits
+from runsync.http.client import Client, Limits
+from runsync.records import Cursor, Pipeline, Problem, Run, RunWithSteps, Status, Step, is_settled
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +36,14 @@ class Listing:
 
 
 @dataclass(frozen=True, slots=True)
-class Below:
+class ResumePoint:
     """Where to go on in a listing: from ``mark`` down, ``mark`` itself included.
 
     ``rank`` is how many runs are thought to stand above it, for providers that page by number.
     It is a guess: what stands there may have been deleted since.
     """
 
-    mark: Mark
+    cursor: Cursor
     rank: int
 
 
@@ -52,7 +52,7 @@ class Listed:
     """A run where it stands in its listing. Of a ``stub`` only the id is sure; ``complete`` tells
     the rest."""
 
-    mark: Mark
+    cursor: Cursor
     run: Run
     stub: bool = False
 
@@ -156,7 +156,7 @@ class Source(ABC):
         """The headers of every request, the token's among them."""
         return {"Authorization": f"Bearer {token}"} if token else {}
 
-    def settles(self, details: Details) -> bool:
+    def settles(self, details: RunWithSteps) -> bool:
         """Whether this run, as it was read, need not be read again unless the listing says so."""
         if self.lists_changes:
             return details.run.status is Status.FINISHED and not details.problems
@@ -179,7 +179,7 @@ class Source(ABC):
 
     @abstractmethod
     def pages(
-        self, listing: Listing, below: Below | None, memory: dict[str, Any]
+        self, listing: Listing, resume_point: ResumePoint | None, memory: dict[str, Any]
     ) -> Iterator[Page]:
         """Walks a listing from its top, or from ``below``, to its start, newest first.
 
@@ -192,7 +192,7 @@ class Source(ABC):
         """
 
     @abstractmethod
-    def complete(self, run: Run) -> Details:
+    def complete(self, run: Run) -> RunWithSteps:
         """A listed run with its steps, and whatever else the listing lacked.
 
         Raises:
@@ -200,7 +200,7 @@ class Source(ABC):
         """
 
     @abstractmethod
-    def reread(self, pipeline: Pipeline, run_id: str) -> Details:
+    def reread(self, pipeline: Pipeline, run_id: str) -> RunWithSteps:
         """One run with its steps, by its id.
 
         Raises:
@@ -255,16 +255,16 @@ def header_number(headers: Mapping[str, str], name: str) -> int | None:
 
 __all__ = [
     "Access",
-    "Below",
-    "Details",
+    "Cursor",
     "Listed",
     "Listing",
-    "Mark",
     "Page",
     "Pipeline",
     "Problem",
+    "ResumePoint",
     "Run",
     "RunFilter",
+    "RunWithSteps",
     "Source",
     "Step",
     "TriggerRequest",

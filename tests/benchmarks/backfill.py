@@ -15,12 +15,12 @@ from pathlib import Path
 import requests
 from common import folder, in_turn, service, show
 
-from runsync import schema
 from runsync.config import PipelineConfig, SourceConfig
-from runsync.database import Database
-from runsync.sources.wercker import Wercker
-from runsync.sync import Options, Task, sync
-from runsync.transport import Client
+from runsync.http.client import Client
+from runsync.sources.wercker.source import Wercker
+from runsync.storage import schema
+from runsync.storage.database import Database
+from runsync.sync.engine import Options, Task, sync
 
 RUNS = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
 

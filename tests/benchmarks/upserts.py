@@ -12,11 +12,11 @@ from pathlib import Path
 
 from common import folder, in_turn, show
 
-from runsync import schema
-from runsync.database import Database
-from runsync.records import Details, Pipeline, Result, Run, Status, Step
-from runsync.store import Batch, Fetched, ListingStore
-from runsync.upserts import Rows
+from runsync.records import Pipeline, Result, Run, RunWithSteps, Status, Step
+from runsync.storage import schema
+from runsync.storage.database import Database
+from runsync.storage.store import Batch, ListingStore, RunToWrite
+from runsync.storage.upserts import RowEncoder
 
 RUNS = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
 STEPS, PAGE = 8, 20
@@ -24,7 +24,7 @@ PIPELINE = Pipeline("5751377e7e1bd5f17f050bc4", "build")
 START = datetime(2024, 1, 1, tzinfo=UTC)
 
 
-def fetched(number: int) -> Fetched:
+def fetched(number: int) -> RunToWrite:
     at = START + timedelta(minutes=number)
     run = Run(
         pipeline=PIPELINE,
@@ -54,10 +54,10 @@ def fetched(number: int) -> Fetched:
         )
         for n in range(STEPS)
     )
-    return Fetched(Details(run, steps, at + timedelta(days=1)), settled=True)
+    return RunToWrite(RunWithSteps(run, steps, at + timedelta(days=1)), settled=True)
 
 
-def pages() -> Iterator[list[Fetched]]:
+def pages() -> Iterator[list[RunToWrite]]:
     for first in range(0, RUNS, PAGE):
         yield [fetched(n) for n in range(first, min(first + PAGE, RUNS))]
 
@@ -76,8 +76,8 @@ def main() -> None:
         batches = list(pages())
         prepared = fresh(here / "rows.db")
         store = ListingStore(prepared, "wercker", "l")
-        store.introduce([PIPELINE])
-        rows = Rows(prepared.engine.dialect)
+        store.ensure_pipelines([PIPELINE])
+        rows = RowEncoder(prepared.engine.dialect)
         made = [
             (
                 [

@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import insert
 
-from runsync.database import Database
-from runsync.models import PipelineRow, RunRow, StepRow
+from runsync.storage.database import Database
+from runsync.storage.models import PipelineRow, RunRow, StepRow
 
 DAY = timedelta(days=1)
 

@@ -13,7 +13,7 @@ import pytest
 from runsync.errors import RefusedError
 from runsync.simulator import Simulator, World
 from runsync.sources.base import Access
-from runsync.sources.wercker import Wercker
+from runsync.sources.wercker.source import Wercker
 
 from .conftest import NOW, TOKEN, Shell
 

@@ -13,14 +13,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, select, text, update
 
-from runsync import export as engine
-from runsync.database import Database
+from runsync.archive import export as engine
+from runsync.archive.export import Summary, export
 from runsync.errors import ConfigError
-from runsync.export import Summary, export
-from runsync.models import PipelineRow, RunRow, StepRow
+from runsync.storage.database import Database
+from runsync.storage.models import PipelineRow, RunRow, StepRow
+from tests.cli.filling import add_pipeline, add_runs
 
 from .conftest import Shell
-from .filling import add_pipeline, add_runs
 
 pytest.importorskip("pyarrow")
 

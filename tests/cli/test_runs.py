@@ -192,7 +192,7 @@ def test_log_takes_colours_out_and_shows_the_rest(
     shell: Shell, home: Path, finished: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = "\x1b[32mok\x1b[0m\r\n 10%\r 20%\r\n\x1b]0;mine\x07"
-    monkeypatch.setattr("runsync.sources.wercker.Wercker.log", lambda *_: text)
+    monkeypatch.setattr("runsync.sources.wercker.source.Wercker.log", lambda *_: text)
     assert shell("runs", "log", finished, "1").out == "ok\n 10%\n 20%\n\\x1b]0;mine\\x07\n"
 
 
@@ -393,7 +393,9 @@ name = "world"
 )
 def test_ids_have_each_provider_s_form(folder: Path, find: Any, text: str, found: str) -> None:
     settings = config.parse(GITHUB, folder / "runsync.toml")
-    assert find(settings, text) == live.Known("github", found, "world" if text == "world" else None)
+    assert find(settings, text) == live.KnownPipeline(
+        "github", found, "world" if text == "world" else None
+    )
 
 
 def test_a_run_whose_source_must_know_its_pipeline(shell: Shell, folder: Path) -> None:

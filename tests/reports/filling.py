@@ -6,8 +6,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from runsync.database import Database
-from runsync.models import (
+from runsync.storage.database import Database
+from runsync.storage.models import (
     CoverageRow,
     ListingPipelineRow,
     PipelineRow,
@@ -126,7 +126,7 @@ def empty(database: Database) -> None:
 
 def cover(
     database: Database,
-    *stretches: tuple[datetime, datetime],
+    *intervals: tuple[datetime, datetime],
     pipelines: Iterable[int] = (1,),
     listing: str = "wercker/pipeline/1",
     reaches_start: bool = False,
@@ -139,8 +139,8 @@ def cover(
             sa.insert(ListingPipelineRow),
             [{"listing": listing, "pipeline_id": p} for p in pipelines],
         )
-        for number, (oldest, newest) in enumerate(sorted(stretches)):
-            stretch = {
+        for number, (oldest, newest) in enumerate(sorted(intervals)):
+            interval = {
                 "listing": listing,
                 "newest_created_at": newest,
                 "newest_run_id": f"n{number}",
@@ -148,7 +148,7 @@ def cover(
                 "oldest_run_id": f"o{number}",
                 "reaches_start": reaches_start and number == 0,
             }
-            connection.execute(sa.insert(CoverageRow), [stretch])
+            connection.execute(sa.insert(CoverageRow), [interval])
         if synced is not None:
             counts = dict.fromkeys(("requests", "runs_new", "runs_updated", "steps_written"), 0)
             good = {"listing": listing, "started_at": synced, "outcome": outcome}

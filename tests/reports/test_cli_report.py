@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from runsync.cli import run as run_command
-from runsync.database import Database
 from runsync.reports import REPORTS
+from runsync.storage.database import Database
 from tests.reports.filling import at, cover, fill, pipeline, run, step
 
 COMMANDS = [report.command for report in REPORTS.values()]

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from runsync import reports
-from runsync.database import Database
 from runsync.errors import ConfigError
+from runsync.storage.database import Database
 from tests.reports.filling import at, fill, pipeline, records, run, step
 
 

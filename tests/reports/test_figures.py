@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from runsync import reports
-from runsync.database import Database
+from runsync.storage.database import Database
 from tests.reports.filling import at, cover, fill, pipeline, records, run, step
 
 WORDS = ["passed", "passed", "passed", "failed", "aborted", "skipped", "unknown"]

@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runsync import reports
-from runsync.database import Database
 from runsync.errors import ConfigError, DatabaseError
-from runsync.models import RunRow, StepRow
 from runsync.reports import frames
 from runsync.reports.packing import Numbers, Times, Words
+from runsync.storage.database import Database
+from runsync.storage.models import RunRow, StepRow
 from tests.reports.filling import at, fill, run, step
 
 EVERY = [getattr(reports, name) for name in reports.REPORTS]

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runsync import reports
-from runsync.database import Database
+from runsync.storage.database import Database
 from tests.reports import naive
 from tests.reports.filling import Row, at, empty, fill, pipeline, run, step
 

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runsync import reports
-from runsync.database import Database
 from runsync.reports.markup import Markup, joined, shown, tag
+from runsync.storage.database import Database
 from tests.reports.filling import at, cover, fill, pipeline, run, step
 
 HOSTILE = (

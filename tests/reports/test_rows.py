@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runsync import reports
-from runsync.database import Database
 from runsync.reports.rows import duration, percent, plain, readable
+from runsync.storage.database import Database
 from tests.reports.filling import at, fill, run
 
 

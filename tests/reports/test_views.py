@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from runsync import reports
-from runsync.database import Database
+from runsync.storage.database import Database
 from tests.reports.filling import at, fill, pipeline, records, run, step
 
 RESULTS = ["passed", "passed", "passed", "failed", "aborted", "skipped", "unknown"]

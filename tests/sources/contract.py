@@ -13,16 +13,16 @@ import pytest
 from sqlalchemy import delete, select
 
 from runsync.config import PipelineConfig, SourceConfig
-from runsync.database import Database
 from runsync.errors import ConfigError, NotFoundError
-from runsync.models import PipelineRow, RunRow, StepRow
-from runsync.records import Details, Run
+from runsync.http.client import Limits
+from runsync.records import Run, RunWithSteps
 from runsync.sources import open_source
-from runsync.sources.base import Below, Listed, Source
-from runsync.status import status
-from runsync.sync import Options, Outcome, Task, sync
-from runsync.transport import Limits
-from runsync.verify import Verdict, verify
+from runsync.sources.base import Listed, ResumePoint, Source
+from runsync.storage.database import Database
+from runsync.storage.models import PipelineRow, RunRow, StepRow
+from runsync.sync.engine import Options, Outcome, Task, sync
+from runsync.sync.status import status
+from runsync.sync.verify import Verdict, verify
 
 QUICK = Limits(connect=5, read=10, whole=20, tries=3, first_pause=0.01, longest_pause=0.05)
 
@@ -166,14 +166,14 @@ class SourceContract:
             i for p in source.pages(listing, None, {}) for i in p.items if isinstance(i, Listed)
         ]
         middle = every[len(every) // 2]
-        below = Below(middle.mark, len(every) // 2)
+        resume_point = ResumePoint(middle.cursor, len(every) // 2)
         found = {
             item.run.id
-            for page in source.pages(listing, below, {})
+            for page in source.pages(listing, resume_point, {})
             for item in page.items
             if isinstance(item, Listed)
         }
-        assert {i.run.id for i in every if i.mark < middle.mark} <= found
+        assert {i.run.id for i in every if i.cursor < middle.cursor} <= found
 
     def test_what_the_provider_forgets_is_kept(
         self, stage: Stage, source: Source, sqlite: Database
@@ -282,7 +282,7 @@ def dying_after(completed: int, source: Source) -> Source:
     left = [completed]
 
     class Dying(type(source)):  # type: ignore[misc]
-        def complete(self, run: Run) -> Details:
+        def complete(self, run: Run) -> RunWithSteps:
             left[0] -= 1
             if left[0] <= 0:
                 raise Killed

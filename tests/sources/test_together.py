@@ -6,20 +6,20 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from buildbot_farm import Farm, Gatekeeper
-from github_server import Server, Service
-from github_world import World as GitHubWorld
-from gitlab_rig import NOW as GITLAB_NOW
-from gitlab_simulator import GitLabSimulator
-from gitlab_simulator import World as GitLabWorld
-from test_buildbot_contract import BuildbotStage
-from test_github_contract import GitHubStage
-from test_gitlab_contract import GitLabStage
-from test_wercker_contract import NOW, TOKEN, WerckerStage
 
 from runsync import cli, reports
 from runsync.simulator import Clock, Simulator, World
-from sources.contract import Stage
+from tests.sources.buildbot.farm import Farm, Gatekeeper
+from tests.sources.buildbot.test_contract import BuildbotStage
+from tests.sources.contract import Stage
+from tests.sources.github.server import Server, Service
+from tests.sources.github.test_contract import GitHubStage
+from tests.sources.github.world import World as GitHubWorld
+from tests.sources.gitlab.rig import NOW as GITLAB_NOW
+from tests.sources.gitlab.simulator import GitLabSimulator
+from tests.sources.gitlab.simulator import World as GitLabWorld
+from tests.sources.gitlab.test_contract import GitLabStage
+from tests.sources.wercker.test_contract import NOW, TOKEN, WerckerStage
 
 RUNS = 8
 

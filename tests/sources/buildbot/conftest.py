@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 import pytest
-from buildbot_farm import QUICK, Farm
 
-from runsync.sources.buildbot import Buildbot
+from runsync.sources.buildbot.source import Buildbot
+from tests.sources.buildbot.farm import QUICK, Farm
 
 
 @pytest.fixture(scope="session")

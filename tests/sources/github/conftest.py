@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from github_rig import TOKEN_ENV, github_at, renewed
-from github_server import TOKEN, Server, Service
-from github_world import World
 
-from runsync.sources.github import GitHub
+from runsync.sources.github.source import GitHub
+from tests.sources.github.rig import TOKEN_ENV, github_at, renewed
+from tests.sources.github.server import TOKEN, Server, Service
+from tests.sources.github.world import World
 
 
 @pytest.fixture(scope="session")

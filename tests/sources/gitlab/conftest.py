@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 
 import pytest
-from gitlab_rig import NOW, opened
-from gitlab_simulator import GitLabSimulator, World
 
 from runsync.config import PipelineConfig
 from runsync.sources.base import Listing
-from runsync.sources.gitlab import GitLab
+from runsync.sources.gitlab.source import GitLab
+from tests.sources.gitlab.rig import NOW, opened
+from tests.sources.gitlab.simulator import GitLabSimulator, World
 
 
 @pytest.fixture

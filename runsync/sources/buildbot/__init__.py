@@ -1,0 +1,1 @@
+"""Buildbot: the REST API of a master."""

@@ -1,0 +1,146 @@
+"""The questions that Buildbot's REST API v2 is asked, so that few requests do.
+
+Answers stay as they came, but for builders: those are read, and remembered.
+"""
+
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from difflib import get_close_matches
+from typing import Any, TypeVar
+
+from runsync.errors import NotFoundError, SourceError
+from runsync.http.client import Client
+from runsync.records import Pipeline
+from runsync.sources.buildbot.payloads import PROPERTIES, read_builder, waits, whole
+from runsync.sources.fields import BadRowError, Fields
+
+ROOT = "/api/v2"
+Pairs = list[tuple[str, str]]
+WITH_PROPERTIES: Pairs = [("property", name) for name in PROPERTIES]
+_T = TypeVar("_T")
+
+
+class Api:
+    """One master's API. ``name`` is what the user calls the source, for errors.
+
+    Each method raises SourceError where the master cannot be read.
+    """
+
+    def __init__(self, client: Client, name: str) -> None:
+        self.client, self.name = client, name
+        self.web = f"{client.base_url}/#"
+        """The address of Buildbot's web pages."""
+        self._lock = threading.Lock()
+        self._builders: dict[str | int, Pipeline] = {}
+
+    def ask(self, path: str, key: str, params: Pairs | None = None) -> tuple[list[Any], datetime]:
+        """The list under ``key`` of an answer, and the master's clock."""
+        answer = self.client.get(f"{ROOT}{path}", params)
+        rows = answer.data.get(key) if isinstance(answer.data, dict) else None
+        if not isinstance(rows, list):
+            raise SourceError(
+                f"{self.name}: {path} has no list of {key}; check that base_url is Buildbot's"
+            )
+        return rows, answer.as_of
+
+    def each(self, rows: Iterable[object], what: str, read: Callable[[Fields], _T]) -> list[_T]:
+        """Reads rows of which each is needed."""
+        try:
+            return [read(Fields(raw, what)) for raw in rows]
+        except BadRowError as error:
+            raise SourceError(f"{self.name}: {error}") from error
+
+    def control(self, path: str, method: str, params: dict[str, Any]) -> Any:
+        """Gives an order, once; what the master says to it."""
+        body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+        data = self.client.send("POST", f"{ROOT}{path}", body=body).data
+        return data.get("result") if isinstance(data, dict) else None
+
+    def builder(self, ref: str | int) -> Pipeline:
+        """The builder of that name, or else of that number.
+
+        All are asked for at once, so one request serves all pipelines; and again where one is
+        missing, since it may be new.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        for again in (False, True):
+            with self._lock:
+                if again or not self._builders:
+                    self._builders = self._all_builders()
+                known = self._builders
+            if ref in known:
+                return known[ref]
+        close = get_close_matches(str(ref), [key for key in known if isinstance(key, str)], n=1)
+        hint = f"did you mean {close[0]!r}?" if close else "`id` is a builder's exact name"
+        raise NotFoundError(f"{self.name}: there is no builder {ref!r}; {hint}")
+
+    def _all_builders(self) -> dict[str | int, Pipeline]:
+        """All builders, by number, by number as text, and by name, which goes before that."""
+        asked = [("field", name) for name in ("builderid", "name", "tags")]
+        rows, _ = self.ask("/builders", "builders", asked)
+        found = self.each(rows, "a builder", lambda fields: read_builder(fields, self.web))
+        by_number: dict[str | int, Pipeline] = {b.extra["builderid"]: b for b in found}
+        by_text = {str(number): builder for number, builder in by_number.items()}
+        return by_number | by_text | {builder.external_id: builder for builder in found}
+
+    def requests(self, builder: Pipeline, limit: int, where: Pairs) -> tuple[list[Any], datetime]:
+        """The newest build requests of those chosen, newest first, and the master's clock."""
+        path = f"/builders/{builder.extra['builderid']}/buildrequests"
+        page = [("order", "-buildrequestid"), ("limit", str(limit))]
+        rows, as_of = self.ask(path, "buildrequests", [*where, *page])
+        if rows and not request_ids(rows):
+            raise SourceError(f"{self.name}: {path} holds no request that has an id")
+        return rows, as_of
+
+    def builds(self, builder: Pipeline, requests: list[Any]) -> dict[int | None, list[object]]:
+        """The builds of a page of requests, by the request's number, oldest first."""
+        path = f"/builders/{builder.extra['builderid']}/builds"
+        asked = [*_span(request_ids(requests)), ("order", "number"), *WITH_PROPERTIES]
+        builds: dict[int | None, list[object]] = defaultdict(list)
+        for raw in self.ask(path, "builds", asked)[0]:
+            builds[whole(raw, "buildrequestid")].append(raw)
+        return builds
+
+    def builds_of(self, request: int) -> list[object]:
+        """The builds of one request, oldest first."""
+        asked = [("order", "number"), *WITH_PROPERTIES]
+        return self.ask(f"/buildrequests/{request}/builds", "builds", asked)[0]
+
+    def told(
+        self, builder: Pipeline, requests: list[Any], builds: dict[int | None, list[object]]
+    ) -> list[Any]:
+        """A page of requests; those that wait for a build, or never got it, with their properties.
+
+        These cost the master a query each, and a build's own tell more.
+        """
+        waiting = [number for number in request_ids(requests) if waits(builds[number])]
+        if not waiting:
+            return requests
+        path = f"/builders/{builder.extra['builderid']}/buildrequests"
+        rows, _ = self.ask(path, "buildrequests", [*_span(waiting), *WITH_PROPERTIES])
+        found = {whole(raw, "buildrequestid"): raw for raw in rows if isinstance(raw, dict)}
+        return [
+            # Only the properties: the rest is younger than what is known of the builds.
+            raw | {"properties": found[number].get("properties")}
+            if (number := whole(raw, "buildrequestid")) is not None and number in found
+            else raw
+            for raw in requests
+        ]
+
+
+def request_ids(rows: Iterable[object]) -> list[int]:
+    """The numbers of build requests, but for rows that have none."""
+    return [number for raw in rows if (number := whole(raw, "buildrequestid")) is not None]
+
+
+def _span(requests: list[int]) -> Pairs:
+    """What chooses all requests from the first to the last of these: an old master knows no
+    filter for a set of numbers, and takes no notice of one."""
+    return [
+        ("buildrequestid__ge", str(min(requests))),
+        ("buildrequestid__le", str(max(requests))),
+    ]

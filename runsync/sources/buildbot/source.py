@@ -1,0 +1,291 @@
+"""Buildbot's REST API v2: builders, build requests, builds and steps.
+
+A run is one attempt at a build request. Requests are walked, not builds: only they tell when a
+run was asked for, and of runs that ended before any build began. So a queued run, the build that
+it becomes and one cancelled in the queue are the same run in the same place. A build that lost
+its worker is followed by another build of the same request: the second attempt, ``<request>.2``.
+"""
+
+from base64 import b64encode
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import Any
+
+from runsync.config import PipelineConfig
+from runsync.errors import ConfigError, NotFoundError, RefusedError, SourceError
+from runsync.http.client import checked_path
+from runsync.records import Cursor, Pipeline, Problem, Run, RunWithSteps, Status, Step
+from runsync.sources.base import (
+    Access,
+    Listed,
+    Listing,
+    Page,
+    ResumePoint,
+    RunFilter,
+    Source,
+    TriggerRequest,
+)
+from runsync.sources.buildbot.api import ROOT, WITH_PROPERTIES, Api, Pairs, request_ids
+from runsync.sources.buildbot.payloads import (
+    RESULTS,
+    fill_form,
+    needed,
+    needed_time,
+    read_attempts,
+    read_scheduler,
+    read_source,
+    read_step,
+    whole,
+)
+from runsync.sources.fields import BadRowError, Fields, by_id, shown
+
+PAGE_SIZE = 100
+_LISTED_LIVE = 20
+_ORDERS = {"creationDateDesc": "-buildrequestid", "creationDateAsc": "buildrequestid"}
+_STATUSES = {
+    "notstarted": [("claimed", "false")],
+    "running": [("claimed", "true"), ("complete", "false")],
+    "finished": [("complete", "true")],
+}
+
+
+class Buildbot(Source):
+    """One Buildbot master, or several that share a database."""
+
+    type = "buildbot"
+    title = "Buildbot"
+    # A build is marked complete after its last step, and nothing of it changes from then on.
+    grace = timedelta(0)
+
+    @cached_property
+    def _api(self) -> Api:
+        return Api(self.client, self.name)
+
+    @staticmethod
+    def headers(token: str | None) -> dict[str, str]:
+        """Buildbot has no tokens, but a proxy before it may: ``user:password``, or a bearer's."""
+        if token and ":" in token:
+            return {"Authorization": f"Basic {b64encode(token.encode()).decode()}"}
+        return Source.headers(token)
+
+    # What the engine asks.
+
+    def listing(self, wanted: PipelineConfig) -> Listing:
+        kind, value = wanted.key
+        if kind != "id":
+            raise ConfigError(
+                f"source {self.name!r} is a Buildbot one and has no `{kind}`; "
+                "write `id`, a builder's name"
+            )
+        # A pipeline goes by its builder's name; where a number stands, the runs will tell it.
+        known = () if value.isdecimal() else (Pipeline(value),)
+        return Listing(f"{self.name}/builder/{value}", value, wanted.name, known)
+
+    def pages(
+        self, listing: Listing, resume_point: ResumePoint | None, memory: dict[str, Any]
+    ) -> Iterator[Page]:
+        builder, where = self._api.builder(listing.ref), _from(resume_point)
+        lowest = None
+        while True:
+            rows, as_of = self._api.requests(builder, PAGE_SIZE, where)
+            if not rows:
+                memory["first"] = lowest
+                yield Page((), as_of, at_start=True)
+                return
+            if not where and _is_quiet(rows, memory):
+                yield Page((), as_of, unchanged=True)
+            lowest = min(request_ids(rows))
+            where = [("buildrequestid__lt", str(lowest))]
+            # A short page is no sign of the start: Buildbot counts a request of several
+            # codebases as several against the limit. So the first request is remembered.
+            at_start = lowest == memory.get("first")
+            builds = self._api.builds(builder, rows)
+            told = self._api.told(builder, rows, builds)
+            yield Page(tuple(self._items(told, builds)), as_of, at_start)
+            if at_start:
+                return
+
+    def complete(self, run: Run) -> RunWithSteps:
+        if "buildid" not in run.extra:
+            return self._complete_unbuilt(run)
+        rows, as_of = self._api.ask(f"/builds/{run.extra['buildid']}/steps", "steps")
+        steps: list[Step] = []
+        problems: list[Problem] = []
+        for raw in rows:
+            try:
+                steps.append(read_step(raw))
+            except BadRowError as error:
+                problems.append(Problem(f"run {run.id}: {error}"))
+        return RunWithSteps(run, by_id(steps), as_of, tuple(problems))
+
+    def reread(self, pipeline: Pipeline, run_id: str) -> RunWithSteps:
+        run = self._one(run_id)
+        # Who asks by hand may not know whose run it is.
+        known = self._api.builder(pipeline.external_id) if pipeline.external_id else run.pipeline
+        if run.pipeline.external_id != known.external_id:
+            raise NotFoundError(
+                f"{self.name}: run {run_id} is of builder {run.pipeline.name!r}, not of "
+                f"{known.name!r}: has the master a new database?"
+            )
+        return self.complete(run)
+
+    # The live API.
+
+    def find_runs(self, wanted: RunFilter) -> list[Run]:
+        for name in ("application", "branch", "commit", "source_run", "author"):
+            if getattr(wanted, name) is not None:
+                raise self.lacks(f"list runs by {name.replace('_', ' ')}")
+        if wanted.pipeline is None:
+            raise self.lacks("list the runs of all builders; name one")
+        number = self._api.builder(wanted.pipeline).extra["builderid"]
+        path = f"/builders/{number}/buildrequests"
+        rows, _ = self._api.ask(path, "buildrequests", [*_filters(wanted), *WITH_PROPERTIES])
+        # The earlier attempts at a request ended otherwise than the request.
+        return [
+            run
+            for run in self._runs(rows)
+            if wanted.status in (None, run.status) and wanted.result in (None, run.result)
+        ]
+
+    def log(self, pipeline: Pipeline | None, run_id: str, step: Step) -> str:
+        rows, _ = self._api.ask(checked_path("steps", step.id, "logs"), "logs")
+        logs = self._api.each(rows, "a log", lambda log: (log.text("type"), needed(log, "logid")))
+        kept = [number for kind, number in logs if kind != "d"]
+        if not kept:
+            why = "the master has deleted it" if logs else "it wrote none"
+            raise NotFoundError(f"{self.name}: step {step.name!r} has no log: {why}")
+        return "".join(self.client.get_text(f"{ROOT}/logs/{n}/raw").data for n in kept)
+
+    def trigger(self, wanted: TriggerRequest) -> Run:
+        if wanted.source_run:
+            raise self.lacks("start a run from another run")
+        builder = self._api.builder(wanted.pipeline)
+        number = builder.extra["builderid"]
+        scheduler, form = self._force_scheduler(builder)
+        params = {"builderid": number} | fill_form(scheduler, form, wanted)
+        result = self._api.control(checked_path("forceschedulers", scheduler), "force", params)
+        try:
+            request = str(result[1][str(number)])
+        except (KeyError, IndexError, TypeError):
+            raise SourceError(
+                f"{self.name}: a run was asked for and {shown(result)} came; "
+                "look before you ask again"
+            ) from None
+        return self._one(request)
+
+    def abort(self, pipeline: Pipeline | None, run_id: str) -> None:
+        run = self._one(run_id)
+        if run.status is Status.FINISHED:
+            raise RefusedError(f"{self.name}: run {run_id} is over; nothing is left to abort")
+        reason = {"reason": "aborted with runsync"}
+        if "buildid" in run.extra:
+            self._api.control(f"/builds/{run.extra['buildid']}", "stop", reason)
+        else:
+            self._api.control(f"/buildrequests/{run.extra['buildrequestid']}", "cancel", reason)
+
+    def access(self) -> Access:
+        _, as_of = self._api.ask("/masters", "masters", [("field", "masterid")])
+        return Access(None, None, (), None, None, as_of)
+
+    def _force_scheduler(self, builder: Pipeline) -> tuple[str, dict[str, Fields]]:
+        """The name of a force scheduler that starts this builder, and its form's fields."""
+        rows, _ = self._api.ask("/forceschedulers", "forceschedulers")
+        for name, names, form in self._api.each(rows, "a force scheduler", read_scheduler):
+            if builder.name in names:
+                return name, form
+        raise RefusedError(f"{self.name}: builder {builder.name!r} has no force scheduler")
+
+    # Build requests, their builds, and the runs that these are.
+
+    def _items(
+        self, requests: list[Any], builds: Mapping[int | None, list[object]]
+    ) -> Iterator[Listed | Problem]:
+        """The runs of these requests, in their order; of a request's, the last attempt first."""
+        for raw in requests:
+            number = whole(raw, "buildrequestid")
+            try:
+                request = Fields(raw, f"build request {number}")
+                builder = self._api.builder(needed(request, "builderid"))
+                at = needed_time(request, "submitted_at")
+                runs = read_attempts(request, builds.get(number, []), builder, self._api.web)
+            except BadRowError as error:
+                yield Problem(str(error))
+                continue
+            # The order is that of the numbers. Times grow with them, but for masters whose
+            # clocks differ; by less than it takes to fill the page that each sync reads anew.
+            for run in reversed(runs):
+                yield Listed(Cursor(at, f"{number:012}.{run.attempt:04}"), run)
+
+    def _runs(self, rows: list[Any]) -> list[Run]:
+        """The runs of requests of which each is needed."""
+        builds: dict[int | None, list[object]] = {}
+        for number in request_ids(rows):
+            builds[number] = self._api.builds_of(number)
+        runs = []
+        for item in self._items(rows, builds):
+            if isinstance(item, Problem):
+                raise SourceError(f"{self.name}: {item.what}")
+            runs.append(item.run)
+        return runs
+
+    def _one(self, run_id: str) -> Run:
+        request = run_id.partition(".")[0]
+        if not (request.isascii() and request.isdecimal()):
+            raise NotFoundError(f"{self.name}: {run_id!r} is no run; runs are 12 or 12.2, say")
+        rows, _ = self._api.ask(f"/buildrequests/{request}", "buildrequests", WITH_PROPERTIES)
+        for run in self._runs(rows):
+            if run.id == run_id:
+                return run
+        raise NotFoundError(f"{self.name}: build request {request} has no run {run_id}")
+
+    def _complete_unbuilt(self, run: Run) -> RunWithSteps:
+        """A run without a build has no steps; what it was to build stands in its buildset."""
+        try:
+            rows, as_of = self._api.ask(f"/buildsets/{run.extra['buildsetid']}", "buildsets")
+        except NotFoundError:
+            return RunWithSteps(run, (), datetime.now(UTC))
+        what = f"the buildset of run {run.id}"
+        for branch, commit_hash in self._api.each(rows, what, read_source):
+            run = replace(run, branch=branch, commit_hash=commit_hash)
+        return RunWithSteps(run, (), as_of)
+
+
+def _from(resume_point: ResumePoint | None) -> Pairs:
+    """What chooses the requests from a mark down, the mark's own included."""
+    if resume_point is None:
+        return []
+    if number := resume_point.cursor.id.partition(".")[0]:
+        return [("buildrequestid__le", str(int(number)))]
+    return [("submitted_at__le", str(int(resume_point.cursor.at.timestamp())))]
+
+
+def _is_quiet(rows: list[dict[str, Any]], memory: dict[str, Any]) -> bool:
+    """Whether a listing's top is as it was after the last sync, with all its requests done.
+
+    A request that is done never changes, and a new one stands at the top.
+    """
+    ids = request_ids(rows)
+    done = all(isinstance(raw, dict) and raw.get("complete") for raw in rows)
+    top = [ids[0], ids[-1], len(ids)] if done else None
+    quiet = top is not None and memory.get("top") == top
+    memory["top"] = top
+    return quiet
+
+
+def _filters(wanted: RunFilter) -> Pairs:
+    """The parameters that choose among build requests."""
+    order = _ORDERS.get(wanted.sort or "creationDateDesc")
+    status = _STATUSES.get(wanted.status) if wanted.status else []
+    results = [str(number) for number, (_, ours) in RESULTS.items() if ours == wanted.result]
+    if order is None or status is None or (wanted.result and not results):
+        asked = ", ".join(filter(None, (wanted.sort, wanted.status, wanted.result)))
+        raise RefusedError(f"Buildbot cannot list runs so ({asked})")
+    return [
+        ("order", order),
+        ("limit", str(wanted.limit or _LISTED_LIVE)),
+        ("offset", str(wanted.skip or 0)),
+        *status,
+        *(("results", number) for number in results),
+    ]

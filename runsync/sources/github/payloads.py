@@ -1,0 +1,293 @@
+"""GitHub's JSON as records: the words, ids and addresses, workflows, and runs by attempt.
+
+A run of ours is one *attempt* of a workflow run. Jobs and steps stand in ``github_jobs``.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from runsync.errors import RefusedError
+from runsync.http.client import checked_path
+from runsync.records import Cursor, Pipeline, Result, Run, Status
+from runsync.sources.base import Listed
+from runsync.sources.fields import (
+    BadRowError,
+    Fields,
+    map_result,
+    map_status,
+    raw_word,
+    shown,
+)
+
+STATUSES = {
+    "queued": Status.NOTSTARTED,
+    "requested": Status.NOTSTARTED,
+    "waiting": Status.NOTSTARTED,
+    "pending": Status.NOTSTARTED,
+    "in_progress": Status.RUNNING,
+    "completed": Status.FINISHED,
+}
+RESULTS = {
+    "success": Result.PASSED,
+    # GitHub lets a branch rule take "neutral" for a pass.
+    "neutral": Result.PASSED,
+    "failure": Result.FAILED,
+    "timed_out": Result.FAILED,
+    "startup_failure": Result.FAILED,
+    "cancelled": Result.ABORTED,
+    # GitHub gave up on it: nobody will ever hear how it ended.
+    "stale": Result.ABORTED,
+    "skipped": Result.SKIPPED,
+    # It waits for somebody's approval, and did nothing yet.
+    "action_required": Result.UNKNOWN,
+}
+_MOST_ATTEMPTS = 1000
+# The one conclusion that GitHub does not take for a filter.
+_NO_FILTER = "startup_failure"
+_RUN_ID = re.compile(r"(\d{1,19})(?:\.(\d{1,4}))?")
+_WORKFLOW_FILE = re.compile(r"(?:.*/)?\.github/workflows/([^/@]+)(?:@.*)?")
+# Columns hold these, or they follow from the ids, or they are about the repository, not the run.
+# Names and mail addresses of committers are in git; open pull requests come and go.
+_RUN_KEYS = frozenset(
+    "id node_id check_suite_node_id head_branch head_sha run_attempt status conclusion workflow_id "
+    "url html_url pull_requests created_at updated_at actor triggering_actor run_started_at "
+    "jobs_url logs_url check_suite_url artifacts_url cancel_url rerun_url previous_attempt_url "
+    "workflow_url head_commit repository head_repository head_repository_id".split()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """A repository, by ``owner/name`` in lower case (GitHub does not mind case), on ``site``."""
+
+    repo: str
+    site: str
+
+    def path(self, *parts: str | int) -> str:
+        """Where the API keeps something of the repository's Actions."""
+        return checked_path("repos", *self.repo.split("/"), "actions", *map(str, parts))
+
+    def url(self, *parts: str | int) -> str:
+        """Where people see it."""
+        return self.site + checked_path(*self.repo.split("/"), "actions", *map(str, parts))
+
+
+def site_of(base_url: str) -> str:
+    """Where people see what the API at ``base_url`` speaks of."""
+    parts = urlsplit(base_url)
+    host = parts.netloc
+    if host == "api.github.com" or (host.startswith("api.") and host.endswith(".ghe.com")):
+        host = host.removeprefix("api.")
+    return f"{parts.scheme}://{host}{parts.path.removesuffix('/api/v3')}"
+
+
+def run_id(number: int, attempt: int) -> str:
+    """Our id of an attempt: the run's own for the first, ``<id>.<attempt>`` from the second on."""
+    return str(number) if attempt == 1 else f"{number}.{attempt}"
+
+
+def split_run_id(text: str) -> tuple[int, int]:
+    """The run's number and the attempt.
+
+    Raises:
+        RefusedError: the text is no id of ours.
+    """
+    found = _RUN_ID.fullmatch(text)
+    if found is None:
+        raise RefusedError(
+            f"{text!r} is no id of a GitHub run; those are numbers such as 30433642, "
+            "or 30433642.2 for the second attempt"
+        )
+    return int(found[1]), int(found[2] or 1)
+
+
+def pipeline(home: Home, workflow: int, name: str | None, path: str | None) -> Pipeline:
+    """A workflow. It is known by its number, which outlives a new ``name:`` in its file."""
+    file = _WORKFLOW_FILE.fullmatch(path or "")
+    return Pipeline(
+        external_id=f"{home.repo}/{workflow}",
+        name=name or path,
+        url=home.url("workflows", file[1]) if file else None,
+        extra={"path": path.partition("@")[0]} if path else {},
+    )
+
+
+def read_pipeline(run: Fields, home: Home) -> Pipeline:
+    """The workflow that a run names, as it was called then."""
+    return pipeline(home, number_of(run, "workflow_id"), run.text("name"), run.text("path"))
+
+
+class Names:
+    """The newest name of each workflow: a run shows the one that its workflow had then.
+
+    They are kept in the memory of a listing, since a later walk may begin below the newest runs.
+    """
+
+    def __init__(self, memory: dict[str, Any]) -> None:
+        self._known: dict[str, list[str | None]] = memory.setdefault("workflows", {})
+
+    def pipeline(self, run: Fields, home: Home, created: datetime) -> Pipeline:
+        """The workflow that a run names, as it is called now."""
+        number, at = number_of(run, "workflow_id"), created.isoformat()
+        told = [at, run.text("name"), run.text("path")]
+        known = self._known.setdefault(str(number), told)
+        if at > (known[0] or ""):
+            self._known[str(number)] = known = told
+        return pipeline(home, number, known[1], known[2])
+
+
+def read_listed(raw: object, home: Home, names: Names) -> tuple[Listed, ...]:
+    """A row of a listing: its newest attempt, then a stub for each one before it.
+
+    All stand in one place of the listing: where the first attempt put the run.
+
+    Raises:
+        BadRowError: a field is not what is due.
+    """
+    fields = run_fields(raw)
+    created, number = fields.needed_time("created_at"), number_of(fields, "id")
+    newest = read_run(fields, home, names.pipeline(fields, home, created))
+    # Padded, so that ids of one second sort as numbers.
+    cursor = Cursor(created, f"{number:019}")
+    stubs = (
+        _stub(newest, home, number, earlier, created)
+        for earlier in range(newest.attempt - 1, 0, -1)
+    )
+    return Listed(cursor, newest), *(Listed(cursor, stub, stub=True) for stub in stubs)
+
+
+def run_fields(raw: object) -> Fields:
+    """A run's JSON, named for errors."""
+    known = raw.get("id") if isinstance(raw, dict) else None
+    return Fields(raw, f"run {shown(known)}" if isinstance(known, int) else "run (no id)")
+
+
+def read_run(fields: Fields, home: Home, own: Pipeline) -> Run:
+    """An attempt as GitHub tells of it. Its start and end are known from its jobs alone.
+
+    Raises:
+        BadRowError: a field is not what is due.
+    """
+    number, attempt = number_of(fields, "id"), fields.whole("run_attempt") or 1
+    if not 1 <= attempt <= _MOST_ATTEMPTS:
+        raise BadRowError(f"{fields.what}: `run_attempt` {attempt} is no attempt's number")
+    created, touched = fields.needed_time("created_at"), fields.time("updated_at")
+    began = fields.time("run_started_at") if attempt > 1 else None
+    status, result, words = state_of(fields)
+    author, author_id, actor = _author(fields)
+    commit = fields.child("head_commit")
+    return Run(
+        pipeline=own,
+        id=run_id(number, attempt),
+        attempt=attempt,
+        # `created_at` stays with the first attempt.
+        created_at=began or created,
+        status=status,
+        result=result,
+        raw_status=words[0],
+        raw_result=words[1],
+        branch=fields.text("head_branch"),
+        commit_hash=fields.text("head_sha"),
+        message=(commit and commit.text("message")) or fields.text("display_title"),
+        author=author,
+        author_id=author_id,
+        url=home.url("runs", number, "attempts", attempt),
+        version=touched.isoformat() if touched else None,
+        extra=told(fields.rest(_RUN_KEYS)) | actor | _origin(fields, home, commit),
+    )
+
+
+def _stub(newest: Run, home: Home, number: int, attempt: int, created: datetime) -> Run:
+    """An earlier attempt, of which a listing says only that it was. Stubs have no version."""
+    return replace(
+        newest,
+        id=run_id(number, attempt),
+        attempt=attempt,
+        created_at=created,
+        status=Status.FINISHED,
+        result=Result.UNKNOWN,
+        raw_status=None,
+        raw_result=None,
+        author=None,
+        author_id=None,
+        url=home.url("runs", number, "attempts", attempt),
+        version=None,
+        extra={},
+    )
+
+
+def is_stub(run: Run) -> bool:
+    """Whether a listed run is one of which only the id is sure."""
+    return run.version is None
+
+
+def state_of(fields: Fields) -> tuple[Status, Result, tuple[str | None, str | None]]:
+    """How far a run, job or step is; and GitHub's own words where they are others than ours."""
+    status_word, result_word = fields.text("status"), fields.text("conclusion")
+    ended = fields.time("completed_at") or (fields.time("updated_at") if result_word else None)
+    status = map_status(status_word or "", STATUSES, fields.time("started_at"), ended)
+    result = map_result(result_word, RESULTS) if status is Status.FINISHED else Result.UNKNOWN
+    return status, result, (raw_word(status_word, status), raw_word(result_word, result))
+
+
+def _author(fields: Fields) -> tuple[str | None, str | None, dict[str, str]]:
+    """Who started this attempt: login and id; and who started the first, if another."""
+    first, own = fields.child("actor"), fields.child("triggering_actor")
+    user = own or first
+    if user is None:
+        return None, None, {}
+    login, number = user.text("login"), user.whole("id")
+    other = first.text("login") if first else None
+    return (
+        login,
+        None if number is None else str(number),
+        {"actor": other} if other != login and other else {},
+    )
+
+
+def _origin(fields: Fields, home: Home, commit: Fields | None) -> dict[str, str]:
+    """The fork that the commit is of, if it is of one; and when it was made."""
+    head = fields.child("head_repository")
+    fork = head.text("full_name") if head else None
+    made = commit.text("timestamp") if commit else None
+    found = {
+        "head_repository": fork if fork and fork.lower() != home.repo else None,
+        "commit_timestamp": made,
+    }
+    return {key: value for key, value in found.items() if value}
+
+
+def told(extra: Mapping[str, Any]) -> dict[str, Any]:
+    """What of it says anything."""
+    return {key: value for key, value in extra.items() if value not in ("", [], {})}
+
+
+def number_of(fields: Fields, key: str) -> int:
+    """An id: a whole number that must be there."""
+    found = fields.whole(key)
+    if found is None or found < 0:
+        raise BadRowError(f"{fields.what}: `{key}` is missing")
+    return found
+
+
+def words_for(status: str | None, result: str | None) -> list[str | None]:
+    """GitHub's words for the runs that are wanted: it takes one, of a state or a conclusion.
+
+    Raises:
+        RefusedError: it has none for them.
+    """
+    found: list[str | None] = []
+    if result is None:
+        found = [w for w, ours in STATUSES.items() if ours == status] if status else [None]
+    elif status in (None, Status.FINISHED) and result != Result.UNKNOWN:
+        found = [w for w, ours in RESULTS.items() if ours == result and w != _NO_FILTER]
+    if not found:
+        raise RefusedError(
+            f"GitHub cannot list runs of status {status!r} and result {result!r}; it can by status "
+            "notstarted, running or finished, or by result passed, failed, aborted or skipped"
+        )
+    return found

@@ -1,0 +1,342 @@
+"""GitHub Actions: a pipeline is a workflow, a run one attempt of a workflow run.
+
+The listing gives a run's newest attempt whole but for its jobs, which take one request; each
+earlier attempt takes two. How listings are walked stands in ``github_walk``, what becomes of the
+JSON in ``github_payloads`` and ``github_jobs``.
+"""
+
+import heapq
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from hashlib import sha256
+from itertools import count, islice
+from typing import Any, ClassVar
+
+from runsync.config import PipelineConfig
+from runsync.errors import ConfigError, NotFoundError, RefusedError, SourceError, TokenRefusedError
+from runsync.http.client import Params, Response
+from runsync.records import Pipeline, Problem, Run, RunWithSteps, Step
+from runsync.sources.base import (
+    Access,
+    Listed,
+    Listing,
+    Page,
+    ResumePoint,
+    RunFilter,
+    Source,
+    TriggerRequest,
+)
+from runsync.sources.fields import BadRowError, Fields, shown
+from runsync.sources.github import payloads, walk
+from runsync.sources.github.jobs import read_jobs
+from runsync.sources.github.payloads import Home, Names
+
+_SHOWN_RUNS = 20
+_REPO = r"([A-Za-z0-9][A-Za-z0-9_-]*/(?!\.{1,2}(?:/|$))[A-Za-z0-9_.-]+)"
+_REPOSITORY = re.compile(_REPO)
+_WORKFLOW = re.compile(_REPO + r"/(?:\.github/workflows/)?([^/\s]+\.ya?ml|\d{1,19})")
+_NEWEST_FIRST = "creationDateDesc"
+# Open pull requests come and go, and would change the ETag of a page whose runs did not.
+_WITHOUT_PULLS: dict[str, str | int | None] = {"exclude_pull_requests": "true"}
+
+
+class GitHub(Source):
+    """github.com, a GitHub Enterprise Server, or what speaks their REST API."""
+
+    type = "github"
+    title = "GitHub"
+    # A run may be run again for 30 days, and stays in its place in the listing.
+    recheck = timedelta(days=32)
+    most_listed: ClassVar[int] = 1000
+    """How many runs a list has at most where anything is filtered."""
+    page_size: ClassVar[int] = 100
+    """How many runs or jobs a page holds at most."""
+
+    @staticmethod
+    def headers(token: str | None) -> dict[str, str]:
+        given = {"Authorization": f"Bearer {token}"} if token else {}
+        return {
+            "Accept": "application/vnd.github+json",
+            "X-GitHub-Api-Version": "2022-11-28",
+            **given,
+        }
+
+    def listing(self, wanted: PipelineConfig) -> Listing:
+        kind, value = wanted.key
+        if kind == "id":
+            return self._workflow_listing(value, wanted.name)
+        repo = _repository(value)
+        if kind != "repository" or repo is None:
+            raise ConfigError(
+                f"{kind} {value!r} of source {self.name!r} is none of GitHub's; write "
+                '`repository = "owner/repo"`, or `id = "owner/repo/ci.yml"` for one workflow'
+            )
+        return Listing(f"{self.name}/repository/{repo}", repo)
+
+    def _workflow_listing(self, value: str, label: str | None) -> Listing:
+        ref = _workflow(value)
+        if ref is None:
+            raise ConfigError(
+                f"id {value!r} of source {self.name!r} is no workflow of GitHub's; write "
+                "`id = \"owner/repo/ci.yml\"`, with the file's name or the workflow's number"
+            )
+        known = (Pipeline(ref),) if ref.rpartition("/")[2].isdigit() else ()
+        return Listing(f"{self.name}/workflow/{ref}", ref, label, known)
+
+    def pages(
+        self, listing: Listing, resume_point: ResumePoint | None, memory: dict[str, Any]
+    ) -> Iterator[Page]:
+        yield from walk.walk(
+            partial(self._part, listing.ref, Names(memory)),
+            resume_point.cursor if resume_point else None,
+            # What was remembered says nothing of a stretch that was never walked.
+            memory if resume_point is None else {},
+            self.recheck,
+            name=f"the listing {listing.key}",
+            cap=self.most_listed,
+        )
+
+    def complete(self, run: Run) -> RunWithSteps:
+        try:
+            if payloads.is_stub(run):
+                return self.reread(run.pipeline, run.id)
+            return self._with_jobs(run)
+        except NotFoundError:
+            # Listed a moment ago, and gone: that it was is all there is to know.
+            return RunWithSteps(run, (), datetime.now(UTC))
+
+    def reread(self, pipeline: Pipeline, run_id: str) -> RunWithSteps:
+        home = self._home(pipeline.external_id)
+        number, attempt = payloads.split_run_id(run_id)
+        path = home.path("runs", number, "attempts", attempt)
+        answer = self.client.get(path, _WITHOUT_PULLS)
+        return self._with_jobs(self._one(answer, home, pipeline))
+
+    # The live API for people.
+
+    def find_runs(self, wanted: RunFilter) -> list[Run]:
+        """Newest attempts. What did not even start is in no list by result: GitHub has none."""
+        named = wanted.pipeline or wanted.application or ""
+        ref = _workflow(named) or _repository(named)
+        if ref is None or wanted.source_run or wanted.sort not in (None, _NEWEST_FIRST):
+            raise RefusedError(
+                "GitHub lists the runs of one workflow, such as owner/repo/ci.yml, or repository, "
+                "newest first; name one, and leave out source run and sort"
+            )
+        asked = {"branch": wanted.branch, "head_sha": wanted.commit, "actor": wanted.author}
+        first = wanted.skip or 0
+        last = first + (wanted.limit or _SHOWN_RUNS)
+        lists = [
+            self._filtered(ref, {**asked, "status": w}, last)
+            for w in payloads.words_for(wanted.status, wanted.result)
+        ]
+        merged = heapq.merge(*lists, key=lambda listed: listed.cursor.at, reverse=True)
+        return [listed.run for listed in islice(merged, first, last)]
+
+    def log(self, pipeline: Pipeline | None, run_id: str, step: Step) -> str:
+        """The log of the step's whole job: GitHub has no smaller one."""
+        home = self._home_of(pipeline, run_id)
+        job = step.id.partition(".")[0]
+        try:
+            text: str = self.client.get_text(home.path("jobs", job, "logs")).data
+        except SourceError as error:
+            if type(error) is not SourceError:
+                raise
+            raise SourceError(
+                f"{error}. GitHub hands job logs out at an address of another host, where no "
+                f"token of yours is sent: read this one at {step.log_url}"
+            ) from error
+        return text
+
+    def trigger(self, wanted: TriggerRequest) -> Run | None:
+        """Starts a workflow that has ``on: workflow_dispatch``; ``env`` becomes its inputs."""
+        ref = _workflow(wanted.pipeline)
+        if ref is None or wanted.branch is None:
+            raise RefusedError(
+                "GitHub starts a workflow, such as owner/repo/ci.yml, on a branch or tag; name both"
+            )
+        if wanted.commit or wanted.message or wanted.source_run:
+            raise RefusedError(
+                "GitHub starts a workflow on the newest commit of a branch or tag; "
+                "leave out commit, message and source run"
+            )
+        home = self._home(ref)
+        path = home.path("workflows", ref.rpartition("/")[2], "dispatches")
+        body = {"ref": wanted.branch, "inputs": dict(wanted.env)}
+        try:
+            answer = self.client.send("POST", path, body={**body, "return_run_details": True})
+        except RefusedError:
+            # Nothing was started. An Enterprise Server of before 2026 refuses what it does not
+            # know; if something else was wrong it says so again.
+            answer = self.client.send("POST", path, body=body)
+        return self._dispatched(answer, home)
+
+    def abort(self, pipeline: Pipeline | None, run_id: str) -> None:
+        """Cancels a run, whichever attempt is under way. GitHub answers no new state."""
+        number, _ = payloads.split_run_id(run_id)
+        self.client.send("POST", self._home_of(pipeline, run_id).path("runs", number, "cancel"))
+
+    def access(self) -> Access:
+        """GitHub tells the scopes of classic tokens alone; what a fine-grained one may do shows
+        when it is used. A classic one needs ``repo`` for private repositories and no scope for
+        public ones, so none is called missing."""
+        answer, core = self._allowance()
+        scopes = answer.headers.get("X-OAuth-Scopes")
+        return Access(
+            account=self._account(),
+            scopes=None if scopes is None else tuple(re.findall(r"[^,\s]+", scopes)),
+            missing_scopes=(),
+            limit_left=core.get("remaining"),
+            limit=core.get("limit"),
+            clock=answer.as_of,
+        )
+
+    def _allowance(self) -> tuple[Response, dict[str, int]]:
+        """An answer that the token was good for, and the limit that it is under."""
+        try:
+            answer = self.client.get("/rate_limit")
+        except NotFoundError:
+            # An Enterprise Server that limits nothing.
+            return self.client.get("/user"), {}
+        try:
+            resources = Fields(answer.data, "the rate limit").child("resources")
+            core = resources and resources.child("core")
+            numbers = {key: core.whole(key) for key in ("remaining", "limit")} if core else {}
+        except BadRowError as error:
+            raise SourceError(f"{self.name}: {error}") from error
+        return answer, {key: number for key, number in numbers.items() if number is not None}
+
+    def _account(self) -> str | None:
+        """Whose token it is; None for an app's, and where there is none."""
+        with suppress(TokenRefusedError, NotFoundError):
+            user = self.client.get("/user").data
+            return user.get("login") if isinstance(user, dict) else None
+        return None
+
+    # Asking.
+
+    def _home(self, ref: str) -> Home:
+        """The repository of a listing, a pipeline or a workflow, each ``owner/repo[/workflow]``."""
+        return Home("/".join(ref.lower().split("/")[:2]), payloads.site_of(self._config.base_url))
+
+    def _home_of(self, pipeline: Pipeline | None, run_id: str) -> Home:
+        if pipeline is None:
+            raise RefusedError(
+                f"GitHub knows run {run_id} only within its repository; sync it first, so that it "
+                "is known which one that is"
+            )
+        return self._home(pipeline.external_id)
+
+    def _runs(self, ref: str, params: Params, etag: str | None = None) -> Response:
+        home, workflow = self._home(ref), ref.split("/")[2:]
+        path = home.path("workflows", *workflow, "runs") if workflow else home.path("runs")
+        return self.client.get(path, params, {"If-None-Match": etag} if etag else None)
+
+    def _part(
+        self, ref: str, names: Names, span: walk.Span, number: int, etag: str | None
+    ) -> walk.Part:
+        """A page of the walk."""
+        params = {
+            "per_page": self.page_size,
+            **_WITHOUT_PULLS,
+            "created": span.created,
+            "page": number if number > 1 else None,
+        }
+        answer = self._runs(ref, params, etag)
+        if answer.status == 304:
+            return walk.Part(answer.as_of, unchanged=True)
+        rows, total = _rows(answer, "workflow_runs", f"the runs of {ref}")
+        entries = [_entry(raw, self._home(ref), names) for raw in rows]
+        is_full = len(rows) >= self.page_size
+        return walk.Part(answer.as_of, entries, is_full, total, answer.headers.get("ETag"))
+
+    def _filtered(self, ref: str, asked: dict[str, str | None], most: int) -> Iterator[Listed]:
+        """The runs that GitHub finds, newest first."""
+        read = 0
+        for number in count(1):
+            size = min(most, self.page_size)
+            params = {"per_page": size, **_WITHOUT_PULLS, **asked, "page": number}
+            rows, total = _rows(self._runs(ref, params), "workflow_runs", f"the runs of {ref}")
+            for raw in rows:
+                try:
+                    yield payloads.read_listed(raw, self._home(ref), Names({}))[0]
+                except BadRowError as error:
+                    raise SourceError(f"{self.name}: {error}") from error
+            read += len(rows)
+            if not rows or read == total:
+                return
+
+    def _one(self, answer: Response, home: Home, own: Pipeline | None) -> Run:
+        try:
+            fields = payloads.run_fields(answer.data)
+            return payloads.read_run(fields, home, own or payloads.read_pipeline(fields, home))
+        except BadRowError as error:
+            raise SourceError(f"{self.name}: {error}") from error
+
+    def _with_jobs(self, run: Run) -> RunWithSteps:
+        """A run with the steps of its jobs; a hundred jobs a request."""
+        home = self._home(run.pipeline.external_id)
+        number, attempt = payloads.split_run_id(run.id)
+        # Not `/runs/…/jobs`: it would show a re-run that began since.
+        path = home.path("runs", number, "attempts", attempt, "jobs")
+        jobs: list[object] = []
+        for page in count(1):
+            answer = self.client.get(
+                path, {"per_page": self.page_size, "page": page if page > 1 else None}
+            )
+            rows, total = _rows(answer, "jobs", f"run {run.id}")
+            jobs += rows
+            if not rows or len(jobs) == total:
+                break
+        timed, steps, problems = read_jobs(jobs, run, home)
+        return RunWithSteps(timed, steps, answer.as_of, problems)
+
+    def _dispatched(self, answer: Response, home: Home) -> Run | None:
+        """The run that was started, where GitHub tells its id."""
+        number = answer.data.get("workflow_run_id") if isinstance(answer.data, dict) else None
+        if not isinstance(number, int):
+            return None
+        with suppress(NotFoundError):
+            return self._one(self.client.get(home.path("runs", number)), home, None)
+        return None
+
+
+def _repository(value: str) -> str | None:
+    """``owner/repo`` in lower case, since GitHub does not mind case; None if it is none."""
+    return value.lower() if _REPOSITORY.fullmatch(value) else None
+
+
+def _workflow(value: str) -> str | None:
+    """``owner/repo/`` and the workflow's file or number; None if it is none."""
+    found = _WORKFLOW.fullmatch(value)
+    return f"{found[1].lower()}/{found[2]}" if found else None
+
+
+def _entry(raw: object, home: Home, names: Names) -> walk.Entry:
+    """A row of a listing: its attempts, or what is wrong with it."""
+    try:
+        listed = payloads.read_listed(raw, home, names)
+    except BadRowError as error:
+        known = sha256(repr(raw).encode()).hexdigest()
+        return walk.Entry(known, "", None, (Problem(str(error)),))
+    newest = listed[0]
+    state = f"{newest.run.attempt} {newest.run.version}"
+    return walk.Entry(newest.cursor.id, state, newest.cursor.at, listed)
+
+
+def _rows(answer: Response, key: str, what: str) -> tuple[list[object], int]:
+    """The rows of an answer, and how many there are in all."""
+    try:
+        fields = Fields(answer.data, what)
+        rows, total = fields.raw.get(key), fields.whole("total_count")
+    except BadRowError as error:
+        raise SourceError(f"{error}; check that base_url is GitHub's") from error
+    if not isinstance(rows, list) or total is None:
+        raise SourceError(
+            f"{what}: `{key}`, a list, and `total_count` are due; {shown(rows)} and {shown(total)} "
+            "came; check that base_url is GitHub's"
+        )
+    return rows, total

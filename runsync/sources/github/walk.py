@@ -1,0 +1,323 @@
+"""Walks a listing of GitHub's from its newest run down, without a gap and without its caps.
+
+GitHub numbers the pages of a list that moves, lists no more than 1,000 runs where anything is
+filtered, counts what it filters only roughly, and has no "changed since". So a page is asked for
+by time: the newest runs created by T, where T is the oldest time that the page before it showed.
+Each such *window* begins within the page before it and must show again what that ended with, so
+nothing that arrives or is deleted meanwhile can open a gap.
+
+As far back as runs may be run again, every window is looked at again in every sync. Those of the
+last sync are remembered with their ETags: one that GitHub says is unchanged is passed over, and
+costs none of the rate limit. Arrivals leave all windows as they are but the top.
+"""
+
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from runsync.errors import SourceError
+from runsync.records import Cursor, Problem, parse_time
+from runsync.sources.base import Listed, Page
+
+_MOST_TRIES = 5
+_SECOND = timedelta(seconds=1)
+# So much longer than a run may be run again is the time in which that is looked for.
+_SPARE = timedelta(days=2)
+
+
+class Span(NamedTuple):
+    """Runs by when they were created, in whole seconds, both ends included; None is open."""
+
+    since: datetime | None
+    until: datetime | None
+
+    @property
+    def created(self) -> str | None:
+        """GitHub's words for it. A time is shown in whole seconds, and may be later than shown."""
+        if self.until is None:
+            return None
+        end = _text(self.until + _SECOND)
+        return f"{_text(self.since)}..{end}" if self.since else f"<{end}"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A row: its id, its state in a word, when it was created, and what became of it.
+
+    ``at`` is None where the row could not be read.
+    """
+
+    id: str
+    state: str
+    at: datetime | None
+    items: tuple[Listed | Problem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One answer: rows, newest first; or that all is ``unchanged``.
+
+    ``is_full``: there are as many as a page holds. ``total`` is how many match, as far as GitHub
+    knows: it may be out of date, or cut off.
+    """
+
+    as_of: datetime
+    entries: Sequence[Entry] = ()
+    is_full: bool = False
+    total: int = 0
+    etag: str | None = None
+    unchanged: bool = False
+
+    @property
+    def newest(self) -> datetime | None:
+        return max((entry.at for entry in self.entries if entry.at), default=None)
+
+    @property
+    def oldest(self) -> datetime | None:
+        return min((entry.at for entry in self.entries if entry.at), default=None)
+
+    @property
+    def is_all(self) -> bool:
+        """Whether nothing that matches is left for a second page."""
+        return not self.entries or (len(self.entries) == self.total and not self.is_full)
+
+
+Ask = Callable[[Span, int, str | None], Part]
+"""Asks for a page of a span by its number, and by the ETag of what is known of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What a page showed: from ``until`` (None: the top) to ``reached`` (None: the start)."""
+
+    until: datetime | None
+    reached: datetime | None
+    etag: str
+
+
+def walk(
+    ask: Ask,
+    start: Cursor | None,
+    memory: dict[str, Any],
+    recheck: timedelta,
+    *,
+    name: str,
+    cap: int,
+) -> Iterator[Page]:
+    """The pages of a listing, newest first, from its top or from ``start`` down.
+
+    Args:
+        memory: the windows of the last whole sync; those of this one take their place.
+        recheck: how far back from the last whole sync a run may have changed.
+        name: what the listing is called in an error.
+        cap: how many runs GitHub lists at most of one span.
+
+    Yields:
+        What is new or changed. Windows that are as they were are left out; ``unchanged`` marks
+        the end where all that is left to look at is as it was.
+
+    Raises:
+        SourceError: more than ``cap`` runs were created within a second, or none can be read.
+    """
+    book = _Book(memory, recheck)
+    scan = _Scan(ask, book, name, cap, start.id if start else "")
+    above = until = start.at if start else None
+    while True:
+        old = book.known(until)
+        part = ask(Span(None, until), 1, old.etag if old else None)
+        if old and part.unchanged:
+            book.note(old, part.as_of)
+            scan.pass_over()
+            reached = old.reached
+            if reached is None or reached < book.horizon(part.as_of):
+                yield Page((), part.as_of, unchanged=True)
+                return
+        elif not scan.joins(until, part):
+            until = above
+            continue
+        else:
+            reached = yield from scan.read(until, part)
+        if reached is None:
+            return
+        scan.forget_above(until)
+        above, until = until, book.next_window(until, reached)
+
+
+class _Scan:
+    """What one walk has seen that the next window may show again."""
+
+    def __init__(self, ask: Ask, book: "_Book", name: str, cap: int, edge: str) -> None:
+        self._ask, self._book, self._name, self._cap = ask, book, name, cap
+        self._seen: dict[tuple[str, str], datetime | None] = {}
+        self._edge = frozenset([edge] if edge else [])
+        self._doubted: datetime | None = None
+        self._steps_back = 0
+
+    def joins(self, until: datetime | None, part: Part) -> bool:
+        """Whether a window shows again what the one before it ended with, or anything at all
+        where nobody knows what that was.
+
+        If not, that was deleted meanwhile, or GitHub's search left something out: then the window
+        before is to be read again.
+        """
+        newest = part.newest
+        if until and newest and newest > until + _SECOND:
+            raise SourceError(
+                f"{self._name}: asked for what was created by {_text(until)}, the service shows "
+                f"what was created at {_text(newest)}; check that base_url is GitHub's"
+            )
+        shown = [entry.id for entry in part.entries if entry.id in self._edge or not self._edge]
+        if until is None or shown or (not self._edge and self._doubted == until):
+            return True
+        self._edge, self._doubted = frozenset(), until
+        self._steps_back += 1
+        if self._steps_back > _MOST_TRIES:
+            raise self._moves_too_fast()
+        return False
+
+    def pass_over(self) -> None:
+        """Of a window that is as it was nobody knows what it ended with."""
+        self._edge = frozenset()
+
+    def read(self, until: datetime | None, part: Part) -> Generator[Page, None, datetime | None]:
+        """Yields a window that is new or has changed.
+
+        Returns:
+            The time down to which all has been seen; None at the start of the listing.
+        """
+        reached = None if part.is_all else part.oldest
+        if reached is None and not part.is_all:
+            raise SourceError(
+                f"{self._name}: not one of {len(part.entries)} runs can be read; "
+                "check that base_url is GitHub's"
+            )
+        if reached is not None and until is not None and reached >= until:
+            yield from self._second(until)
+            self.pass_over()
+            return until - _SECOND
+        self._edge = frozenset(entry.id for entry in part.entries if entry.at == reached)
+        self._book.read(Window(until, reached, part.etag or ""), part)
+        fresh = self._take(part)
+        if fresh or part.is_all:
+            yield Page(fresh, part.as_of, at_start=part.is_all)
+        return reached
+
+    def _second(self, at: datetime) -> Iterator[Page]:
+        """All the runs of one second, which are more than a page."""
+        for _ in range(_MOST_TRIES):
+            if (yield from self._second_once(at)):
+                return
+        raise self._moves_too_fast()
+
+    def _second_once(self, at: datetime) -> Generator[Page, None, bool]:
+        """Yields them page by page; whether no deletion moved any across the edge of a page."""
+        number, rows, total = 1, 0, 0
+        while True:
+            part = self._ask(Span(at, at), number, None)
+            if part.total < total:
+                return False
+            if fresh := self._take(part):
+                yield Page(fresh, part.as_of)
+            if not part.is_full:
+                return True
+            number, rows, total = number + 1, rows + len(part.entries), part.total
+            if rows >= self._cap or total > self._cap:
+                raise self._too_many(at)
+
+    def _take(self, part: Part) -> tuple[Listed | Problem, ...]:
+        fresh = [entry for entry in part.entries if (entry.id, entry.state) not in self._seen]
+        self._seen.update({(e.id, e.state): e.at or part.oldest for e in part.entries})
+        return tuple(item for entry in fresh for item in entry.items)
+
+    def forget_above(self, until: datetime | None) -> None:
+        """What is newer than a window cannot show up in it, nor in what follows."""
+        if until is not None:
+            last = until + _SECOND
+            self._seen = {key: at for key, at in self._seen.items() if at and at <= last}
+
+    def _moves_too_fast(self) -> SourceError:
+        return SourceError(
+            f"{self._name} moves faster than it can be read; what was read is kept: sync again"
+        )
+
+    def _too_many(self, at: datetime) -> SourceError:
+        return SourceError(
+            f"{self._name}: {self._cap} runs or more were created in the second {_text(at)}, and "
+            "GitHub lists no more of them; what is older cannot be reached through this listing: "
+            "list its workflows one by one, by `id` instead of `repository`"
+        )
+
+
+class _Book:
+    """The windows of the last whole sync, by where they begin, and those of this one."""
+
+    def __init__(self, memory: dict[str, Any], recheck: timedelta) -> None:
+        self._memory, self._recheck = memory, recheck
+        self._old = {window.until: window for window in _windows(memory)}
+        self._old_newest = _time(memory.get("newest"))
+        self._old_day = _time(memory.get("day"))
+        self._top_is_new = False
+        self._kept: dict[datetime | None, Window] = {}
+        # A window may be passed over only where the walk has come to what was known before.
+        self._joined = False
+
+    def horizon(self, as_of: datetime) -> datetime:
+        """How far back a run may have changed since the last whole sync, even one long ago."""
+        last = self._old_day + _SPARE if self._old_day else as_of
+        return min(as_of, last) - self._recheck
+
+    def known(self, until: datetime | None) -> Window | None:
+        """The window that begins there, if it may be asked for by its ETag."""
+        return self._old.get(until) if until is None or self._joined else None
+
+    def note(self, window: Window, as_of: datetime) -> None:
+        """Keeps a window that is as it was."""
+        self._joined = True
+        self._keep(window, as_of)
+
+    def read(self, window: Window, part: Part) -> None:
+        """Keeps a window that was read anew."""
+        if window.until is None:
+            self._top_is_new = True
+            self._memory["newest"] = _text(part.newest)
+        if window.etag:
+            self._keep(window, part.as_of)
+
+    def next_window(self, until: datetime | None, reached: datetime) -> datetime:
+        """Where the next window begins: as low as can be, but at ``reached`` or above."""
+        if self._old_newest and reached < self._old_newest:
+            self._joined = True
+        begins = [w for w in self._old if w and reached <= w and (until is None or w < until)]
+        if begins and self._joined:
+            return min(begins)
+        if until is None and self._top_is_new and self._old_newest and self._joined:
+            # Runs have come, and the top page ends above the windows that are known. One that
+            # begins where the top was last time leads to them as that did, and stays as it is
+            # when more runs come.
+            return self._old_newest
+        return reached
+
+    def _keep(self, window: Window, as_of: datetime) -> None:
+        if not self._kept:
+            # By the day, so that a sync which finds nothing new has nothing to write.
+            day = as_of.replace(hour=0, minute=0, second=0, microsecond=0)
+            self._memory["day"] = _text(day)
+        if window.until is None or window.until >= as_of - self._recheck:
+            self._kept[window.until] = window
+        self._memory["windows"] = [
+            [_text(w.until), _text(w.reached), w.etag] for w in self._kept.values()
+        ]
+
+
+def _windows(memory: dict[str, Any]) -> Iterator[Window]:
+    for until, reached, etag in memory.get("windows", ()):
+        yield Window(_time(until), _time(reached), etag)
+
+
+def _text(at: datetime | None) -> str | None:
+    return f"{at:%Y-%m-%dT%H:%M:%SZ}" if at else None
+
+
+def _time(text: str | None) -> datetime | None:
+    return parse_time(text) if text else None

@@ -1,0 +1,322 @@
+"""GitLab CI, through REST API v4: GitLab.com, and self-managed ones from 15.5 on.
+
+A project is our pipeline, a pipeline of it our run, a job our step and a stage our job. ``id`` is
+the project's path or number. Behind it may stand ``?source=WORD``, for the pipelines of one
+source alone (child pipelines are listed only so, as ``parent_pipeline``), and ``bridges=true``,
+for trigger jobs as steps too, at one more request a run.
+
+The listing is ordered by the last change: whatever happens to a pipeline, years later too, moves
+it to the top. It tells no times, so each run takes two requests more: its detail, and its jobs
+with the retried ones among them.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+from urllib.parse import parse_qsl
+
+from runsync.config import PipelineConfig
+from runsync.errors import ConfigError, NotFoundError, RefusedError, SourceError
+from runsync.http.client import Response, checked_path
+from runsync.records import (
+    Cursor,
+    Pipeline,
+    Problem,
+    Result,
+    Run,
+    RunWithSteps,
+    Status,
+    Step,
+    parse_time,
+)
+from runsync.sources import base
+from runsync.sources.base import Listed, Listing, Page, ResumePoint
+from runsync.sources.fields import BadRowError, shown
+from runsync.sources.gitlab.payloads import RESULTS, STATUSES, iso, read_details, read_run
+
+PAGE_SIZE = 100
+TICK = timedelta(milliseconds=1)
+_MOST_READINGS = 30
+_WORDS = {result.value: word for word, result in RESULTS.items()}
+_SORTS = {"creationDateDesc": "desc", "creationDateAsc": "asc"}
+_ID = re.compile(
+    r"(?P<path>\d+|[\w.-]+(?:/[\w.-]+)+)"
+    r"(?:\?(?P<query>source=[a-z_]+|bridges=true|source=[a-z_]+&bridges=true))?",
+    re.ASCII,
+)
+Asked = Mapping[str, str | int | None]
+Row = tuple[datetime, Listed | Problem]
+"""A row of a listing and its time of change; what cannot be read has that of the row above."""
+
+
+class GitLab(base.Source):
+    """One GitLab."""
+
+    type = "gitlab"
+    title = "GitLab"
+    lists_changes = True
+    # A change gets its time before it is committed, and a replica shows it later still: what
+    # turns up below runs that were read already must not pass for known.
+    recheck = timedelta(hours=1)
+    # For a moment after a change there is more to come that moves nothing to the top: a job's
+    # coverage, found in its log, or a second change within the same millisecond.
+    grace = timedelta(minutes=1)
+
+    @staticmethod
+    def headers(token: str | None) -> dict[str, str]:
+        return {"PRIVATE-TOKEN": token} if token else {}
+
+    def listing(self, wanted: PipelineConfig) -> Listing:
+        kind, value = wanted.key
+        if kind != "id":
+            raise ConfigError(f"source {self.name!r} is a GitLab one: write `id`, not `{kind}`")
+        pipeline = Pipeline(value)
+        self._project(pipeline)
+        return Listing(f"{self.name}/project/{value}", value, wanted.name, (pipeline,))
+
+    def pages(
+        self, listing: Listing, resume_point: ResumePoint | None, memory: dict[str, Any]
+    ) -> Iterator[Page]:
+        """Goes down by time: each page is what last changed before the page above it.
+
+        A run that changes meanwhile leaves its place for the top, above where this walk began,
+        and the next sync finds it there. All others stay where they are, since no page is asked
+        for by its number.
+
+        GitLab keeps times to the microsecond, shows them to the millisecond, and gives runs of
+        one time in any order. So the walk goes by whole milliseconds: the lowest of a full page,
+        which may be there in part, is left to the next page, which begins with it.
+        """
+        top, last = resume_point.cursor.at + TICK if resume_point else None, False
+        while not last:
+            path, params = self._listed(
+                listing.pipelines[0], updated_before=iso(top) if top else None
+            )
+            answer = self.client.get(path, params)
+            last, rows = _is_last(answer), self._by_time(listing, answer, top)
+            if not last and top and (not rows or rows[-1][0] >= top - TICK):
+                top -= TICK
+                rows = self._instant(listing, top)
+            elif not last:
+                low = rows[-1][0]
+                top, rows = low + TICK, [row for row in rows if row[0] > low]
+            if rows or last:
+                yield Page(tuple(item for _, item in rows), answer.as_of, at_start=last)
+
+    def complete(self, run: Run) -> RunWithSteps:
+        try:
+            return self.reread(run.pipeline, run.id)
+        except NotFoundError:
+            # Listed a moment ago, and deleted since: what is stored of it stays. Or not yet known
+            # to the replica that was asked: without a version it is read again, if it is listed.
+            return RunWithSteps(replace(run, version=None), (), datetime.now(UTC))
+
+    def reread(self, pipeline: Pipeline, run_id: str) -> RunWithSteps:
+        path = self._path(pipeline, "pipelines", run_id)
+        answer = self.client.get(path)
+        run = self._one(answer.data, pipeline)
+        # Jobs come newest first and none ever goes: at worst one comes twice.
+        with_retried = {"include_retried": "true"}
+        jobs = self._all(f"{path}/jobs", with_retried)
+        # Some pipelines are made of trigger jobs alone, and would look empty without them.
+        bare = not jobs and run.result is not Result.SKIPPED and "yaml_errors" not in run.extra
+        wants_bridges = bare or "bridges" in self._project(pipeline)
+        bridges = self._all(f"{path}/bridges", with_retried) if wants_bridges else []
+        version = run.version or ""
+        if answer.as_of - parse_time(version) < self.grace:
+            # Perhaps not as it will stay: it claims a version short of the listed one, though
+            # beyond all before, so the next sync reads it again.
+            run = replace(run, version=version.removesuffix("Z"))
+        return read_details(run, jobs, bridges, answer.as_of)
+
+    # The live API for people.
+
+    def find_runs(self, wanted: base.RunFilter) -> list[Run]:
+        limit, skip = min(wanted.limit or 20, PAGE_SIZE), wanted.skip or 0
+        result, sort = wanted.result, wanted.sort or "creationDateDesc"
+        # GitLab has one word for both; a result says that a run is finished.
+        status = None if result and wanted.status == Status.FINISHED else wanted.status
+        self._refuse(
+            "list runs",
+            application=wanted.application,
+            source_run=wanted.source_run,
+            status=None if status is None or (status in STATUSES and not result) else status,
+            result=None if result is None or result in _WORDS else result,
+            sort=None if sort in _SORTS else sort,
+            skip=str(skip) if skip % limit else None,
+        )
+        pipeline = self._known(Pipeline(wanted.pipeline) if wanted.pipeline else None)
+        path, params = self._listed(
+            pipeline,
+            order_by="id",
+            sort=_SORTS[sort],
+            per_page=limit,
+            page=skip // limit + 1,
+            status=_WORDS[result] if result else status,
+            ref=wanted.branch,
+            sha=wanted.commit,
+            username=wanted.author,
+        )
+        return [self._one(raw, pipeline) for raw in _rows(self.client.get(path, params), path)]
+
+    def log(self, pipeline: Pipeline | None, run_id: str, step: Step) -> str:
+        path = self._path(self._known(pipeline), "jobs", step.id, "trace")
+        text: str = self.client.get_text(path).data
+        if not text:
+            raise NotFoundError(f"{self.name}: job {step.id} has no log, or it was erased")
+        return text
+
+    def trigger(self, wanted: base.TriggerRequest) -> Run:
+        self._refuse("trigger runs", commit=wanted.commit, message=wanted.message)
+        self._refuse("trigger runs", source_run=wanted.source_run)
+        variables = [{"key": key, "value": value} for key, value in wanted.env]
+        pipeline = Pipeline(wanted.pipeline)
+        branch = wanted.branch or _object(self.client.get(self._path(pipeline)))["default_branch"]
+        body = {"ref": branch, "variables": variables}
+        answer = self.client.send("POST", self._path(pipeline, "pipeline"), body=body)
+        return self._one(answer.data, pipeline)
+
+    def abort(self, pipeline: Pipeline | None, run_id: str) -> Run:
+        pipeline = self._known(pipeline)
+        answer = self.client.send("POST", self._path(pipeline, "pipelines", run_id, "cancel"))
+        return self._one(answer.data, pipeline)
+
+    def access(self) -> base.Access:
+        answer = self.client.get(checked_path("api", "v4", "personal_access_tokens", "self"))
+        scopes = tuple(map(str, _object(answer)["scopes"]))
+        able = not {"api", "read_api"}.isdisjoint(scopes)
+        if able:
+            answer = self.client.get(checked_path("api", "v4", "user"))
+        return base.Access(
+            account=_object(answer).get("username"),
+            scopes=scopes,
+            missing_scopes=() if able else ("read_api",),
+            limit_left=base.header_number(answer.headers, "RateLimit-Remaining"),
+            limit=base.header_number(answer.headers, "RateLimit-Limit"),
+            clock=answer.as_of,
+        )
+
+    def _refuse(self, what: str, **given: str | None) -> None:
+        for name, value in given.items():
+            if value is not None:
+                raise self.lacks(f"{what} by {name} ({value!r})")
+
+    def _known(self, pipeline: Pipeline | None) -> Pipeline:
+        if pipeline is None:
+            raise RefusedError(f"source {self.name!r} finds runs only by project: name it as well")
+        return pipeline
+
+    # Asking.
+
+    def _project(self, pipeline: Pipeline) -> dict[str, str]:
+        """What an ``id`` says: ``path``, and perhaps ``source`` and ``bridges``."""
+        found = _ID.fullmatch(pipeline.external_id)
+        if found is None:
+            raise ConfigError(
+                f"id {pipeline.external_id!r} of source {self.name!r} is no GitLab project; "
+                "write its path or number, such as group/project, and no URL"
+            )
+        return {"path": found["path"], **dict(parse_qsl(found["query"] or ""))}
+
+    def _path(self, pipeline: Pipeline, *parts: str) -> str:
+        return checked_path("api", "v4", "projects", self._project(pipeline)["path"], *parts)
+
+    def _listed(self, pipeline: Pipeline, **asked: str | int | None) -> tuple[str, Asked]:
+        """Where a project's runs are listed, and how: the latest changes, unless told otherwise."""
+        source = self._project(pipeline).get("source")
+        usual: Asked = {"order_by": "updated_at", "per_page": PAGE_SIZE, "source": source}
+        return self._path(pipeline, "pipelines"), {**usual, "sort": "desc", **asked}
+
+    def _instant(self, listing: Listing, at: datetime) -> list[Row]:
+        """All that last changed in the millisecond ``at``, where that is more than a page.
+
+        Only ids order it and only numbers page it, so a run that leaves pulls others up past the
+        edge of a page. But then it lacks in the next reading: two alike have missed nothing.
+
+        Raises:
+            SourceError: no two were alike.
+        """
+        path, params = self._listed(
+            listing.pipelines[0],
+            order_by="id",
+            # Nowhere is it promised whether what changed at a bound lies within.
+            updated_after=iso(at - TICK),
+            updated_before=iso(at + TICK),
+        )
+        before: list[Row] | None = None
+        for _ in range(_MOST_READINGS):
+            rows = self._read(listing, self._all(path, params), at)
+            if rows == before:
+                return [row for row in rows if row[0] == at]
+            before = rows
+        raise SourceError(
+            f"{self.name}: the listing {listing.key} moves faster than it can be read; "
+            "what was read is kept: sync again"
+        )
+
+    def _all(self, path: str, params: Asked) -> list[object]:
+        """The rows of all pages of a list that is paged by number."""
+        found: list[object] = []
+        for page in count(1):
+            answer = self.client.get(path, {"per_page": PAGE_SIZE, **params, "page": page})
+            found += _rows(answer, path)
+            if _is_last(answer):
+                break
+        return found
+
+    # Reading.
+
+    def _by_time(self, listing: Listing, answer: Response, top: datetime | None) -> list[Row]:
+        """The rows of a page that changed before ``top``.
+
+        Raises:
+            SourceError: it is no page of such rows, newest first, or none of a full one is one.
+        """
+        raws = _rows(answer, f"the listing {listing.key}")
+        rows = self._read(listing, raws, top - TICK if top else answer.as_of)
+        times = [at for at, item in rows if isinstance(item, Listed)]
+        falls = [*([top] if top else []), *times]
+        if falls != sorted(falls, reverse=True) or (len(rows) >= PAGE_SIZE and not times):
+            raise SourceError(
+                f"{self.name}: the listing {listing.key} does not come by the time of change; "
+                "see whether base_url is a GitLab of 15.5 or newer"
+            )
+        return [row for row in rows if top is None or row[0] < top]
+
+    def _read(self, listing: Listing, raws: list[object], at: datetime) -> list[Row]:
+        """Runs where they stand; ``at`` stands in until one tells its own time."""
+        rows: list[Row] = []
+        for raw in raws:
+            try:
+                run = read_run(raw, listing.pipelines[0])
+                at = parse_time(run.version or "")
+                rows.append((at, Listed(Cursor(at, run.id.zfill(20)), run)))
+            except BadRowError as error:
+                rows.append((at, Problem(str(error))))
+        return rows
+
+    def _one(self, raw: object, pipeline: Pipeline) -> Run:
+        try:
+            return read_run(raw, pipeline)
+        except BadRowError as error:
+            raise SourceError(f"{self.name}: {error}") from error
+
+
+def _rows(answer: Response, what: str) -> list[object]:
+    if not isinstance(answer.data, list):
+        raise SourceError(f"{what}: a list is due and {shown(answer.data)} came; check base_url")
+    return answer.data
+
+
+def _object(answer: Response) -> dict[str, Any]:
+    if not isinstance(answer.data, dict):
+        raise SourceError(f"an object is due and {shown(answer.data)} came; check base_url")
+    return answer.data
+
+
+def _is_last(answer: Response) -> bool:
+    following = answer.headers.get("X-Next-Page")
+    return len(answer.data) < PAGE_SIZE if following is None else not following

@@ -1,0 +1,1 @@
+"""Wercker: the v3 runs API."""

@@ -1,0 +1,1 @@
+"""The database: connections, locks, schema, and the rows of runs and steps."""

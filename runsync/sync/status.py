@@ -1,0 +1,150 @@
+"""How far each pipeline's history has come: what is stored, what is covered, when it last went
+well."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, case, func, select
+
+from runsync.coverage import Interval
+from runsync.records import Status
+from runsync.storage.database import Database
+from runsync.storage.models import ListingPipelineRow, PipelineRow, RunRow, SyncRow
+from runsync.storage.store import ListingStore
+
+COLUMNS = (
+    "pipeline",
+    "source",
+    "external_id",
+    "listing",
+    "runs",
+    "unfinished",
+    "vanished",
+    "covered_from",
+    "covered_to",
+    "reaches_start",
+    "gaps",
+    "last_good_sync",
+    "age_s",
+    "last_outcome",
+    "last_error",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A listing that the config names, whether or not it was ever synced."""
+
+    source: str
+    listing: str
+    label: str | None = None
+
+
+def status(
+    database: Database, wanted: Iterable[Wanted] = (), now: datetime | None = None
+) -> list[dict[str, Any]]:
+    """One row for each pipeline of each listing, with :data:`COLUMNS`; times are UTC.
+
+    ``unfinished`` counts the runs that are not finished and still known to the provider,
+    ``covered_from`` and ``covered_to`` bound the newest stretch without a gap, ``gaps`` counts
+    the places below it where runs may be missing, ``age_s`` is seconds since the last sync that
+    brought everything.
+
+    Args:
+        wanted: what the config names; those that were never synced get a row too.
+    """
+    now = now or datetime.now(UTC)
+    with database.read() as connection:
+        pipelines = _pipelines(connection)
+        outcomes = _outcomes(connection)
+    intervals = {
+        listing: ListingStore(database, source, listing).coverage()
+        for source, listing in {(p["source"], p["listing"]) for p in pipelines}
+    }
+    rows = [
+        p | _covered(intervals[p["listing"]]) | _judged(outcomes.get(p["listing"], {}), now)
+        for p in pipelines
+    ]
+    synced = {row["listing"] for row in rows}
+    rows += [
+        _never(one) | _judged(outcomes.get(one.listing, {}), now)
+        for one in wanted
+        if one.listing not in synced
+    ]
+    return [{column: row.get(column) for column in COLUMNS} for row in rows]
+
+
+def _pipelines(connection: Connection) -> list[dict[str, Any]]:
+    unfinished = case(
+        ((RunRow.status != Status.FINISHED.value) & RunRow.vanished_at.is_(None), 1), else_=0
+    )
+    counts = (
+        select(
+            RunRow.pipeline_id,
+            func.count().label("runs"),
+            func.sum(unfinished).label("unfinished"),
+            func.count(RunRow.vanished_at).label("vanished"),
+        )
+        .group_by(RunRow.pipeline_id)
+        .subquery()
+    )
+    query = (
+        select(
+            PipelineRow.name.label("pipeline"),
+            PipelineRow.source,
+            PipelineRow.external_id,
+            ListingPipelineRow.listing,
+            func.coalesce(counts.c.runs, 0).label("runs"),
+            func.coalesce(counts.c.unfinished, 0).label("unfinished"),
+            func.coalesce(counts.c.vanished, 0).label("vanished"),
+        )
+        .join(ListingPipelineRow, ListingPipelineRow.pipeline_id == PipelineRow.id)
+        .outerjoin(counts, counts.c.pipeline_id == PipelineRow.id)
+        .order_by(PipelineRow.source, PipelineRow.name, ListingPipelineRow.listing)
+    )
+    return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def _outcomes(connection: Connection) -> dict[str, dict[str, Any]]:
+    """Of each listing: its last sync that has ended, and when one last went well."""
+    ended = SyncRow.finished_at.is_not(None)
+    last = select(func.max(SyncRow.id)).where(ended).group_by(SyncRow.listing)
+    latest = select(SyncRow.listing, SyncRow.outcome, SyncRow.error).where(SyncRow.id.in_(last))
+    good = (
+        select(SyncRow.listing, func.max(SyncRow.started_at))
+        .where(SyncRow.outcome == "ok")
+        .group_by(SyncRow.listing)
+    )
+    went_well = dict(connection.execute(good).all())
+    return {
+        listing: {
+            "last_outcome": outcome,
+            "last_error": error,
+            "last_good_sync": went_well.get(listing),
+        }
+        for listing, outcome, error in connection.execute(latest)
+    }
+
+
+def _covered(intervals: list[Interval]) -> dict[str, Any]:
+    if not intervals:
+        return {"gaps": 0, "reaches_start": False}
+    return {
+        "covered_from": intervals[0].oldest.at,
+        "covered_to": intervals[0].newest.at,
+        "reaches_start": intervals[0].reaches_start,
+        "gaps": len(intervals) - 1,
+    }
+
+
+def _judged(outcome: dict[str, Any], now: datetime) -> dict[str, Any]:
+    good: datetime | None = outcome.get("last_good_sync")
+    return outcome | {"age_s": round((now - good).total_seconds(), 3) if good else None}
+
+
+def _never(wanted: Wanted) -> dict[str, Any]:
+    none = {"runs": 0, "unfinished": 0, "vanished": 0, "gaps": 0, "reaches_start": False}
+    label = wanted.label or wanted.listing
+    return {"pipeline": label, "source": wanted.source, "listing": wanted.listing, **none}

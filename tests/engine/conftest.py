@@ -1,3 +1,0 @@
-from engine.rig import make_rig
-
-__all__ = ["make_rig"]

@@ -1,0 +1,429 @@
+"""Answers about runs, saved in any order and any number of times, give the same rows."""
+
+import threading
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import select
+
+from runsync.coverage import Interval, union
+from runsync.errors import DatabaseError
+from runsync.records import Cursor, Pipeline, Result, Run, RunWithSteps, Status, Step
+from runsync.storage.database import Database
+from runsync.storage.models import ListingPipelineRow, PipelineRow, RunRow, StepRow, SyncRow
+from runsync.storage.store import Batch, Counts, ListingStore, RunToWrite
+from tests.effort import effort
+from tests.storage.run_histories import EPOCH, Life, as_fetched, lives, new_pipeline
+
+# When we saw something is no fact about it.
+OBSERVED = {"first_seen_at", "last_seen_at", "steps_synced_at"}
+RowEncoder = dict[Any, dict[str, Any]]
+
+
+def store_of(database: Database, pipeline: Pipeline) -> ListingStore:
+    return ListingStore(database, "ci", f"ci/{pipeline.external_id}")
+
+
+def run_rows(database: Database, pipeline: Pipeline) -> RowEncoder:
+    """The rows of a pipeline's runs by their ids, without what was but observed."""
+    query = select(RunRow.__table__).join(PipelineRow)
+    with database.read() as connection:
+        rows = connection.execute(
+            query.where(PipelineRow.external_id == pipeline.external_id)
+        ).mappings()
+        return {row["id"]: {k: v for k, v in row.items() if k not in OBSERVED} for row in rows}
+
+
+def step_rows(database: Database, pipeline: Pipeline) -> RowEncoder:
+    """The rows of a pipeline's steps by their run's id and their own."""
+    query = select(StepRow.__table__).join(PipelineRow, PipelineRow.id == StepRow.pipeline_id)
+    with database.read() as connection:
+        rows = connection.execute(
+            query.where(PipelineRow.external_id == pipeline.external_id)
+        ).mappings()
+        return {(row["run_id"], row["id"]): dict(row) for row in rows}
+
+
+def assert_stored(database: Database, pipeline: Pipeline, told: list[Life]) -> None:
+    runs, steps = run_rows(database, pipeline), step_rows(database, pipeline)
+    assert runs.keys() == {life.run.id for life in told}
+    assert len(steps) == sum(len(life.expected_steps()) for life in told)
+    for life in told:
+        row, expected = runs[life.run.id], life.expected_run()
+        assert {name: row[name] for name in expected} == expected
+        for step_id, wanted in life.expected_steps().items():
+            found = steps[life.run.id, step_id]
+            assert {name: found[name] for name in wanted} == wanted
+
+
+def changed(before: RowEncoder, after: RowEncoder) -> int:
+    return sum(key in before and before[key] != row for key, row in after.items())
+
+
+def save_counted(database: Database, store: ListingStore, pipeline: Pipeline, batch: Batch) -> None:
+    """Saves, and holds what was counted against what has changed."""
+    runs, steps = run_rows(database, pipeline), step_rows(database, pipeline)
+    counts = store.save(batch)
+    runs_after, steps_after = run_rows(database, pipeline), step_rows(database, pipeline)
+    new_steps = len(steps_after) - len(steps)
+    assert counts == Counts(
+        runs_new=len(runs_after) - len(runs),
+        runs_updated=changed(runs, runs_after),
+        steps_written=new_steps + changed(steps, steps_after),
+    )
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+@effort(25)
+@given(data=st.data())
+def test_any_order_gives_the_same_rows(
+    request: pytest.FixtureRequest, kind: str, data: st.DataObject
+) -> None:
+    database = opened(request, kind)
+    pipeline = new_pipeline()
+    told = [data.draw(lives(pipeline, n)) for n in range(data.draw(st.integers(1, 2)))]
+    answers = [answer for life in told for answer in life.answers]
+    repeats = data.draw(st.lists(st.sampled_from(answers), max_size=3))
+    store = store_of(database, pipeline)
+    for answer in data.draw(st.permutations(answers + repeats)):
+        save_counted(database, store, pipeline, Batch([answer]))
+    assert_stored(database, pipeline, told)
+    for answer in repeats:
+        assert store.save(Batch([answer])) == Counts()
+
+
+def opened(request: pytest.FixtureRequest, kind: str) -> Database:
+    """One database for all the examples of a test."""
+    found = getattr(request.node, "opened", None)
+    if found is None:
+        found = request.node.opened = Database(request.getfixturevalue(f"{kind}_url"))
+        request.addfinalizer(found.close)
+    return found
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+@effort(6)
+@given(data=st.data())
+def test_two_stores_at_once_give_the_same_rows(
+    request: pytest.FixtureRequest, kind: str, data: st.DataObject
+) -> None:
+    pipeline = new_pipeline()
+    told = [data.draw(lives(pipeline, n)) for n in range(3)]
+    answers = [answer for life in told for answer in life.answers]
+    other = data.draw(st.permutations(answers))
+    half = data.draw(st.integers(0, len(answers)))
+    ours = data.draw(st.permutations(answers))[:half]
+    failures: list[BaseException] = []
+
+    def save(share: list[RunToWrite]) -> None:
+        database = Database(request.getfixturevalue(f"{kind}_url"))
+        store = store_of(database, pipeline)
+        try:
+            for answer in share:
+                store.save(Batch([answer]))
+        except BaseException as error:  # noqa: BLE001 - shown in the main thread
+            failures.append(error)
+        finally:
+            database.close()
+
+    request.getfixturevalue(f"{kind}_url")
+    threads = [threading.Thread(target=save, args=(share,)) for share in (other, ours)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+    assert_stored(opened(request, kind), pipeline, told)
+
+
+# One rule at a time, in words.
+
+
+def a_run(pipeline: Pipeline, **fields: Any) -> Run:
+    told: dict[str, Any] = {
+        "id": "run",
+        "created_at": EPOCH,
+        "started_at": EPOCH,
+        "finished_at": EPOCH + timedelta(minutes=5),
+        "status": Status.FINISHED,
+        "result": Result.PASSED,
+    }
+    return Run(pipeline=pipeline, **told | fields)
+
+
+def a_step(name: str, **fields: Any) -> Step:
+    told: dict[str, Any] = {"status": Status.FINISHED, "result": Result.PASSED, "position": 1}
+    return Step(id=name, name=name, **told | fields)
+
+
+def answer(run: Run, *steps: Step, hours: float = 1) -> RunToWrite:
+    return as_fetched(RunWithSteps(run, steps, EPOCH + timedelta(hours=hours)))
+
+
+class Shelf:
+    """A store of one pipeline, with its one run's row and steps."""
+
+    def __init__(self, database: Database) -> None:
+        self.database, self.pipeline = database, new_pipeline()
+        self.store = store_of(database, self.pipeline)
+
+    def save(self, *answers: RunToWrite) -> Counts:
+        return self.store.save(Batch(answers))
+
+    def run(self, **fields: Any) -> Run:
+        return a_run(self.pipeline, **fields)
+
+    @property
+    def row(self) -> dict[str, Any]:
+        return run_rows(self.database, self.pipeline)["run"]
+
+    @property
+    def steps(self) -> RowEncoder:
+        found = step_rows(self.database, self.pipeline)
+        return {key: row for (_, key), row in found.items()}
+
+
+@pytest.fixture
+def shelf(database: Database) -> Shelf:
+    return Shelf(database)
+
+
+def test_what_is_equal_is_left_alone(shelf: Shelf) -> None:
+    told = shelf.run(extra={"user": {"avatar": None, "tags": [None, {"a": None}]}})
+    first = answer(told, a_step("a", extra={"x": {"y": None}}), a_step("b"))
+    assert shelf.save(first) == Counts(runs_new=1, steps_written=2)
+    before = shelf.row, shelf.steps
+    for later in (1, 2, 3):
+        again = answer(told, *first.details.steps, hours=1 + later)
+        assert shelf.save(again) == Counts()
+    assert (shelf.row, shelf.steps) == before
+
+
+def test_a_list_item_never_blanks_what_a_detail_gave(shelf: Shelf) -> None:
+    facts = "branch commit_hash message author author_id source_run_id url".split()
+    running = {"status": Status.RUNNING, "finished_at": None, "result": Result.UNKNOWN}
+    given_once = {name: f"the {name}" for name in facts}
+    detail = shelf.run(**running, **given_once, extra={"commits": [1], "user": {"a": 1}})
+    shelf.save(answer(detail))
+    shelf.save(answer(shelf.run(**running, extra={"user": {"a": 1}}), hours=2))
+    shelf.save(answer(shelf.run(extra={"user": {"a": 1}}), hours=3))
+    assert {name: shelf.row[name] for name in facts} == given_once
+    assert shelf.row["extra"] == {"commits": [1], "user": {"a": 1}}
+    assert shelf.row["status"] == "finished"
+
+
+def test_what_a_newer_answer_leaves_out_is_taken_from_an_older_one(shelf: Shelf) -> None:
+    shelf.save(answer(shelf.run(), a_step("b"), hours=2))
+    older = shelf.run(
+        status=Status.RUNNING, finished_at=None, source_run_id="origin", extra={"commits": [1]}
+    )
+    counts = shelf.save(answer(older, a_step("a", status=Status.RUNNING), hours=1))
+    assert counts == Counts(runs_updated=1, steps_written=1)
+    assert shelf.row["source_run_id"] == "origin"
+    assert shelf.row["extra"] == {"commits": [1]}
+    assert shelf.row["status"] == "finished"
+    assert shelf.row["settled"]
+    assert set(shelf.steps) == {"a", "b"}
+
+
+def test_both_databases_merge_extra_alike(shelf: Shelf) -> None:
+    running = {"status": Status.RUNNING, "finished_at": None}
+    shelf.save(answer(shelf.run(**running, extra={"a": {"x": 1, "y": 2}, "b": [1, 2], "c": 3})))
+    shelf.save(answer(shelf.run(**running, extra={"a": {"x": None}, "b": [3], "d": 4}), hours=2))
+    assert shelf.row["extra"] == {"a": {"x": None}, "b": [3], "c": 3, "d": 4}
+
+
+@pytest.mark.parametrize("shorter", [(), ("b",)], ids=["empty", "shorter"])
+def test_fewer_steps_take_none_away(shelf: Shelf, shorter: tuple[str, ...]) -> None:
+    shelf.save(answer(shelf.run(), a_step("a"), a_step("b")))
+    shelf.save(answer(shelf.run(), *map(a_step, shorter), hours=2))
+    assert set(shelf.steps) == {"a", "b"}
+
+
+def test_an_older_answer_never_overwrites_a_settled_run(shelf: Shelf) -> None:
+    shelf.save(answer(shelf.run(message="final"), a_step("a"), hours=2))
+    settled = shelf.row, shelf.steps
+    running = {"status": Status.RUNNING, "result": Result.UNKNOWN, "finished_at": None}
+    for hours in (1, 1.5, 3):
+        late = answer(
+            shelf.run(**running), a_step("a", status=Status.RUNNING, position=9), hours=hours
+        )
+        assert shelf.save(late) == Counts()
+    shelf.save(answer(shelf.run(message="older", result=Result.FAILED), a_step("a"), hours=1))
+    assert (shelf.row, shelf.steps) == settled
+
+
+def test_the_last_steps_of_an_aborted_run_are_taken(shelf: Shelf) -> None:
+    aborted = shelf.run(result=Result.ABORTED, progress=42)
+    soon = answer(aborted, a_step("a", status=Status.RUNNING, result=Result.UNKNOWN), hours=0.1)
+    assert not soon.settled
+    shelf.save(soon)
+    done = answer(replace(aborted, progress=57), a_step("a", result=Result.ABORTED), hours=2)
+    assert done.settled
+    assert shelf.save(done) == Counts(runs_updated=1, steps_written=1)
+    assert shelf.row["progress"] == 57
+    assert shelf.steps["a"]["result"] == "aborted"
+
+
+def test_a_newer_version_opens_a_settled_run_again(shelf: Shelf) -> None:
+    shelf.save(answer(shelf.run(version="2024-03-01T00:05:00Z"), a_step("a"), hours=2))
+    again = shelf.run(
+        version="2024-03-01T05:00:00Z", status=Status.RUNNING, finished_at=None, attempt=2
+    )
+    shelf.save(answer(again, a_step("a"), a_step("b", status=Status.RUNNING), hours=6))
+    assert not shelf.row["settled"]
+    assert shelf.row["status"] == "running"
+    assert set(shelf.steps) == {"a", "b"}
+    # The answer of before, late: it is of an older version, settled or not.
+    assert (
+        shelf.save(answer(shelf.run(version="2024-03-01T00:05:00Z"), a_step("a"), hours=3))
+        == Counts()
+    )
+    assert shelf.row["attempt"] == 2
+
+
+def test_an_older_settled_answer_does_not_change_the_steps_of_a_newer(shelf: Shelf) -> None:
+    shelf.save(answer(shelf.run(version="b"), a_step("a", result=Result.FAILED), hours=9))
+    shelf.save(answer(shelf.run(version="a"), a_step("a", result=Result.PASSED), hours=2))
+    assert shelf.steps["a"]["result"] == "failed"
+
+
+def test_a_run_that_turns_up_again_is_no_longer_gone(shelf: Shelf) -> None:
+    shelf.save(answer(shelf.run()))
+    gone = [(shelf.pipeline, "run", EPOCH + timedelta(hours=2))]
+    assert shelf.store.save(Batch(vanished=gone)) == Counts(runs_updated=1)
+    assert shelf.store.save(Batch(vanished=gone)) == Counts()
+    assert shelf.row["vanished_at"] == EPOCH + timedelta(hours=2)
+    assert shelf.save(answer(shelf.run(), hours=3)) == Counts(runs_updated=1)
+    assert shelf.row["vanished_at"] is None
+
+
+def test_a_batch_is_written_whole_or_not_at_all(shelf: Shelf) -> None:
+    good = answer(shelf.run(id="good"), a_step("a"))
+    bad = answer(shelf.run(id="zzz"), a_step("a", started_at=datetime(2024, 1, 1)))  # noqa: DTZ001
+    with pytest.raises((DatabaseError, ValueError), match="without a zone"):
+        shelf.store.save(Batch([good, bad], [Interval(cursor(2), cursor(1))]))
+    assert run_rows(shelf.database, shelf.pipeline) == {}
+    assert shelf.steps == {}
+    assert shelf.store.coverage() == []
+
+
+# Pipelines and listings.
+
+
+def test_a_pipeline_is_introduced_once_and_renamed(database: Database) -> None:
+    first = Pipeline("p", "build", "https://x", EPOCH, {"a": 1})
+    for pipeline in (first, first, Pipeline("p"), Pipeline("p", "renamed")):
+        store_of(database, first).ensure_pipelines([pipeline])
+    with database.read() as connection:
+        (row,) = connection.execute(select(PipelineRow.__table__)).mappings()
+        (listed,) = connection.execute(select(ListingPipelineRow.__table__)).mappings()
+    assert (row["name"], row["url"], row["created_at"]) == ("renamed", "https://x", EPOCH)
+    assert listed["listing"] == "ci/p"
+    store_of(database, first).ensure_pipelines([Pipeline("unnamed")])
+    with database.read() as connection:
+        names = connection.execute(select(PipelineRow.name)).scalars().all()
+    assert sorted(names) == ["renamed", "unnamed"]
+
+
+def test_the_users_own_name_wins(database: Database) -> None:
+    store = ListingStore(database, "ci", "ci/p", label="mine")
+    store.ensure_pipelines([Pipeline("p", "theirs")])
+    store.save(Batch([answer(a_run(Pipeline("p", "theirs")))]))
+    with database.read() as connection:
+        assert connection.execute(select(PipelineRow.name)).scalar() == "mine"
+
+
+def test_two_sources_may_use_the_same_ids(database: Database) -> None:
+    pipeline = Pipeline("p", "build")
+    for source in ("one", "two"):
+        store = ListingStore(database, source, f"{source}/p")
+        store.save(Batch([answer(a_run(pipeline, message=source))]))
+        assert [run_id for _, run_id in store.present()] == ["run"]
+    with database.read() as connection:
+        assert sorted(connection.execute(select(RunRow.message)).scalars()) == ["one", "two"]
+
+
+# Coverage.
+
+
+def cursor(second: int) -> Cursor:
+    return Cursor(EPOCH + timedelta(seconds=second), f"run {second}")
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+@effort(10)
+@given(
+    shares=st.lists(
+        st.lists(
+            st.tuples(st.integers(0, 60), st.integers(0, 60)).map(
+                lambda pair: Interval(cursor(max(pair)), cursor(min(pair)), min(pair) == 0)
+            ),
+            max_size=5,
+        ),
+        min_size=2,
+        max_size=2,
+    )
+)
+def test_two_machines_extend_coverage_at_once(
+    request: pytest.FixtureRequest, kind: str, shares: list[list[Interval]]
+) -> None:
+    url = request.getfixturevalue(f"{kind}_url")
+    pipeline = new_pipeline()
+
+    def extend(share: list[Interval]) -> None:
+        database = Database(url)
+        for interval in share:
+            store_of(database, pipeline).save(Batch(intervals=[interval]))
+        database.close()
+
+    threads = [threading.Thread(target=extend, args=(share,)) for share in shares]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    database = opened(request, kind)
+    assert store_of(database, pipeline).coverage() == union(shares[0] + shares[1])
+
+
+# What the engine asks.
+
+
+def test_what_is_unsettled_is_told_oldest_first(shelf: Shelf) -> None:
+    running = {"status": Status.RUNNING, "finished_at": None}
+    for number in (3, 1, 2):
+        at = EPOCH + timedelta(minutes=number)
+        shelf.save(answer(shelf.run(id=f"run {number}", created_at=at, **running)))
+    shelf.save(answer(shelf.run(id="settled")))
+    shelf.save(as_fetched(answer(shelf.run(id="stepless")).details, with_steps=False))
+    gone = [(shelf.pipeline, "run 2", EPOCH)]
+    shelf.store.save(Batch(vanished=gone))
+    assert [run_id for _, run_id in shelf.store.unsettled()] == ["stepless", "run 1", "run 3"]
+    incomplete = shelf.store.unsettled(incomplete_only=True)
+    assert [run_id for _, run_id in incomplete] == ["stepless"]
+    assert len(shelf.store.present()) == 4
+    assert len(shelf.store.present(EPOCH + timedelta(minutes=1))) == 2
+    assert shelf.store.rank(Cursor(EPOCH + timedelta(minutes=1), "x")) == 1
+
+
+def test_a_listing_remembers_for_its_source(shelf: Shelf) -> None:
+    assert shelf.store.memory() == {}
+    shelf.store.save_memory({"etag": 'W/"1"', "nested": {"a": [1, None]}})
+    shelf.store.save_memory({"etag": 'W/"2"'})
+    assert shelf.store.memory() == {"etag": 'W/"2"'}
+
+
+def test_a_sync_that_was_killed_is_noted_by_the_next(shelf: Shelf) -> None:
+    first = shelf.store.begin()
+    second = shelf.store.begin()
+    shelf.store.end(second, "partial", Counts(1, 2, 3), 4, "run a\x00b\ud800: bad")
+    with shelf.database.read() as connection:
+        rows = {row["id"]: row for row in connection.execute(select(SyncRow.__table__)).mappings()}
+    assert rows[first]["outcome"] == "interrupted"
+    assert rows[first]["finished_at"] is not None
+    assert rows[second]["error"] == r"run a\x00b\ud800: bad"
+    assert (rows[second]["runs_new"], rows[second]["runs_updated"]) == (1, 2)
