@@ -14,8 +14,7 @@ from runsync.errors import RefusedError
 from runsync.simulator import Simulator, World
 from runsync.sources.base import Access
 from runsync.sources.wercker.source import Wercker
-
-from .conftest import NOW, TOKEN, Shell
+from tests.cli.conftest import NOW, TOKEN, Shell
 
 Mend = Callable[[Path], None]
 

@@ -6,8 +6,7 @@ import pytest
 from typer.main import get_command
 
 from runsync.cli import COMMANDS, app
-
-from .conftest import Shell
+from tests.cli.conftest import Shell
 
 DATA = ["--format", "--json"]
 LIST = ("--application --pipeline --limit --skip --sort --status --result --branch --commit "

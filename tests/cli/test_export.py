@@ -18,9 +18,8 @@ from runsync.archive.export import Summary, export
 from runsync.errors import ConfigError
 from runsync.storage.database import Database
 from runsync.storage.models import PipelineRow, RunRow, StepRow
+from tests.cli.conftest import Shell
 from tests.cli.filling import add_pipeline, add_runs
-
-from .conftest import Shell
 
 pytest.importorskip("pyarrow")
 

@@ -10,8 +10,7 @@ import pytest
 
 from runsync import config
 from runsync.cli.init import TEMPLATE
-
-from .conftest import Shell
+from tests.cli.conftest import Shell
 
 # The example that the design holds, without its comments.
 EXAMPLE = """

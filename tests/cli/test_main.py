@@ -16,8 +16,7 @@ import runsync
 from runsync import cli, errors
 from runsync.cli.lazy import Lazy
 from runsync.simulator import Simulator
-
-from .conftest import TOKEN, Shell, process
+from tests.cli.conftest import TOKEN, Shell, process
 
 HEAVY = "alembic matplotlib numpy pandas psycopg pyarrow pydantic requests rich sqlalchemy".split()
 

@@ -20,8 +20,7 @@ from runsync.cli import table
 from runsync.cli.output import Format, emit, iso
 from runsync.errors import ConfigError
 from runsync.text import visible
-
-from .test_text import acts, anything
+from tests.test_text import acts, anything
 
 WHEN = datetime(2016, 7, 4, 11, 51, 24, 851_000, tzinfo=UTC)
 json_values = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | anything

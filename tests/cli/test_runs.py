@@ -13,8 +13,7 @@ import pytest
 from runsync import config
 from runsync.cli import live, rows, trigger
 from runsync.simulator import Simulator, World
-
-from .conftest import NOW, Shell, process
+from tests.cli.conftest import NOW, Shell, process
 
 BUILD, DEPLOY = "b" * 24, "d" * 24
 DOCUMENTED = {

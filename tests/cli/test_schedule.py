@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import TOKEN, Shell
+from tests.cli.conftest import TOKEN, Shell
 
 ODD = 'a "b" $HOME %d \\ é'
 

@@ -13,8 +13,7 @@ import pytest
 
 from runsync import config
 from runsync.simulator import World
-
-from .conftest import Shell, process
+from tests.cli.conftest import Shell, process
 
 
 @contextmanager
