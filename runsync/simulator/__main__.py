@@ -12,11 +12,11 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from runsync.simulator.clock import Clock
-from runsync.simulator.control import obey
-from runsync.simulator.faults import Faults
-from runsync.simulator.scenario import Scenario
-from runsync.simulator.server import Simulator
+from runsync.simulator.history.scenario import Scenario
+from runsync.simulator.http.control import run_commands
+from runsync.simulator.http.faults import Faults
+from runsync.simulator.http.server import Simulator
+from runsync.simulator.world.clock import Clock
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     sys.stdout.write(json.dumps(ready) + "\n")
     sys.stdout.flush()
     if options.control:
-        obey(simulator, sys.stdin, sys.stdout)
+        run_commands(simulator, sys.stdin, sys.stdout)
         simulator.stop()
     else:
         simulator.serve_forever()

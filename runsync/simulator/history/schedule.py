@@ -7,15 +7,16 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from itertools import accumulate
 
-from runsync.simulator.chance import new_commit
-from runsync.simulator.habits import DAY_MS, PEOPLE, TOPICS
-from runsync.simulator.plans import Person
+from runsync.simulator.history.profiles import TOPICS
+from runsync.simulator.world.clock import DAY_MS, HOUR_MS
+from runsync.simulator.world.people import PEOPLE
+from runsync.simulator.world.plans import Person
+from runsync.simulator.world.rng import new_commit
 
-HOUR_MS = 3_600_000
 _OFFICE = (0, 0, 0, 0, 0, 0, 1, 3, 7, 11, 14, 13, 8, 10, 14, 13, 11, 7, 4, 2, 1, 1, 0, 0)
 
 
-def busyness(when: int) -> float:
+def activity(when: int) -> float:
     """How busy the team is at ``when``, from nearly 0 to 1."""
     weekend = (when // DAY_MS + 3) % 7 >= 5
     hour = when % DAY_MS // HOUR_MS
@@ -26,7 +27,7 @@ def office_times(rng: random.Random, count: int, start: int, end: int) -> list[i
     """``count`` moments between ``start`` and ``end``, sorted, most of them in office hours."""
     slots = range(start, max(start + 1, end), HOUR_MS)
     growth = [1 + 0.5 * (slot - start) / max(1, end - start) for slot in slots]
-    weights = [busyness(slot) * grown for slot, grown in zip(slots, growth, strict=True)]
+    weights = [activity(slot) * grown for slot, grown in zip(slots, growth, strict=True)]
     chosen = rng.choices(slots, cum_weights=list(accumulate(weights)), k=count)
     return sorted(min(end, slot + rng.randrange(HOUR_MS)) for slot in chosen)
 
@@ -53,7 +54,7 @@ class Branch:
     commit: str
 
 
-class Branches:
+class BranchHistory:
     """The branches of a repository over time; master is always there and busiest."""
 
     def __init__(self, rng: random.Random, start: int, end: int) -> None:

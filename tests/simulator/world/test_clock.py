@@ -46,7 +46,7 @@ def test_a_real_clock_shows_the_real_time() -> None:
 
 def test_a_running_clock_starts_where_told(monkeypatch: pytest.MonkeyPatch) -> None:
     ticks = iter((5_000_000_000, 7_000_000_000))
-    monkeypatch.setattr("runsync.simulator.clock.time.time_ns", lambda: next(ticks))
+    monkeypatch.setattr("runsync.simulator.world.clock.time.time_ns", lambda: next(ticks))
     start = datetime(2020, 1, 1, tzinfo=UTC)
     assert Clock.running(start).now() == start + timedelta(seconds=2)
 

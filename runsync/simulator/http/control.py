@@ -6,18 +6,18 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any, TextIO
 
-from runsync.simulator.faults import Faults
-from runsync.simulator.server import Simulator
+from runsync.simulator.http.faults import Faults
+from runsync.simulator.http.server import Simulator
 
 
-def obey(simulator: Simulator, commands: Iterable[str], answers: TextIO) -> None:
+def run_commands(simulator: Simulator, commands: Iterable[str], answers: TextIO) -> None:
     """Carry out ``commands`` until there are no more; a bad one is answered with ``error``."""
     for line in commands:
-        answers.write(json.dumps(_carry_out(simulator, line.split())) + "\n")
+        answers.write(json.dumps(_run_command(simulator, line.split())) + "\n")
         answers.flush()
 
 
-def _carry_out(simulator: Simulator, words: list[str]) -> dict[str, Any]:
+def _run_command(simulator: Simulator, words: list[str]) -> dict[str, Any]:
     name, *arguments = words or [""]
     if name not in COMMANDS:
         return {"error": f"unknown command {name!r}: known are {', '.join(COMMANDS)}"}

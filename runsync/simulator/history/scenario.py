@@ -1,4 +1,4 @@
-"""A believable CI history as a recipe: the same seed and time give the same world."""
+"""A believable CI history as a step_source: the same seed and time give the same world."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import count, pairwise
 
-from runsync.simulator.chance import seeded
-from runsync.simulator.clock import Clock, from_ms, to_ms
-from runsync.simulator.habits import DAY_MS, DEPLOY, HABITS, HabitRecipe
-from runsync.simulator.history import History, Line
-from runsync.simulator.world import World
+from runsync.simulator.history.generator import HistoryGenerator, PipelineState
+from runsync.simulator.history.profiles import DEPLOY, PROFILES, ProfileSteps
+from runsync.simulator.world.clock import DAY_MS, Clock, from_ms, to_ms
+from runsync.simulator.world.rng import seeded
+from runsync.simulator.world.world import World
 
 SERVICES = ("search", "billing", "mobile", "admin", "mailer", "reports")
 
@@ -21,9 +21,9 @@ class Scenario:
     """What history a simulated world holds.
 
     ``runs`` is the number of runs over all pipelines, or one number per pipeline; ``days`` how far
-    back they go. ``steps`` is the exact number of steps of each run (None: as each pipeline's habit
-    is). ``arrivals_per_hour`` new runs then appear as the world's clock moves on. Where ``now`` is
-    given the clock stands still there until it is advanced; else it shows the real time.
+    back they go. ``steps`` is the exact number of steps of each run (None: as each profile
+    says). ``arrivals_per_hour`` new runs then appear as the world's clock moves on. Where ``now``
+    is given the clock stands still there until it is advanced; else it shows the real time.
     """
 
     seed: int = 1
@@ -39,34 +39,36 @@ class Scenario:
         clock = clock or Clock(self.now)
         now = clock.now_ms() if self.now is None else to_ms(self.now)
         world = World(clock, seed=self.seed)
-        lines = self._lines(world, now)
-        history = History(world.registry, f"{self.seed}/history", now, self.days)
-        for line, runs in zip(lines, self._runs_per_line(lines), strict=True):
-            history.write(line, runs)
-        arrivals = History(world.registry, f"{self.seed}/arrivals", now, self.days)
-        world.expect(Arrivals(arrivals, lines, self, now))
+        states = self._states(world, now)
+        history = HistoryGenerator(world.registry, f"{self.seed}/history", now, self.days)
+        for state, runs in zip(states, self._runs_per_state(states), strict=True):
+            history.write(state, runs)
+        arrivals = HistoryGenerator(world.registry, f"{self.seed}/arrivals", now, self.days)
+        world.set_arrivals(Arrivals(arrivals, states, self, now))
         return world
 
-    def _lines(self, world: World, now: int) -> list[Line]:
-        start, lines = now - self.days * DAY_MS, list[Line]()
+    def _states(self, world: World, now: int) -> list[PipelineState]:
+        start, states = now - self.days * DAY_MS, list[PipelineState]()
         for index in range(self.pipelines):
-            habit, service = HABITS[index % len(HABITS)], _service(index // len(HABITS))
-            recipe = HabitRecipe(habit, start, max(1, now - start), self.steps)
+            profile, service = PROFILES[index % len(PROFILES)], _service(index // len(PROFILES))
+            step_source = ProfileSteps(profile, start, max(1, now - start), self.steps)
             pipeline = world.add_pipeline(
-                service + habit.name,
-                pipeline_name=habit.pipeline_name,
+                service + profile.name,
+                pipeline_name=profile.pipeline_name,
                 created_at=from_ms(start),
-                recipe=recipe,
+                step_source=step_source,
             )
-            lines.append(Line(pipeline, recipe, lines[-1] if habit is DEPLOY else None))
-        return lines
+            states.append(
+                PipelineState(pipeline, step_source, states[-1] if profile is DEPLOY else None)
+            )
+        return states
 
-    def _runs_per_line(self, lines: Sequence[Line]) -> Sequence[int]:
+    def _runs_per_state(self, states: Sequence[PipelineState]) -> Sequence[int]:
         if not isinstance(self.runs, int):
             if len(self.runs) != self.pipelines:
                 raise ValueError(f"runs: {len(self.runs)} numbers for {self.pipelines} pipelines")
             return self.runs
-        return share_out(self.runs, [line.recipe.habit.share for line in lines])
+        return share_out(self.runs, [state.step_source.profile.share for state in states])
 
 
 def share_out(total: int, weights: Sequence[float]) -> list[int]:
@@ -87,29 +89,31 @@ def _service(group: int) -> str:
 class Arrivals:
     """The runs that are still to come, in order, as the clock reaches them."""
 
-    def __init__(self, history: History, lines: Sequence[Line], plan: Scenario, now: int) -> None:
+    def __init__(
+        self, history: HistoryGenerator, states: Sequence[PipelineState], plan: Scenario, now: int
+    ) -> None:
         self._history = history
-        self._lines = lines
+        self._states = states
         self._rng = seeded(f"{plan.seed}/arrival times")
         self._times = self._draw_times(plan.arrivals_per_hour, now)
         self._next = next(self._times, None)
 
     def _draw_times(self, per_hour: float, now: int) -> Iterator[int]:
         when = float(now)
-        for _ in count() if per_hour > 0 and self._lines else ():
+        for _ in count() if per_hour > 0 and self._states else ():
             when += self._rng.expovariate(per_hour / 3_600_000)
             yield round(when)
 
     def catch_up(self, now: int) -> None:
         """Let everything arrive that was due by ``now`` (ms)."""
         while self._next is not None and self._next <= now:
-            weights = [line.recipe.habit.share for line in self._lines]
-            self._history.add(self._rng.choices(self._lines, weights)[0], self._next)
+            weights = [state.step_source.profile.share for state in self._states]
+            self._history.add(self._rng.choices(self._states, weights)[0], self._next)
             self._next = next(self._times, None)
 
     def arrive(self, pipeline_id: str, now: int) -> str:
-        """Let one run of this pipeline arrive at once; its id. KeyError if it has no habits."""
-        for line in self._lines:
-            if line.pipeline.id == pipeline_id:
-                return self._history.add(line, now).id
+        """Let one run of this pipeline arrive at once; its id. KeyError if it has no profiles."""
+        for state in self._states:
+            if state.pipeline.id == pipeline_id:
+                return self._history.add(state, now).id
         raise KeyError(pipeline_id)

@@ -1,7 +1,7 @@
-"""What can go wrong with an answer: each kind turns an honest answer into another.
+"""The fault types: each turns the correct answer to a request into another one.
 
-A kind that refuses (a status, HTML, a redirect, a huge body) is answered in the service's stead:
-what was asked for is not done. A kind that spoils or loses the answer comes after it was done.
+A fault that refuses (a status, HTML, a redirect, a huge body) replaces the request: what was asked
+for is not done. A fault that changes or loses the answer comes after it was done.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from runsync.simulator.chance import seeded
-from runsync.simulator.registry import Page
-from runsync.simulator.routes import error
-from runsync.simulator.views import to_json
-from runsync.simulator.wire import Request, Response, http_date, nothing
-from runsync.simulator.world import World
+from runsync.simulator.http.routes import error
+from runsync.simulator.http.wire import Request, Response, http_date, nothing
+from runsync.simulator.world.registry import Page
+from runsync.simulator.world.rng import seeded
+from runsync.simulator.world.views import to_json
+from runsync.simulator.world.world import World
 
 HUGE = 40 << 20
 """Bytes of a huge body, also of what a gzip bomb unpacks to."""
@@ -29,8 +29,8 @@ PIECES = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
-    """Where a fault strikes. ``seconds`` is how long it lasts; ``url`` where a redirect leads."""
+class FaultContext:
+    """Where a fault applies. ``seconds`` is how long it lasts; ``url`` where a redirect leads."""
 
     request: Request
     world: World
@@ -50,53 +50,53 @@ class Scene:
         return quote(self.request.path) + (f"?{query}" if query else "")
 
 
-Kind = Callable[[Scene], Response]
+FaultType = Callable[[FaultContext], Response]
 
 
 # -- refusals
 
 
-def status(code: int) -> Kind:
+def status(code: int) -> FaultType:
     """An error with this status; ``seconds`` become a Retry-After."""
 
-    def refuse(scene: Scene) -> Response:
-        wait = scene.seconds if scene.seconds is not None or code != 429 else 1.0
+    def refuse(context: FaultContext) -> Response:
+        wait = context.seconds if context.seconds is not None or code != 429 else 1.0
         headers = {} if wait is None else {"Retry_After": f"{wait:.0f}"}
         return error(code, "a fault on order", **headers)
 
     return refuse
 
 
-def retry_after_date(scene: Scene) -> Response:
+def retry_after_date(context: FaultContext) -> Response:
     """429 with a Retry-After that is a date."""
-    when = scene.world.now_ms() // 1000 + round(scene.wait(1))
+    when = context.world.now_ms() // 1000 + round(context.wait(1))
     return error(429, "a fault on order", Retry_After=http_date(when))
 
 
-def html(scene: Scene) -> Response:
+def html(context: FaultContext) -> Response:
     """A page for people, with status 200."""
     page = b"<!doctype html><title>Maintenance</title><h1>Back soon</h1>"
     return Response(body=page, content_type="text/html; charset=utf-8")
 
 
-def redirect(scene: Scene) -> Response:
+def redirect(context: FaultContext) -> Response:
     """302 to another origin: ``url``, or this server under its other name."""
-    host, _, port = scene.request.headers.get("host", "127.0.0.1").partition(":")
+    host, _, port = context.request.headers.get("host", "127.0.0.1").partition(":")
     other = "127.0.0.1" if host == "localhost" else "localhost"
     origin = f"http://{other}:{port}" if port else f"http://{other}"
-    return _moved(scene.url or origin + scene.target)
+    return _moved(context.url or origin + context.target)
 
 
-def redirect_loop(scene: Scene) -> Response:
+def redirect_loop(context: FaultContext) -> Response:
     """302 to itself."""
-    return _moved(scene.target)
+    return _moved(context.target)
 
 
 def _moved(where: str) -> Response:
     return Response(302, headers=(("Location", where),))
 
 
-def huge(scene: Scene) -> Response:
+def huge(context: FaultContext) -> Response:
     """Good JSON without end in sight, chunked, so that no length warns."""
     return Response(chunked=True, pieces=_huge_pieces)
 
@@ -113,7 +113,7 @@ def _chunk(data: bytes) -> bytes:
     return b"%x\r\n%s\r\n" % (len(data), data)
 
 
-def gzip_bomb(scene: Scene) -> Response:
+def gzip_bomb(context: FaultContext) -> Response:
     """A small body that unpacks to a huge one of good JSON."""
     return Response(body=_bomb(), headers=(("Content-Encoding", "gzip"),))
 
@@ -126,69 +126,69 @@ def _bomb() -> bytes:
 # -- answers that are lost or slow on their way
 
 
-def reset(scene: Scene) -> Response:
+def reset(context: FaultContext) -> Response:
     """The connection is reset without an answer."""
-    return replace(scene.honest(), pieces=nothing, ending="reset")
+    return replace(context.honest(), pieces=nothing, ending="reset")
 
 
-def hang(scene: Scene) -> Response:
+def hang(context: FaultContext) -> Response:
     """Nothing comes, and the connection stays open."""
-    return replace(scene.honest(), pieces=nothing, ending="hang")
+    return replace(context.honest(), pieces=nothing, ending="hang")
 
 
-def short_body(scene: Scene) -> Response:
+def short_body(context: FaultContext) -> Response:
     """The connection closes in the middle of the body."""
-    return replace(scene.honest(), pieces=_half, ending="close")
+    return replace(context.honest(), pieces=_half, ending="close")
 
 
-def stall(scene: Scene) -> Response:
+def stall(context: FaultContext) -> Response:
     """Half the body comes, then nothing more, and the connection stays open."""
-    return replace(scene.honest(), pieces=_half, ending="hang")
+    return replace(context.honest(), pieces=_half, ending="hang")
 
 
 def _half(head: bytes, body: bytes) -> Iterator[tuple[float, bytes]]:
     yield 0, head + body[: len(body) // 2]
 
 
-def wrong_length(scene: Scene) -> Response:
+def wrong_length(context: FaultContext) -> Response:
     """Content-Length is a little too small; the rest of the body follows all the same."""
-    answer = scene.honest()
+    answer = context.honest()
     return replace(answer, length=max(0, len(answer.body) - 7))
 
 
-def slow(scene: Scene) -> Response:
+def slow(context: FaultContext) -> Response:
     """The whole answer comes late."""
-    wait = scene.wait(2)
+    wait = context.wait(2)
 
     def late(head: bytes, body: bytes) -> Iterator[tuple[float, bytes]]:
         yield wait, head + body
 
-    return replace(scene.honest(), pieces=late)
+    return replace(context.honest(), pieces=late)
 
 
-def slow_headers(scene: Scene) -> Response:
+def slow_headers(context: FaultContext) -> Response:
     """The headers come in small pieces."""
-    wait = scene.wait(2)
+    wait = context.wait(2)
 
-    def dripping(head: bytes, body: bytes) -> Iterator[tuple[float, bytes]]:
-        yield from _drops(head, wait)
+    def in_pieces(head: bytes, body: bytes) -> Iterator[tuple[float, bytes]]:
+        yield from _in_pieces(head, wait)
         yield 0, body
 
-    return replace(scene.honest(), pieces=dripping)
+    return replace(context.honest(), pieces=in_pieces)
 
 
-def drip(scene: Scene) -> Response:
+def drip(context: FaultContext) -> Response:
     """The body comes in small pieces."""
-    wait = scene.wait(2)
+    wait = context.wait(2)
 
-    def dripping(head: bytes, body: bytes) -> Iterator[tuple[float, bytes]]:
+    def in_pieces(head: bytes, body: bytes) -> Iterator[tuple[float, bytes]]:
         yield 0, head
-        yield from _drops(body, wait)
+        yield from _in_pieces(body, wait)
 
-    return replace(scene.honest(), pieces=dripping)
+    return replace(context.honest(), pieces=in_pieces)
 
 
-def _drops(data: bytes, seconds: float) -> Iterator[tuple[float, bytes]]:
+def _in_pieces(data: bytes, seconds: float) -> Iterator[tuple[float, bytes]]:
     size = max(1, -(-len(data) // PIECES))
     starts = range(0, len(data), size)
     for start in starts:
@@ -198,98 +198,100 @@ def _drops(data: bytes, seconds: float) -> Iterator[tuple[float, bytes]]:
 # -- answers that say something else
 
 
-def gzipped(scene: Scene) -> Response:
+def gzipped(context: FaultContext) -> Response:
     """The honest answer, compressed."""
-    answer = scene.honest()
+    answer = context.honest()
     headers = (*answer.headers, ("Content-Encoding", "gzip"))
     return replace(answer, body=gzip.compress(answer.body, mtime=0), headers=headers)
 
 
-def truncated_json(scene: Scene) -> Response:
+def truncated_json(context: FaultContext) -> Response:
     """A whole answer, but its JSON stops halfway."""
-    answer = scene.honest()
+    answer = context.honest()
     return replace(answer, body=answer.body[: len(answer.body) // 2])
 
 
-def bad_json(scene: Scene) -> Response:
+def bad_json(context: FaultContext) -> Response:
     """A whole answer that is no JSON at all."""
-    return replace(scene.honest(), body=b'{"id": undefined]')
+    return replace(context.honest(), body=b'{"id": undefined]')
 
 
-def on_json(change: Callable[[Any, Scene], Any]) -> Kind:
-    """A kind that changes the JSON of a good answer; errors pass as they are."""
+def on_json(change: Callable[[Any, FaultContext], Any]) -> FaultType:
+    """A fault type that changes the JSON of a good answer; errors pass as they are."""
 
-    def spoil(scene: Scene) -> Response:
-        answer = scene.honest()
+    def change_body(context: FaultContext) -> Response:
+        answer = context.honest()
         if answer.status != 200 or not answer.content_type.startswith("application/json"):
             return answer
-        return replace(answer, body=to_json(change(json.loads(answer.body), scene)))
+        return replace(answer, body=to_json(change(json.loads(answer.body), context)))
 
-    return spoil
-
-
-def on_items(change: Callable[[list[Any], Scene], list[Any]]) -> Kind:
-    """A kind that changes a listing; other answers pass as they are."""
-    return on_json(lambda value, scene: change(value, scene) if isinstance(value, list) else value)
+    return change_body
 
 
-def wrong_shape(value: Any, scene: Scene) -> Any:
+def on_items(change: Callable[[list[Any], FaultContext], list[Any]]) -> FaultType:
+    """A fault type that changes a listing; other answers pass as they are."""
+    return on_json(
+        lambda value, context: change(value, context) if isinstance(value, list) else value
+    )
+
+
+def wrong_shape(value: Any, context: FaultContext) -> Any:
     """An object where there should be an array, and the other way round."""
     return {"items": value} if isinstance(value, list) else [value]
 
 
-def number_for_string(value: Any, scene: Scene) -> Any:
+def number_for_string(value: Any, context: FaultContext) -> Any:
     """A number as the id and as the creation time."""
     if isinstance(value, list):
-        return [number_for_string(value[0], scene), *value[1:]] if value else value
+        return [number_for_string(value[0], context), *value[1:]] if value else value
     return {**value, "id": 42, "createdAt": 1467633084851}
 
 
-def null_entries(items: list[Any], scene: Scene) -> list[Any]:
+def null_entries(items: list[Any], context: FaultContext) -> list[Any]:
     """Nulls before, between and after the items."""
     return [None, *(entry for item in items for entry in (item, None))]
 
 
-def duplicates(items: list[Any], scene: Scene) -> list[Any]:
+def duplicates(items: list[Any], context: FaultContext) -> list[Any]:
     """The first item once more at the end."""
     return items + items[:1]
 
 
-def shuffled(items: list[Any], scene: Scene) -> list[Any]:
+def shuffled(items: list[Any], context: FaultContext) -> list[Any]:
     """The same items in another order."""
     mixed = list(items)
-    seeded(scene.hit).shuffle(mixed)
+    seeded(context.hit).shuffle(mixed)
     return mixed if mixed != items else mixed[::-1]
 
 
-def short_page(items: list[Any], scene: Scene) -> list[Any]:
+def short_page(items: list[Any], context: FaultContext) -> list[Any]:
     """Only the first half of the items."""
     return items[: len(items) // 2]
 
 
-def empty_page(items: list[Any], scene: Scene) -> list[Any]:
+def empty_page(items: list[Any], context: FaultContext) -> list[Any]:
     """No items."""
     return []
 
 
-def foreign(items: list[Any], scene: Scene) -> list[Any]:
+def foreign(items: list[Any], context: FaultContext) -> list[Any]:
     """A run of another pipeline among the items, in second place."""
-    return [*items[:1], _stranger(items, scene), *items[1:]]
+    return [*items[:1], _foreign_run(items, context), *items[1:]]
 
 
-def _stranger(items: list[Any], scene: Scene) -> Any:
-    for pipeline in scene.world.pipelines:
-        if pipeline.id != scene.request.query.get("pipelineId"):
+def _foreign_run(items: list[Any], context: FaultContext) -> Any:
+    for pipeline in context.world.pipelines:
+        if pipeline.id != context.request.query.get("pipelineId"):
             page = Page(("pipelineId", pipeline.id), limit=1)
-            found = json.loads(scene.world.list_body(page))
+            found = json.loads(context.world.list_body(page))
             if found:
                 return found[0]
     made_up = {"id": "f" * 24, "name": "somebody else's", "pipelineName": "build"}
     return {**(items[0] if items else {}), "id": "f" * 24, "pipeline": made_up}
 
 
-KINDS: dict[str, Kind] = {
-    "honest": lambda scene: scene.honest(),
+FAULT_TYPES: dict[str, FaultType] = {
+    "honest": lambda context: context.honest(),
     "429-date": retry_after_date,
     "html": html,
     "redirect": redirect,
@@ -316,11 +318,11 @@ KINDS: dict[str, Kind] = {
     "short-page": on_items(short_page),
     "empty-page": on_items(empty_page),
 }
-"""All kinds by name; besides them, every status from 400 to 599."""
+"""All fault types by name; besides them, every status from 400 to 599."""
 
 
-def kind_named(name: str) -> Kind | None:
-    """The kind with this name, or for a number the status; None if there is none."""
+def fault_type_named(name: str) -> FaultType | None:
+    """The fault type with this name, or for a number the status; None if there is none."""
     if name.isascii() and name.isdigit() and 400 <= int(name) <= 599:
         return status(int(name))
-    return KINDS.get(name)
+    return FAULT_TYPES.get(name)

@@ -6,17 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from runsync.simulator.plans import (
+from runsync.simulator.world.plans import (
     NEVER,
     RunPlan,
     StepPlan,
     StepSpan,
-    schedule,
+    set_times,
     span_ms,
     step_spans,
 )
 
-StepWish = str | Mapping[str, Any] | StepPlan
+StepSpec = str | Mapping[str, Any] | StepPlan
 """A name, or a mapping: ``name`` and perhaps ``seconds``, ``result``, ``phase``, ``reached``."""
 
 QUEUE_MS = 2_000
@@ -27,7 +27,7 @@ PLAIN_STEPS = (
 )
 
 
-class PlainRecipe:
+class PlainSteps:
     """Three steps that always take as long; for pipelines that nobody described."""
 
     def steps(self, seed: int, created: int, failing: int) -> Sequence[StepPlan]:
@@ -36,7 +36,7 @@ class PlainRecipe:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class RunSpec:
     """How a run shall stand; times in ms. ``status`` None: it moves by the clock.
 
     A ``status`` other than finished holds the run there until somebody finishes or aborts it.
@@ -47,45 +47,45 @@ class Wish:
     started: int | None = None
     finished: int | None = None
     never_started: bool = False
-    steps: int | Sequence[StepWish] | None = None
+    steps: int | Sequence[StepSpec] | None = None
 
 
-def craft(plan: RunPlan, wish: Wish, now: int) -> None:
+def apply_spec(plan: RunPlan, spec: RunSpec, now: int) -> None:
     """Fill in ``plan`` so that it stands as wished; ValueError for an unknown status."""
-    plan.result = wish.result
-    if wish.steps is not None:
-        plan.explicit_steps = make_steps(wish.steps)
-    if wish.result == "failed":
+    plan.result = spec.result
+    if spec.steps is not None:
+        plan.explicit_steps = make_steps(spec.steps)
+    if spec.result == "failed":
         _let_fail(plan)
-    schedule(plan, plan.created + QUEUE_MS if wish.started is None else wish.started)
-    if wish.status not in (None, "finished"):
-        hold(plan, wish.status or "", now)
+    set_times(plan, plan.created + QUEUE_MS if spec.started is None else spec.started)
+    if spec.status not in (None, "finished"):
+        hold(plan, spec.status or "", now)
         return
-    if wish.finished is not None:
-        _fit(plan, wish.finished)
-    elif wish.status == "finished":
+    if spec.finished is not None:
+        _fit(plan, spec.finished)
+    elif spec.status == "finished":
         _fit(plan, max(plan.created, min(plan.finished, now)))
-    if wish.result == "aborted":
+    if spec.result == "aborted":
         plan.aborted, plan.finished = plan.finished, NEVER
-    if wish.never_started:
+    if spec.never_started:
         plan.started = plan.running = NEVER
 
 
-def make_steps(wishes: int | Sequence[StepWish]) -> tuple[StepPlan, ...]:
+def make_steps(specs: int | Sequence[StepSpec]) -> tuple[StepPlan, ...]:
     """Step plans from a number of them, or from names and mappings."""
-    if isinstance(wishes, int):
-        names = ("get code", "setup environment", *(f"step {n}" for n in range(3, wishes + 1)))
-        wishes = names[:wishes]
-    return tuple(_make_step(wish) for wish in wishes)
+    if isinstance(specs, int):
+        names = ("get code", "setup environment", *(f"step {n}" for n in range(3, specs + 1)))
+        specs = names[:specs]
+    return tuple(_make_step(spec) for spec in specs)
 
 
-def _make_step(wish: StepWish) -> StepPlan:
-    if isinstance(wish, StepPlan):
-        return wish
-    if isinstance(wish, str):
-        return StepPlan(wish, 5_000)
-    rest = {key: value for key, value in wish.items() if key != "seconds"}
-    return StepPlan(ms=round(1000 * wish.get("seconds", 5)), **rest)
+def _make_step(spec: StepSpec) -> StepPlan:
+    if isinstance(spec, StepPlan):
+        return spec
+    if isinstance(spec, str):
+        return StepPlan(spec, 5_000)
+    rest = {key: value for key, value in spec.items() if key != "seconds"}
+    return StepPlan(ms=round(1000 * spec.get("seconds", 5)), **rest)
 
 
 def _let_fail(plan: RunPlan) -> None:
@@ -130,7 +130,7 @@ def hold(plan: RunPlan, status: str, now: int) -> None:
 def release(plan: RunPlan, now: int) -> None:
     """Approve or free a run that is held: it goes on by the clock, or ends now if it is overdue."""
     plan.pending_until = min(plan.pending_until, now)
-    schedule(plan, plan.started if plan.started <= now else now + QUEUE_MS)
+    set_times(plan, plan.started if plan.started <= now else now + QUEUE_MS)
     if plan.finished <= now:
         cut_short(plan, now, plan.result)
 

@@ -184,7 +184,7 @@ def test_a_deleted_run_is_gone_everywhere(client: Any, world: World, pipeline: s
 def test_a_triggered_run_waits_then_runs(client: Any, world: World, pipeline: str) -> None:
     source = world.add_run(pipeline, status="finished")
     env = [{"key": "B", "value": "1"}, {"key": "A", "value": ""}]
-    wish = {
+    spec = {
         "pipelineId": pipeline,
         "sourceRunId": source,
         "branch": "fix",
@@ -192,7 +192,7 @@ def test_a_triggered_run_waits_then_runs(client: Any, world: World, pipeline: st
         "message": "ünï",
         "envVars": env,
     }
-    answer = client.post(wish)
+    answer = client.post(spec)
     assert answer.status == 200
     made = answer.json()
     assert (made["status"], made["result"], made["progress"]) == ("notstarted", "unknown", 0)
@@ -214,7 +214,7 @@ def test_both_addresses_of_trigger(client: Any, pipeline: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wish", "status"),
+    ("spec", "status"),
     [
         ({}, 400),
         ([], 400),
@@ -239,10 +239,10 @@ def test_both_addresses_of_trigger(client: Any, pipeline: str) -> None:
         ({"envVars": [None]}, 400),
     ],
 )
-def test_trigger_refuses(client: Any, world: World, pipeline: str, wish: Any, status: int) -> None:
-    if isinstance(wish, dict) and wish:
-        wish = {"pipelineId": pipeline, **wish}
-    answer = client.post(wish)
+def test_trigger_refuses(client: Any, world: World, pipeline: str, spec: Any, status: int) -> None:
+    if isinstance(spec, dict) and spec:
+        spec = {"pipelineId": pipeline, **spec}
+    answer = client.post(spec)
     assert (answer.status, answer.json()["statusCode"]) == (status, status)
     assert world.run_ids(pipeline) == []
 

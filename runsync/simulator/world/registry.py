@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from runsync.simulator.crafting import PlainRecipe
-from runsync.simulator.payloads import serial_of_step, step_id
-from runsync.simulator.plans import Pipeline, Recipe, RunPlan, status_of
+from runsync.simulator.world.payloads import serial_of_step, step_id
+from runsync.simulator.world.plans import Pipeline, RunPlan, StepSource, status_of
+from runsync.simulator.world.run_specs import PlainSteps
 
 Owner = tuple[str, str]
 """Whose runs are listed: ``("pipelineId", id)`` or ``("applicationId", id)``."""
@@ -42,7 +42,7 @@ class Page:
     limit: int = 10
 
 
-class IdMint:
+class IdGenerator:
     """Makes ids whose first eight digits are a second, as MongoDB does; none comes twice."""
 
     def __init__(self, rng: random.Random) -> None:
@@ -60,9 +60,9 @@ class Registry:
     """Pipelines and runs by id, and each pipeline's and application's runs by creation time."""
 
     def __init__(self, rng: random.Random) -> None:
-        self.mint = IdMint(rng)
+        self.ids = IdGenerator(rng)
         self.pipelines: dict[str, Pipeline] = {}
-        self.recipes: dict[str, Recipe] = {}
+        self.step_sources: dict[str, StepSource] = {}
         self._runs: dict[str, RunPlan] = {}
         self._by_serial: dict[int, RunPlan] = {}
         self._listings: dict[Owner, list[RunPlan]] = {}
@@ -72,10 +72,10 @@ class Registry:
         """The ids of all applications, the oldest first."""
         return list(dict.fromkeys(p.application_id for p in self.pipelines.values()))
 
-    def add_pipeline(self, pipeline: Pipeline, recipe: Recipe | None) -> None:
+    def add_pipeline(self, pipeline: Pipeline, step_source: StepSource | None) -> None:
         """Add a pipeline, and its application if that is new."""
         self.pipelines[pipeline.id] = pipeline
-        self.recipes[pipeline.id] = recipe or PlainRecipe()
+        self.step_sources[pipeline.id] = step_source or PlainSteps()
         for owner in owners(pipeline):
             self._listings.setdefault(owner, [])
 
@@ -90,8 +90,8 @@ class Registry:
     ) -> RunPlan:
         """A plan with an id and a serial of its own, not yet inserted."""
         self._serial += 1
-        run_id = checked_id(id or self.mint.new(created))
-        fields.setdefault("recipe", self.recipes[pipeline.id])
+        run_id = checked_id(id or self.ids.new(created))
+        fields.setdefault("step_source", self.step_sources[pipeline.id])
         return RunPlan(run_id, self._serial, pipeline, created, **fields)
 
     def insert(self, plan: RunPlan) -> RunPlan:

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
-from runsync.simulator.connection import Connection
-from runsync.simulator.faults import Faults
-from runsync.simulator.routes import answer, error
-from runsync.simulator.wire import Request, Response
-from runsync.simulator.world import World
+from runsync.simulator.http.connection import Connection
+from runsync.simulator.http.faults import Faults
+from runsync.simulator.http.routes import answer, error
+from runsync.simulator.http.wire import Request, Response
+from runsync.simulator.world.world import World
 
 LOG_SIZE = 20_000
 STOP_SECONDS = 5
@@ -58,10 +58,10 @@ class Simulator:
         self._failure: Exception | None = None
         self._in_flight = 0
         self._connections: set[Connection] = set()
-        self._coming_in: set[asyncio.Task[Any]] = set()
+        self._accepting: set[asyncio.Task[Any]] = set()
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._leaving = asyncio.Event()
+        self._stopping = asyncio.Event()
         self._switch = threading.Lock()
 
     # -- starting and stopping
@@ -81,58 +81,58 @@ class Simulator:
         """Listen and serve from now on; OSError if the address cannot be had."""
         with self._switch:
             if self._thread is None:
-                door = self._listen()
-                self._loop, self._leaving = asyncio.new_event_loop(), asyncio.Event()
+                listener = self._listen()
+                self._loop, self._stopping = asyncio.new_event_loop(), asyncio.Event()
                 self._thread = threading.Thread(
-                    target=self._run, args=(self._loop, door), daemon=True
+                    target=self._run, args=(self._loop, listener), daemon=True
                 )
                 self._thread.start()
 
     def _listen(self) -> socket.socket:
         six = ":" in self._address[0]
         family = socket.AF_INET6 if six else socket.AF_INET
-        door = socket.create_server(self._address, family=family, backlog=1024)
-        door.setblocking(False)
-        host, port = door.getsockname()[:2]
+        listener = socket.create_server(self._address, family=family, backlog=1024)
+        listener.setblocking(False)
+        host, port = listener.getsockname()[:2]
         self._url = f"http://[{host}]:{port}" if six else f"http://{host}:{port}"
-        return door
+        return listener
 
-    def _run(self, loop: asyncio.AbstractEventLoop, door: socket.socket) -> None:
-        loop.run_until_complete(self._serve(door))
+    def _run(self, loop: asyncio.AbstractEventLoop, listener: socket.socket) -> None:
+        loop.run_until_complete(self._serve(listener))
         loop.close()
 
-    async def _serve(self, door: socket.socket) -> None:
-        """Serve until told to leave; then close the door and hang up on everybody.
+    async def _serve(self, listener: socket.socket) -> None:
+        """Serve until told to stop; then close the listener and all connections.
 
-        The door is ours, since asyncio's own server loses who comes in while it closes.
+        The listener is our own: asyncio's server loses connections that arrive while it closes.
         """
         loop = asyncio.get_running_loop()
-        loop.add_reader(door, self._let_in, door)
-        await self._leaving.wait()
-        loop.remove_reader(door)
-        door.close()
-        await asyncio.gather(*self._coming_in, return_exceptions=True)
+        loop.add_reader(listener, self._accept, listener)
+        await self._stopping.wait()
+        loop.remove_reader(listener)
+        listener.close()
+        await asyncio.gather(*self._accepting, return_exceptions=True)
         while self._connections:
             for connection in self._connections:
                 connection.transport.abort()
             await asyncio.sleep(0)
 
-    def _let_in(self, door: socket.socket) -> None:
+    def _accept(self, listener: socket.socket) -> None:
         try:
-            visitor, _ = door.accept()
+            accepted, _ = listener.accept()
         except OSError:
             return  # gone again already
-        visitor.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         loop = asyncio.get_running_loop()
-        task = loop.create_task(loop.connect_accepted_socket(lambda: Connection(self), visitor))
-        self._coming_in.add(task)
-        task.add_done_callback(self._coming_in.discard)
+        task = loop.create_task(loop.connect_accepted_socket(lambda: Connection(self), accepted))
+        self._accepting.add(task)
+        task.add_done_callback(self._accepting.discard)
 
     def stop(self) -> None:
         """Hang up on everybody and free the port. Harmless if it does not serve."""
         with self._switch:
             if self._thread is not None and self._loop is not None:
-                self._loop.call_soon_threadsafe(self._leaving.set)
+                self._loop.call_soon_threadsafe(self._stopping.set)
                 self._thread.join(STOP_SECONDS)
                 self._thread = self._loop = None
 

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from runsync.simulator import Request, Scenario, Simulator, World
-from runsync.simulator.control import obey
+from runsync.simulator.http.control import run_commands
 
 
 def speak(sim: Simulator, data: bytes) -> bytes:
@@ -199,7 +199,7 @@ def test_stops_while_clients_come_in(world: World) -> None:
             for _ in range(3):
                 clients.enter_context(socket.create_connection((where.hostname, where.port)))
         assert not sim._connections
-        assert not sim._coming_in
+        assert not sim._accepting
     gc.collect()
 
 
@@ -286,7 +286,7 @@ def test_a_process_names_a_wrong_fault() -> None:
 
 def commands(sim: Simulator, *lines: str) -> list[Any]:
     answers = io.StringIO()
-    obey(sim, lines, answers)
+    run_commands(sim, lines, answers)
     return [json.loads(line) for line in answers.getvalue().splitlines()]
 
 

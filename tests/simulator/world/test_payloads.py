@@ -55,13 +55,13 @@ def test_keys_that_do_not_apply_are_absent(world: World, pipeline: str) -> None:
 
 
 def test_steps(client: Any, world: World, pipeline: str) -> None:
-    wish: list[Any] = [
+    spec: list[Any] = [
         "get code",
         "setup environment",
         "test",
         {"name": "notify", "phase": "finalSteps"},
     ]
-    run = world.add_run(pipeline, status="finished", steps=wish)
+    run = world.add_run(pipeline, status="finished", steps=spec)
     steps = client.get(f"/api/v3/runs/{run}/steps").json()
     common = {
         "id", "url", "artifactsUrl", "createdAt", "finishedAt", "logUrl", "order", "result",

@@ -51,7 +51,7 @@ class StepPlan(NamedTuple):
     pause: int = 150
 
 
-class Recipe(Protocol):
+class StepSource(Protocol):
     """Where a run's steps come from when they are not spelled out in its plan."""
 
     def steps(self, seed: int, created: int, failing: int) -> Sequence[StepPlan]:
@@ -77,7 +77,7 @@ class RunPlan:
     pending_until: int = 0
     result: str = "passed"
     failing: int = -1
-    recipe: Recipe | None = None
+    step_source: StepSource | None = None
     explicit_steps: Sequence[StepPlan] | None = None
     shows_unreached: bool = False
     source_run_id: str | None = None
@@ -99,7 +99,11 @@ class RunPlan:
         """The planned steps, made anew at each call unless they were spelled out."""
         if self.explicit_steps is not None:
             return self.explicit_steps
-        return self.recipe.steps(self.id_seed, self.created, self.failing) if self.recipe else ()
+        return (
+            self.step_source.steps(self.id_seed, self.created, self.failing)
+            if self.step_source
+            else ()
+        )
 
     @property
     def id_seed(self) -> int:
@@ -130,7 +134,7 @@ class StepState:
     finished: int | None
 
 
-def schedule(plan: RunPlan, started: int) -> None:
+def set_times(plan: RunPlan, started: int) -> None:
     """Let ``plan`` start at ``started`` and take as long as its reached steps do."""
     plan.started = started
     plan.running = started + WARM_UP_MS

@@ -9,14 +9,21 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Protocol, cast
 
-from runsync.simulator.routes import MAX_BODY, error
-from runsync.simulator.wire import BadRequestError, Ending, Request, Response, parse_head, render
+from runsync.simulator.http.routes import MAX_BODY, error
+from runsync.simulator.http.wire import (
+    BadRequestError,
+    Ending,
+    Request,
+    Response,
+    parse_head,
+    render,
+)
 
 MAX_HEAD = 64 * 1024
 LINGER_SECONDS = 2
 
 
-class Host(Protocol):
+class ConnectionHost(Protocol):
     """Who answers the requests, and is told what becomes of the connection."""
 
     latency: float
@@ -46,7 +53,7 @@ class Host(Protocol):
 class Connection(asyncio.Protocol):
     """Speaks HTTP/1.1 with one client and plays answers as their faults demand."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: ConnectionHost) -> None:
         self._host = host
         self._loop = asyncio.get_running_loop()
         self._buffer = b""

@@ -8,21 +8,21 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, Protocol, TypeVar, cast
 
-from runsync.simulator import payloads
-from runsync.simulator.chance import seeded
-from runsync.simulator.clock import Clock
-from runsync.simulator.payloads import Json
-from runsync.simulator.plans import Pipeline, RunPlan, settled_at, step_states
-from runsync.simulator.registry import Page, Registry, UnknownIdError, checked_id
-from runsync.simulator.truth import truth_of
+from runsync.simulator.world import payloads
+from runsync.simulator.world.clock import Clock
+from runsync.simulator.world.payloads import Json
+from runsync.simulator.world.plans import Pipeline, RunPlan, settled_at, step_states
+from runsync.simulator.world.registry import Page, Registry, UnknownIdError, checked_id
+from runsync.simulator.world.rng import seeded
+from runsync.simulator.world.truth import truth_of
 
 CACHE_SIZE = 30_000
-"""Serialized answers kept; some 75 MB at most."""
+"""Serialized answers cached; some 75 MB at most."""
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 
-class Future(Protocol):
+class ArrivalSource(Protocol):
     """Where runs come from that nobody asked for."""
 
     def catch_up(self, now: int) -> None:
@@ -38,8 +38,8 @@ def locked(method: Method) -> Method:
     @wraps(method)
     def alone(self: WorldView, *args: Any, **kwargs: Any) -> Any:
         with self._lock:
-            if self._future is not None:
-                self._future.catch_up(self.clock.now_ms())
+            if self._arrivals is not None:
+                self._arrivals.catch_up(self.clock.now_ms())
             return method(self, *args, **kwargs)
 
     return cast(Method, alone)
@@ -54,11 +54,11 @@ class WorldView:
         self._rng = seeded(f"{seed}/world")
         self._lock = threading.RLock()
         self._cache: dict[tuple[str, str], bytes] = {}
-        self._future: Future | None = None
+        self._arrivals: ArrivalSource | None = None
 
-    def expect(self, future: Future) -> None:
-        """Let ``future`` bring the runs that arrive by themselves."""
-        self._future = future
+    def set_arrivals(self, arrivals: ArrivalSource) -> None:
+        """Let ``arrivals`` bring the runs that arrive by themselves."""
+        self._arrivals = arrivals
 
     @property
     @locked
@@ -84,14 +84,14 @@ class WorldView:
         """A page of a listing as JSON."""
         now = self.now_ms()
         return b"[%s]" % b",".join(
-            self._kept("item", plan, now, payloads.list_item)
+            self._cached("item", plan, now, payloads.list_item)
             for plan in self.registry.page(wanted, now)
         )
 
     @locked
     def steps_body(self, run_id: str) -> bytes:
         """A run's steps as JSON."""
-        return self._kept("steps", self.registry.run(run_id), self.now_ms(), payloads.step_list)
+        return self._cached("steps", self.registry.run(run_id), self.now_ms(), payloads.step_list)
 
     @locked
     def run_payload(self, run_id: str) -> Json:
@@ -145,20 +145,20 @@ class WorldView:
         """What the clock shows, in milliseconds since 1970."""
         return self.clock.now_ms()
 
-    def _kept(
+    def _cached(
         self, kind: str, plan: RunPlan, now: int, make: Callable[[RunPlan, int], object]
     ) -> bytes:
-        """The JSON of ``make(plan, now)``, kept once nothing about the run changes any more."""
+        """The JSON of ``make(plan, now)``, cached once nothing about the run changes any more."""
         if now < settled_at(plan):
             return to_json(make(plan, now))
-        kept = self._cache.get((kind, plan.id))
-        if kept is None:
+        cached = self._cache.get((kind, plan.id))
+        if cached is None:
             if len(self._cache) >= CACHE_SIZE:
                 self._cache.clear()
-            kept = self._cache[kind, plan.id] = to_json(make(plan, now))
-        return kept
+            cached = self._cache[kind, plan.id] = to_json(make(plan, now))
+        return cached
 
-    def _forget(self, plan: RunPlan) -> None:
+    def _drop_cached(self, plan: RunPlan) -> None:
         self._cache.pop(("item", plan.id), None)
         self._cache.pop(("steps", plan.id), None)
 

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from runsync.simulator import Faults, Rule, Simulator, World
-from runsync.simulator.mischief import HUGE, KINDS
+from runsync.simulator.http.fault_types import FAULT_TYPES, HUGE
 
 Ask = Callable[..., Any]
 
@@ -363,4 +363,4 @@ def test_parse_names_the_mistake(text: str, message: str) -> None:
 
 
 def test_every_kind_says_what_it_is() -> None:
-    assert all(Rule(name).what == name for name in KINDS)
+    assert all(Rule(name).what == name for name in FAULT_TYPES)

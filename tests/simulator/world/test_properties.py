@@ -44,15 +44,15 @@ filters = st.fixed_dictionaries(
 few = settings(max_examples=40, deadline=None)
 
 
-def build(wishes: list[dict[str, Any]]) -> World:
+def build(specs: list[dict[str, Any]]) -> World:
     world = World(Clock(Clock().now()))
     one, other = world.add_pipeline("one"), world.add_pipeline("other")
-    for wish in wishes:
-        source = "f" * 24 if wish["chained"] else None
-        rest = {key: wish[key] for key in ("branch", "author", "commit", "status", "result")}
+    for spec in specs:
+        source = "f" * 24 if spec["chained"] else None
+        rest = {key: spec[key] for key in ("branch", "author", "commit", "status", "result")}
         world.add_run(
-            (other if wish["second"] else one).id,
-            created_at=world.clock.now() - timedelta(seconds=wish["age"]),
+            (other if spec["second"] else one).id,
+            created_at=world.clock.now() - timedelta(seconds=spec["age"]),
             source_run_id=source,
             **rest,
         )
@@ -71,9 +71,9 @@ def everything(client: Any, **query: object) -> list[str]:
 @few
 @given(runs, st.integers(1, 20), st.sampled_from(("creationDateAsc", "creationDateDesc")))
 def test_pages_cover_all_runs_in_order(
-    make_client: Any, wishes: list[dict[str, Any]], limit: int, sort: str
+    make_client: Any, specs: list[dict[str, Any]], limit: int, sort: str
 ) -> None:
-    world = build(wishes)
+    world = build(specs)
     for key, owner in (
         ("pipelineId", world.pipelines[0].id),
         ("applicationId", world.application_id),
@@ -96,9 +96,9 @@ def test_pages_cover_all_runs_in_order(
 @few
 @given(runs, filters)
 def test_filters_are_what_they_say(
-    make_client: Any, wishes: list[dict[str, Any]], where: dict[str, str]
+    make_client: Any, specs: list[dict[str, Any]], where: dict[str, str]
 ) -> None:
-    world = build(wishes)
+    world = build(specs)
     pipeline = world.pipelines[0].id
     usernames = {
         run["id"]: world.run_payload(run["id"])["user"]["meta"].get("username")
@@ -123,9 +123,9 @@ def test_filters_are_what_they_say(
 
 @few
 @given(runs, st.lists(st.integers(1, 200), max_size=6))
-def test_a_run_only_ever_moves_on(wishes: list[dict[str, Any]], steps: list[int]) -> None:
+def test_a_run_only_ever_moves_on(specs: list[dict[str, Any]], steps: list[int]) -> None:
     order = {"pendingapproval": 0, "notstarted": 1, "started": 2, "running": 3, "finished": 4}
-    world = build(wishes)
+    world = build(specs)
     ids = [run for pipeline in world.pipelines for run in world.run_ids(pipeline.id)]
     before = {run: world.run_payload(run) for run in ids}
     for seconds in steps:

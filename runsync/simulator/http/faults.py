@@ -10,11 +10,11 @@ from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import Any
 
-from runsync.simulator.chance import seeded
-from runsync.simulator.mischief import KINDS, Scene, kind_named
-from runsync.simulator.routes import ENDPOINTS, endpoint_of
-from runsync.simulator.wire import Request, Response
-from runsync.simulator.world import World
+from runsync.simulator.http.fault_types import FAULT_TYPES, FaultContext, fault_type_named
+from runsync.simulator.http.routes import ENDPOINTS, endpoint_of
+from runsync.simulator.http.wire import Request, Response
+from runsync.simulator.world.rng import seeded
+from runsync.simulator.world.world import World
 
 EVERYWHERE = "*"
 OPTIONS: dict[str, Callable[[str], Any]] = {
@@ -62,27 +62,27 @@ class Rule:
     _rng: random.Random = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        if kind_named(self.what) is None:
-            raise ValueError(_unknown("fault", self.what, KINDS))
+        if fault_type_named(self.what) is None:
+            raise ValueError(_unknown("fault", self.what, FAULT_TYPES))
         if self.endpoint not in (EVERYWHERE, *ENDPOINTS):
             raise ValueError(_unknown("endpoint", self.endpoint, ENDPOINTS))
         if self.every is not None and self.every < 1:
             raise ValueError("every must be 1 or more")
         self._rng = seeded(self.seed)
 
-    def strikes(self, request: Request, world: World) -> bool:
+    def applies(self, request: Request, world: World) -> bool:
         """Whether this request goes wrong; counts it if it is one of those that might."""
         if not self._matches(request, world):
             return False
         self.seen += 1
-        struck = self._is_due(self.seen - self.after)
-        self.hits += struck
-        return struck
+        applied = self._is_due(self.seen - self.after)
+        self.hits += applied
+        return applied
 
     def answer(self, request: Request, world: World, honest: Callable[[], Response]) -> Response:
         """What becomes of the honest answer."""
-        kind = kind_named(self.what) or KINDS["honest"]
-        answer = kind(Scene(request, world, honest, self.seconds, self.url, self.hits))
+        kind = fault_type_named(self.what) or FAULT_TYPES["honest"]
+        answer = kind(FaultContext(request, world, honest, self.seconds, self.url, self.hits))
         return replace(answer, headers=(*answer.headers, *self.headers.items()))
 
     def _is_due(self, number: int) -> bool:
@@ -121,7 +121,7 @@ def _posted_pipeline(request: Request) -> str | None:
 
 
 class Faults:
-    """Rules in order; the first that strikes decides. Without rules all answers are honest."""
+    """Rules in order; the first that applies decides. Without rules all answers are honest."""
 
     def __init__(self, *rules: Rule) -> None:
         self.rules = list(rules)
@@ -146,9 +146,9 @@ class Faults:
         return cls(*(_parse_rule(part.strip()) for part in text.split(",") if part.strip()))
 
     def answer(self, request: Request, world: World, honest: Callable[[], Response]) -> Response:
-        """The answer to ``request``: the honest one, or what the first rule that strikes makes."""
+        """The answer to ``request``: the honest one, or what the first rule that applies makes."""
         for rule in list(self.rules):
-            if rule.strikes(request, world):
+            if rule.applies(request, world):
                 return rule.answer(request, world, honest)
         return honest()
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from runsync.simulator.plans import (
+from runsync.simulator.world.plans import (
     Person,
     Pipeline,
     RunPlan,

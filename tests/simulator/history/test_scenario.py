@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from runsync.simulator import Scenario, World
-from runsync.simulator.registry import Page
+from runsync.simulator.world.registry import Page
 
 NOW = datetime(2024, 5, 15, 14, tzinfo=UTC)
 Run = dict[str, Any]
@@ -120,7 +120,7 @@ def test_runs_of_one_moment_are_in_no_order_of_ids(world: World) -> None:
     assert ids == other.run_ids(pipeline)
 
 
-def test_pipelines_have_their_own_habits(history: dict[str, list[Run]]) -> None:
+def test_pipelines_have_profiles_of_their_own(history: dict[str, list[Run]]) -> None:
     steps = {
         name: {s["name"] for run in runs for s in run["steps"]} for name, runs in history.items()
     }

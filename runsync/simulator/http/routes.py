@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping
 from hmac import compare_digest
 from typing import Any
 
-from runsync.simulator.registry import FILTERS, Page, UnknownIdError, checked_id
-from runsync.simulator.views import to_json
-from runsync.simulator.wire import TEXT_TYPE, Request, Response, phrase
-from runsync.simulator.world import AlreadyFinishedError, World
+from runsync.simulator.http.wire import TEXT_TYPE, Request, Response, phrase
+from runsync.simulator.world.registry import FILTERS, Page, UnknownIdError, checked_id
+from runsync.simulator.world.views import to_json
+from runsync.simulator.world.world import AlreadyFinishedError, World
 
 MAX_LIMIT = 20
 DEFAULT_LIMIT = 10

@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
-from zlib import crc32
 
-from runsync.simulator.chance import new_commit
-from runsync.simulator.clock import to_ms
-from runsync.simulator.crafting import StepWish, Wish, craft, cut_short, release
-from runsync.simulator.habits import PEOPLE
-from runsync.simulator.payloads import Absent
-from runsync.simulator.plans import Person, Pipeline, Recipe, RunPlan, schedule, status_of
-from runsync.simulator.registry import UnknownIdError, checked_id
-from runsync.simulator.rhythm import HOUR_MS
-from runsync.simulator.views import WorldView, locked
+from runsync.simulator.world.clock import HOUR_MS, to_ms
+from runsync.simulator.world.payloads import Absent
+from runsync.simulator.world.people import PEOPLE, person_named
+from runsync.simulator.world.plans import (
+    Person,
+    Pipeline,
+    RunPlan,
+    StepSource,
+    set_times,
+    status_of,
+)
+from runsync.simulator.world.registry import UnknownIdError, checked_id
+from runsync.simulator.world.rng import new_commit
+from runsync.simulator.world.run_specs import RunSpec, StepSpec, apply_spec, cut_short, release
+from runsync.simulator.world.views import WorldView, locked
 
 QUEUE_MS = 3_000
 """How long a triggered run waits before it starts."""
@@ -42,7 +47,7 @@ class World(WorldView):
         id: str | None = None,
         pipeline_name: str = "build",
         created_at: datetime | None = None,
-        recipe: Recipe | None = None,
+        step_source: StepSource | None = None,
     ) -> Pipeline:
         """Add a pipeline, to the first application unless another (or a new one) is named."""
         created = self._ms(created_at)
@@ -55,7 +60,7 @@ class World(WorldView):
             checked_id(application_id),
             created,
         )
-        self.registry.add_pipeline(pipeline, recipe)
+        self.registry.add_pipeline(pipeline, step_source)
         return pipeline
 
     # -- runs come, change and go
@@ -75,7 +80,7 @@ class World(WorldView):
         commit: str | None = None,
         message: str | None = "A message",
         author: str | Person = PEOPLE[0],
-        steps: int | Sequence[StepWish] | None = None,
+        steps: int | Sequence[StepSpec] | None = None,
         shows_unreached: bool = False,
         source_run_id: str | None = None,
         env_vars: Iterable[tuple[str, str]] = (),
@@ -104,7 +109,9 @@ class World(WorldView):
         )
         never = isinstance(started_at, Absent)
         started = None if isinstance(started_at, Absent) else _optional_ms(started_at)
-        craft(plan, Wish(status, result, started, _optional_ms(finished_at), never, steps), now)
+        apply_spec(
+            plan, RunSpec(status, result, started, _optional_ms(finished_at), never, steps), now
+        )
         return self.registry.insert(plan).id
 
     @locked
@@ -131,22 +138,22 @@ class World(WorldView):
             source_run_id=source_run_id,
             env_vars=tuple(env_vars),
         )
-        schedule(plan, plan.created + QUEUE_MS)
+        set_times(plan, plan.created + QUEUE_MS)
         return self.registry.insert(plan).id
 
     @locked
     def arrive(self, pipeline_id: str, count: int = 1) -> list[str]:
         """Let believable new runs of a scenario's pipeline appear now; their ids."""
-        if self._future is None:
+        if self._arrivals is None:
             raise UnknownIdError("this world was not built from a scenario")
-        return [self._future.arrive(pipeline_id, self.now_ms()) for _ in range(count)]
+        return [self._arrivals.arrive(pipeline_id, self.now_ms()) for _ in range(count)]
 
     @locked
     def abort(self, run_id: str) -> None:
         """Abort a run now; AlreadyFinishedError if it is over."""
         plan = self._unfinished(run_id)
         plan.aborted = self.now_ms()
-        self._forget(plan)
+        self._drop_cached(plan)
 
     @locked
     def finish(self, run_id: str, result: str = "passed") -> None:
@@ -156,21 +163,21 @@ class World(WorldView):
             return
         plan = self._unfinished(run_id)
         cut_short(plan, self.now_ms(), result)
-        self._forget(plan)
+        self._drop_cached(plan)
 
     @locked
     def release(self, run_id: str) -> None:
         """Let a run that is held (or waits for approval) go on by the clock."""
         plan = self._unfinished(run_id)
         release(plan, self.now_ms())
-        self._forget(plan)
+        self._drop_cached(plan)
 
     @locked
     def delete_run(self, run_id: str) -> None:
         """Forget a run: from now on it is 404 and in no listing."""
         plan = self.registry.run(run_id)
         self.registry.remove(plan)
-        self._forget(plan)
+        self._drop_cached(plan)
 
     @locked
     def delete_before(self, when: datetime) -> int:
@@ -185,19 +192,19 @@ class World(WorldView):
         """Override keys of a run's payloads as they are sent; ABSENT leaves a key out."""
         plan = self.registry.run(run_id)
         plan.overrides.update(fields)
-        self._forget(plan)
+        self._drop_cached(plan)
 
     @locked
     def set_step_fields(self, run_id: str, order: int, **fields: Any) -> None:
         """Override keys of the step at ``order`` (from 1); ABSENT leaves a key out."""
         plan = self.registry.run(run_id)
         plan.step_overrides.setdefault(order, {}).update(fields)
-        self._forget(plan)
+        self._drop_cached(plan)
 
     # -- how it is done
 
     def _new_id(self, ms: int) -> str:
-        return self.registry.mint.new(ms)
+        return self.registry.ids.new(ms)
 
     def _ms(self, when: datetime | None, default: int | None = None) -> int:
         if when is not None:
@@ -209,12 +216,6 @@ class World(WorldView):
         if status_of(plan, self.now_ms())[0] == "finished":
             raise AlreadyFinishedError(f"run {run_id} is finished already")
         return plan
-
-
-def person_named(name: str) -> Person:
-    """One of the team by user name or name, else somebody new with that user name."""
-    known = (person for person in PEOPLE if name in (person.username, person.name))
-    return next(known, Person(name.title(), name, f"{crc32(name.encode()):024x}", "0" * 32))
 
 
 def _optional_ms(when: datetime | None) -> int | None:

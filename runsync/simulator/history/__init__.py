@@ -1,0 +1,1 @@
+"""A believable history, drawn from a seed."""

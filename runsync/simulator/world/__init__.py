@@ -1,0 +1,1 @@
+"""What exists in the simulated service at any moment, and how it is told as JSON."""
