@@ -19,14 +19,9 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from runsync.errors import ConfigError
+from runsync.providers import provider, provider_types
 
 FILE_NAME = "runsync.toml"
-SOURCE_TYPES = ("wercker", "github", "gitlab", "buildbot")
-DEFAULT_URLS = {
-    "wercker": "https://app.wercker.com",
-    "github": "https://api.github.com",
-    "gitlab": "https://gitlab.com",
-}
 DEFAULT_DATABASE = "sqlite:///runsync.db"
 _TOKEN_KEYS = ("token_env", "token_file", "token_command")
 _SOURCE_KEYS = ("type", "base_url", *_TOKEN_KEYS)
@@ -278,9 +273,9 @@ def _source(name: str, table: _Table) -> SourceConfig:
         )
     table.only(*_SOURCE_KEYS)
     kind = table.text("type") or name
-    if kind not in SOURCE_TYPES:
-        raise table.error(f"`type` {kind!r} is not known; {nearest(kind, SOURCE_TYPES)}")
-    base_url = _base_url(table, table.text("base_url") or DEFAULT_URLS.get(kind))
+    if kind not in provider_types():
+        raise table.error(f"`type` {kind!r} is not known; {nearest(kind, provider_types())}")
+    base_url = _base_url(table, table.text("base_url") or provider(kind).default_url)
     token_file = table.text("token_file")
     source = SourceConfig(
         name=name,

@@ -76,9 +76,6 @@ class Listing0:
 class InMemory(Source):
     """A source whose provider is a list; ``disturb`` is called with each request."""
 
-    type = "wercker"
-    title = "In memory"
-
     def __init__(self, runs: Listing0) -> None:
         super().__init__(SourceConfig("memory", "wercker", "http://127.0.0.1:9"))
         self.runs = runs

@@ -11,6 +11,7 @@ from runsync import config as settings
 from runsync.cli.context import note
 from runsync.cli.options import ConfigOption
 from runsync.errors import ConfigError
+from runsync.providers import provider_types
 
 TEMPLATE = """\
 # What runsync keeps, and where. `runsync doctor` says whether all of it works.
@@ -24,7 +25,7 @@ concurrency = 8                # requests in flight per source
 # since = "2024-01-01"         # how far back history is wanted; absent: all of it
 
 [sources.wercker]              # a name of your choosing
-type = "wercker"               # wercker | github | gitlab | buildbot; default: the name itself
+type = "wercker"               # {types}; default: the name itself
 base_url = "https://app.wercker.com"
 token_env = "WERCKER_TOKEN"    # or token_file, or token_command = ["pass", "show", "ci"]
 
@@ -53,7 +54,10 @@ def init(
 ) -> None:
     """Write a commented runsync.toml, never over an existing one, and create the database."""
     target = _target(config, path)
-    text = TEMPLATE.format(database_url=_quoted(database_url or settings.DEFAULT_DATABASE))
+    text = TEMPLATE.format(
+        database_url=_quoted(database_url or settings.DEFAULT_DATABASE),
+        types=" | ".join(provider_types()),
+    )
     made = _make_database(settings.parse(text, target).database_url)
     write_new(target, text)
     note(f"the database is {made}")

@@ -17,9 +17,6 @@ from runsync.records import Pipeline
 if TYPE_CHECKING:
     from runsync.sources.base import Source
 
-# There a run's id says enough; elsewhere it is a number within its pipeline's project.
-_UNIQUE_RUN_IDS = ("wercker", "buildbot")
-
 
 @dataclass(frozen=True, slots=True)
 class KnownPipeline:
@@ -61,7 +58,7 @@ def target(
     with open_sources(config, [name]) as sources:
         opened = sources[name]
         own = Pipeline(known.external_id, known.name) if known else _only_one(config, opened)
-        if own is None and opened.type not in _UNIQUE_RUN_IDS:
+        if own is None and not opened.run_ids_are_unique:
             raise ConfigError(
                 f"run {run_id!r} is not stored, and {opened.title} has to be told whose it is; "
                 "name its pipeline with --pipeline"

@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 from runsync.config import PipelineConfig, SourceConfig
 from runsync.errors import RefusedError
 from runsync.http.client import Client, Limits
+from runsync.providers import provider
 from runsync.records import Cursor, Pipeline, Problem, Run, RunWithSteps, Status, Step, is_settled
 
 
@@ -117,15 +118,14 @@ class Access:
 class Source(ABC):
     """One configured CI service."""
 
-    type: ClassVar[str]
-    title: ClassVar[str]
-    """The provider's name, as people write it."""
     grace: ClassVar[timedelta] = timedelta(minutes=10)
     """How long after its finish a run may still change."""
     recheck: ClassVar[timedelta] = timedelta(0)
     """How far back from now the listing is read at every sync, though it is covered: as long as a
     finished run may be run again without moving to the top."""
 
+    run_ids_are_unique: ClassVar[bool] = False
+    """Whether a run's id alone says which run it is, without its pipeline."""
     lists_changes: ClassVar[bool] = False
     """Whether a run that changes moves to the top of its listing with another ``version``, so that
     none need be read again by id to learn of that."""
@@ -133,8 +133,13 @@ class Source(ABC):
     def __init__(
         self, config: SourceConfig, *, concurrency: int = 8, limits: Limits | None = None
     ) -> None:
-        self.name = config.name
+        self.name, self.type = config.name, config.type
         self._config, self._concurrency, self._limits = config, concurrency, limits
+
+    @property
+    def title(self) -> str:
+        """The provider's name, as people write it."""
+        return provider(self.type).title
 
     @cached_property
     def client(self) -> Client:

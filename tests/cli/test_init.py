@@ -50,7 +50,7 @@ def test_init_writes_a_config_and_makes_the_database(shell: Shell, folder: Path)
 
 
 def test_the_template_taken_out_of_its_comments_is_the_documented_example() -> None:
-    text = TEMPLATE.format(database_url='"sqlite:///runsync.db"')
+    text = TEMPLATE.format(database_url='"sqlite:///runsync.db"', types="wercker")
     uncommented = re.sub(r"^# (?=[\[a-z_]+[\] ]*(=|$|\[))", "", text, flags=re.MULTILINE)
     assert tomllib.loads(uncommented) == tomllib.loads(EXAMPLE)
 

@@ -1,1 +1,5 @@
-"""Buildbot: the REST API of a master."""
+"""Buildbot: the REST API v2."""
+
+from runsync.providers import Provider
+
+PROVIDER = Provider("Buildbot", source_class="Buildbot")

@@ -54,8 +54,7 @@ _STATUSES = {
 class Buildbot(Source):
     """One Buildbot master, or several that share a database."""
 
-    type = "buildbot"
-    title = "Buildbot"
+    run_ids_are_unique = True
     # A build is marked complete after its last step, and nothing of it changes from then on.
     grace = timedelta(0)
 

@@ -46,8 +46,6 @@ _WITHOUT_PULLS: dict[str, str | int | None] = {"exclude_pull_requests": "true"}
 class GitHub(Source):
     """github.com, a GitHub Enterprise Server, or what speaks their REST API."""
 
-    type = "github"
-    title = "GitHub"
     # A run may be run again for 30 days, and stays in its place in the listing.
     recheck = timedelta(days=32)
     most_listed: ClassVar[int] = 1000

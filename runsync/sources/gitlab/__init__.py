@@ -1,1 +1,5 @@
-"""GitLab CI: the REST API."""
+"""GitLab CI: the REST API v4."""
+
+from runsync.providers import Provider
+
+PROVIDER = Provider("GitLab", source_class="GitLab", default_url="https://gitlab.com")

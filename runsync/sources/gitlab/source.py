@@ -55,8 +55,6 @@ Row = tuple[datetime, Listed | Problem]
 class GitLab(base.Source):
     """One GitLab."""
 
-    type = "gitlab"
-    title = "GitLab"
     lists_changes = True
     # A change gets its time before it is committed, and a replica shows it later still: what
     # turns up below runs that were read already must not pass for known.

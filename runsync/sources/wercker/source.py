@@ -73,8 +73,7 @@ _PIPELINE_KEYS = frozenset({"id", "url", "createdAt", "name"})
 class Wercker(Source):
     """One Wercker service, or one that speaks its v3 API."""
 
-    type = "wercker"
-    title = "Wercker"
+    run_ids_are_unique = True
 
     def listing(self, wanted: PipelineConfig) -> Listing:
         kind, value = wanted.key

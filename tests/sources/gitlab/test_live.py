@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from runsync.config import DEFAULT_URLS, PipelineConfig, SourceConfig
+from runsync.config import PipelineConfig, SourceConfig
 from runsync.errors import (
     ConfigError,
     NotFoundError,
@@ -265,7 +265,7 @@ def test_below_a_path_of_its_own(simulator: GitLabSimulator, world: World) -> No
 
 
 def test_it_is_opened_by_its_type() -> None:
-    config = SourceConfig("gitlab", "gitlab", DEFAULT_URLS["gitlab"])
+    config = SourceConfig("gitlab", "gitlab", "https://gitlab.com")
     source = open_source(config, concurrency=2)
     assert isinstance(source, GitLab)
     assert source.headers("t") == {"PRIVATE-TOKEN": "t"}
