@@ -1,10 +1,10 @@
-"""Stretches of a listing's history that are known to be complete, and how they join.
+"""Intervals of a listing's history that are known to be complete, and how they join.
 
-A stretch says: of all runs that the listing held between these two marks when it was walked, each
-is stored. Stretches are kept newest first and apart; two that touch become one.
+An interval says: every run that the listing held between these two cursors when it was walked is
+stored. Intervals are kept newest first and disjoint; two that touch become one.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import reduce
@@ -22,52 +22,40 @@ class Interval:
     reaches_start: bool = False
 
     def reaches(self, since: datetime | None) -> bool:
-        """Whether all the history that is wanted below this stretch's top lies in it."""
+        """Whether it holds all the wanted history below its newest run."""
         return self.reaches_start or (since is not None and self.oldest <= Cursor(since, ""))
 
 
 def union(intervals: Iterable[Interval]) -> list[Interval]:
-    """The same history in as few stretches as it takes, newest first."""
+    """The same history in as few intervals as possible, newest first."""
     joined: list[Interval] = []
-    for interval in sorted(intervals, key=lambda s: s.newest, reverse=True):
-        touched = [place for place in _near(joined, interval) if _touch(joined[place], interval)]
+    for lower in sorted(intervals, key=lambda i: i.newest, reverse=True):
+        touched = [place for place, upper in enumerate(joined) if _touch(upper, lower)]
         if not touched:
-            joined.append(interval)
-        elif _is_an_instant(interval):
-            joined[touched[-1]] = _merge(joined[touched[-1]], interval)
+            joined.append(lower)
+        elif lower.newest.at == lower.oldest.at and not lower.reaches_start:
+            # It knows of nothing below its instant, so it joins nothing that lies there.
+            joined[touched[0]] = _merge(joined[touched[0]], lower)
         else:
-            joined[touched[-1] :] = [reduce(_merge, [*joined[touched[-1] :], interval])]
+            joined[touched[0] :] = [reduce(_merge, [*joined[touched[0] :], lower])]
     return joined
 
 
 def interval_containing(intervals: Iterable[Interval], cursor: Cursor) -> Interval | None:
-    """The stretch in which ``mark`` surely lies: of the same instant as an end, only that end."""
-    return next(
-        (
-            s
-            for s in intervals
-            if s.newest.at > cursor.at > s.oldest.at or cursor in (s.newest, s.oldest)
-        ),
-        None,
-    )
+    """The interval that surely holds ``cursor``.
 
-
-def _near(joined: list[Interval], lower: Interval) -> Iterator[int]:
-    """Where those stretches stand that a lower one may touch, from below: the last one, and
-    those that end in the instant in which it begins."""
-    for place in reversed(range(len(joined))):
-        yield place
-        if joined[place].oldest.at > lower.newest.at:
-            return
-
-
-def _is_an_instant(interval: Interval) -> bool:
-    """Whether it knows of nothing below its instant, so that it joins nothing that lies there."""
-    return interval.newest.at == interval.oldest.at and not interval.reaches_start
+    Nobody knows the order of runs of one instant, so in the instant of an end only the end
+    itself is surely held.
+    """
+    for interval in intervals:
+        ends = (interval.newest, interval.oldest)
+        if interval.newest.at > cursor.at > interval.oldest.at or cursor in ends:
+            return interval
+    return None
 
 
 def _touch(upper: Interval, lower: Interval) -> bool:
-    # Of runs created in the same instant nobody knows the order, so they must be the same run.
+    # Nobody knows the order of runs of one instant, so there the runs must be the same.
     return (
         upper.reaches_start
         or upper.oldest.at < lower.newest.at
@@ -88,64 +76,65 @@ class CoverageTracker:
     """What one descent through a listing covers, page by page.
 
     Args:
-        start: the mark that the descent begins at; None for the top of the listing.
-        since: how far back history is wanted; runs before it are passed over.
+        start: the cursor that the descent begins at; None for the top of the listing.
+        since: how far back history is wanted; older runs are passed over.
+
+    Attributes:
+        lowest: the lowest cursor reached.
+        intervals: what the descent has covered so far.
     """
 
     def __init__(self, start: Cursor | None, since: datetime | None = None) -> None:
         self._bound = Cursor(since, "") if since else None
-        self._unbroken = start
-        self._passed_over = False
+        self._passed_bound = False
+        self._unbroken = start  # where the interval that the next page extends ends
         self.lowest = start
         self.intervals: list[Interval] = []
 
     @property
     def done(self) -> bool:
-        """Whether everything that is wanted lies above."""
+        """Whether all the wanted history lies above ``lowest``."""
         return bool(self._bound and self.lowest and self.lowest <= self._bound)
 
-    def follow(self, cursors: Iterable[Cursor | None], *, at_start: bool = False) -> list[Interval]:
+    def add_page(
+        self, cursors: Iterable[Cursor | None], *, at_start: bool = False
+    ) -> list[Interval]:
         """Goes down one page.
 
         Args:
-            marks: where its runs stand, in their order; None for a row that could not be read,
-                which leaves a hole.
+            cursors: the page's runs in their order; None for a row that could not be read, which
+                leaves a hole.
             at_start: nothing older than this page is left.
 
         Returns:
-            The stretches that the page covers; the first joins those of the page before.
+            The intervals that the page covers; the first joins those of the page before.
         """
         covered: list[Interval] = []
-        top = low = self._unbroken
+        newest = oldest = self._unbroken
         for cursor in cursors:
             if cursor is None:
-                covered += _stretch(top, low)
-                top = low = None
-            else:
-                cursor = self._bounded(cursor)
-                top = top or (cursor if self._may_begin(cursor) else None)
-                low = top and min(low or cursor, cursor)
-                self.lowest = min(self.lowest or cursor, cursor)
-        covered += _stretch(top, low, reaches_start=at_start and not self._passed_over)
-        self._unbroken = low
+                if newest and oldest:
+                    covered.append(Interval(newest, oldest))
+                newest = oldest = None
+                continue
+            if self._bound and cursor < self._bound:
+                # It shows that no wanted run is left below, and is itself not wanted.
+                self._passed_bound, cursor = True, self._bound
+            if newest is None and self._may_begin_at(cursor):
+                newest = cursor
+            if newest:
+                oldest = min(oldest or cursor, cursor)
+            self.lowest = min(self.lowest or cursor, cursor)
+        if newest and oldest:
+            covered.append(Interval(newest, oldest, at_start and not self._passed_bound))
+        self._unbroken = oldest
         self.intervals = union([*self.intervals, *covered])
         return covered
 
-    def _may_begin(self, cursor: Cursor) -> bool:
-        """Whether a stretch may begin here, at the top or after a hole: not at a bound, which is
-        no run, nor above the hole, where runs that have arrived meanwhile turn up."""
+    def _may_begin_at(self, cursor: Cursor) -> bool:
+        """Whether an interval may begin here, at the top or after a hole.
+
+        It may not at the bound, which is no run, nor above the hole, where runs that have arrived
+        meanwhile turn up.
+        """
         return cursor != self._bound and (self.lowest is None or cursor < self.lowest)
-
-    def _bounded(self, cursor: Cursor) -> Cursor:
-        """A run before ``since`` shows that nothing after ``since`` is left below. It is not
-        wanted itself, so it is not covered, even if it is the very first."""
-        if self._bound is None or cursor >= self._bound:
-            return cursor
-        self._passed_over = True
-        return self._bound
-
-
-def _stretch(
-    top: Cursor | None, low: Cursor | None, *, reaches_start: bool = False
-) -> list[Interval]:
-    return [Interval(top, low, reaches_start)] if top and low else []

@@ -5,13 +5,29 @@ An error's text says what happened, where, and what to do. ``cli.main`` catches
 anything else that gets there is a bug.
 """
 
-from typing import ClassVar
+from datetime import datetime
+from typing import ClassVar, Self
 
 
 class RunsyncError(Exception):
     """What happened, where, and what to do, in one sentence."""
 
     exit_code: ClassVar[int] = 1
+
+
+class BugError(RunsyncError):
+    """runsync itself is at fault; the cause has the traceback."""
+
+    @classmethod
+    def of(cls, error: Exception) -> Self:
+        """The same as a sentence."""
+        said = " ".join(str(error).split())[:200]
+        bug = cls(
+            f"this is a bug in runsync ({type(error).__name__}{': ' + said if said else ''}); "
+            "`runsync --debug …` shows where, please report that"
+        )
+        bug.__cause__ = error
+        return bug
 
 
 class ConfigError(RunsyncError):
@@ -33,7 +49,14 @@ class SourceError(RunsyncError):
 
 
 class NotFoundError(SourceError):
-    """The source answered 404 or 410: it does not know, or no longer knows, what was asked for."""
+    """The source answered 404 or 410: it does not know, or no longer knows, what was asked for.
+
+    ``as_of`` is when, by the provider's clock.
+    """
+
+    def __init__(self, text: str, as_of: datetime | None = None) -> None:
+        super().__init__(text)
+        self.as_of = as_of
 
 
 class RefusedError(SourceError):

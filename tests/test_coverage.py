@@ -55,10 +55,10 @@ SINCE = st.none() | st.integers(-2, 14).map(at)
 def walks(
     draw: st.DrawFn, listing: list[Cursor]
 ) -> tuple[CoverageTracker, set[Cursor], set[Cursor]]:
-    """A descent through a listing: its trail, what it read, and where it found holes."""
+    """A descent through a listing: its tracker, what it read, and where it found holes."""
     since = draw(SINCE)
     start = draw(st.none() | st.integers(0, len(listing) - 1))
-    trail = CoverageTracker(None if start is None else listing[start], since)
+    tracker = CoverageTracker(None if start is None else listing[start], since)
     walked = set() if start is None else {listing[start]}
     holes: set[Cursor] = set()
     place = start or 0
@@ -66,26 +66,28 @@ def walks(
         page = listing[place : place + draw(st.integers(1, 5))]
         bad = {one for one in page if draw(st.integers(0, 9)) == 0 and one not in walked}
         place += len(page)
-        trail.follow([None if one in bad else one for one in page], at_start=place >= len(listing))
+        tracker.add_page(
+            [None if one in bad else one for one in page], at_start=place >= len(listing)
+        )
         walked |= {one for one in page if one not in bad and (not since or one.at >= since)}
         holes |= bad
-        if trail.done or place >= len(listing):
+        if tracker.done or place >= len(listing):
             break
-    return trail, walked, holes
+    return tracker, walked, holes
 
 
 @given(st.data())
 def test_a_trail_claims_what_was_walked_and_no_more(data: st.DataObject) -> None:
     listing = data.draw(listings())
-    trail, walked, _ = data.draw(walks(listing))
-    assert claimed(trail.intervals, listing) <= walked
+    tracker, walked, _ = data.draw(walks(listing))
+    assert claimed(tracker.intervals, listing) <= walked
 
 
 @given(st.data())
 def test_several_trails_together_claim_no_more_than_was_walked(data: st.DataObject) -> None:
     listing = data.draw(listings())
     found = [data.draw(walks(listing)) for _ in range(data.draw(st.integers(1, 5)))]
-    intervals = union(interval for trail, _, _ in found for interval in trail.intervals)
+    intervals = union(interval for tracker, _, _ in found for interval in tracker.intervals)
     walked = set().union(*(walked for _, walked, _ in found))
     assert claimed(intervals, listing) <= walked
 
@@ -93,9 +95,9 @@ def test_several_trails_together_claim_no_more_than_was_walked(data: st.DataObje
 @given(st.data())
 def test_a_trail_that_is_done_has_all_that_is_wanted(data: st.DataObject) -> None:
     listing = data.draw(listings())
-    trail, walked, holes = data.draw(walks(listing))
-    since = trail._bound.at if trail._bound else None
-    if trail.done and since and walked | holes:
+    tracker, walked, holes = data.draw(walks(listing))
+    since = tracker._bound.at if tracker._bound else None
+    if tracker.done and since and walked | holes:
         top = min(listing.index(one) for one in walked | holes)
         assert {one for one in listing[top:] if one.at >= since} <= walked | holes
 
@@ -105,7 +107,7 @@ def test_what_reaches_back_far_enough_has_all_that_is_wanted(data: st.DataObject
     listing, since = data.draw(listings()), data.draw(SINCE)
     found = [data.draw(walks(listing)) for _ in range(data.draw(st.integers(1, 4)))]
     walked = set().union(*(walked for _, walked, _ in found))
-    for interval in union(s for trail, _, _ in found for s in trail.intervals):
+    for interval in union(s for tracker, _, _ in found for s in tracker.intervals):
         if interval.reaches(since):
             assert {
                 one
@@ -120,7 +122,7 @@ def test_what_lies_below_a_place_in_a_stretch_was_walked(data: st.DataObject) ->
     listing = data.draw(listings())
     found = [data.draw(walks(listing)) for _ in range(data.draw(st.integers(1, 4)))]
     walked = set().union(*(walked for _, walked, _ in found))
-    intervals = union(s for trail, _, _ in found for s in trail.intervals)
+    intervals = union(s for tracker, _, _ in found for s in tracker.intervals)
     for place, one in enumerate(listing):
         reach = interval_containing(intervals, one)
         if reach is not None and reach.oldest in listing and reach.oldest < one:
@@ -128,28 +130,28 @@ def test_what_lies_below_a_place_in_a_stretch_was_walked(data: st.DataObject) ->
 
 
 def test_a_walk_without_holes_is_one_stretch() -> None:
-    trail = CoverageTracker(None)
+    tracker = CoverageTracker(None)
     for begin in range(20, 0, -5):
-        trail.follow([cursor(n) for n in range(begin, begin - 5, -1)], at_start=begin == 5)
-    assert trail.intervals == [Interval(cursor(20), cursor(1), reaches_start=True)]
-    assert not trail.done
+        tracker.add_page([cursor(n) for n in range(begin, begin - 5, -1)], at_start=begin == 5)
+    assert tracker.intervals == [Interval(cursor(20), cursor(1), reaches_start=True)]
+    assert not tracker.done
 
 
 def test_a_hole_parts_what_is_above_from_what_is_below() -> None:
-    trail = CoverageTracker(None)
-    covered = trail.follow([cursor(5), cursor(4), None, cursor(2), cursor(1)], at_start=True)
+    tracker = CoverageTracker(None)
+    covered = tracker.add_page([cursor(5), cursor(4), None, cursor(2), cursor(1)], at_start=True)
     assert covered == [
         Interval(cursor(5), cursor(4)),
         Interval(cursor(2), cursor(1), reaches_start=True),
     ]
-    assert trail.lowest == cursor(1)
+    assert tracker.lowest == cursor(1)
 
 
 def test_a_hole_at_the_end_of_a_page_is_not_bridged_by_the_next() -> None:
-    trail = CoverageTracker(None)
-    trail.follow([cursor(5), None])
-    trail.follow([cursor(3)], at_start=True)
-    assert trail.intervals == [
+    tracker = CoverageTracker(None)
+    tracker.add_page([cursor(5), None])
+    tracker.add_page([cursor(3)], at_start=True)
+    assert tracker.intervals == [
         Interval(cursor(5), cursor(5)),
         Interval(cursor(3), cursor(3), reaches_start=True),
     ]
@@ -157,9 +159,9 @@ def test_a_hole_at_the_end_of_a_page_is_not_bridged_by_the_next() -> None:
 
 def test_what_was_passed_over_as_too_old_is_not_covered() -> None:
     """Some sources know with the last runs that they are the last; those may not be wanted."""
-    trail = CoverageTracker(None, since=at(3))
-    trail.follow([cursor(5), cursor(4), cursor(2), cursor(1)], at_start=True)
-    (interval,) = trail.intervals
+    tracker = CoverageTracker(None, since=at(3))
+    tracker.add_page([cursor(5), cursor(4), cursor(2), cursor(1)], at_start=True)
+    (interval,) = tracker.intervals
     assert not interval.reaches_start
     assert interval.reaches(at(3))
     assert not interval.reaches(at(2))
@@ -167,36 +169,36 @@ def test_what_was_passed_over_as_too_old_is_not_covered() -> None:
 
 
 def test_a_run_of_the_very_time_that_is_wanted_may_not_be_the_last() -> None:
-    trail = CoverageTracker(None, since=at(3))
-    trail.follow([cursor(5), cursor(3, "a")])
-    assert not trail.done
-    assert not any(interval.reaches(at(3)) for interval in trail.intervals)
-    trail.follow([cursor(3, "b"), cursor(2)])
-    assert trail.done
-    assert trail.intervals[0].reaches(at(3))
+    tracker = CoverageTracker(None, since=at(3))
+    tracker.add_page([cursor(5), cursor(3, "a")])
+    assert not tracker.done
+    assert not any(interval.reaches(at(3)) for interval in tracker.intervals)
+    tracker.add_page([cursor(3, "b"), cursor(2)])
+    assert tracker.done
+    assert tracker.intervals[0].reaches(at(3))
 
 
 def test_a_run_that_arrived_meanwhile_does_not_bridge_a_hole() -> None:
     """The list has moved: above the hole stands a run that the page before did not show."""
-    trail = CoverageTracker(None)
-    trail.follow([cursor(9), cursor(7)])
-    trail.follow([None, cursor(12), cursor(6), cursor(5)])
-    assert trail.intervals == [Interval(cursor(9), cursor(7)), Interval(cursor(6), cursor(5))]
+    tracker = CoverageTracker(None)
+    tracker.add_page([cursor(9), cursor(7)])
+    tracker.add_page([None, cursor(12), cursor(6), cursor(5)])
+    assert tracker.intervals == [Interval(cursor(9), cursor(7)), Interval(cursor(6), cursor(5))]
 
 
 def test_where_all_runs_are_too_old_nothing_is_covered() -> None:
     """Else each `sync --since 1d` of a quiet pipeline would leave a stretch of its own."""
-    trail = CoverageTracker(None, since=at(7))
-    assert trail.follow([cursor(5), cursor(4)]) == []
-    assert trail.done
+    tracker = CoverageTracker(None, since=at(7))
+    assert tracker.add_page([cursor(5), cursor(4)]) == []
+    assert tracker.done
     after_a_hole = CoverageTracker(None, since=at(7))
-    assert after_a_hole.follow([cursor(8), None, cursor(4)]) == [Interval(cursor(8), cursor(8))]
+    assert after_a_hole.add_page([cursor(8), None, cursor(4)]) == [Interval(cursor(8), cursor(8))]
 
 
 def test_an_empty_listing_covers_nothing() -> None:
-    trail = CoverageTracker(None)
-    assert trail.follow([], at_start=True) == []
-    assert trail.lowest is None
+    tracker = CoverageTracker(None)
+    assert tracker.add_page([], at_start=True) == []
+    assert tracker.lowest is None
 
 
 def stretches_of(names: str) -> st.SearchStrategy[list[Interval]]:

@@ -16,7 +16,15 @@ from runsync.cli.output import Format, emit
 from runsync.cli.progress import progress
 from runsync.cli.stop import InterruptedHereError
 from runsync.config import Config
-from runsync.errors import ConfigError, LockedError, PartialError, RunsyncError, TokenRefusedError
+from runsync.errors import (
+    BugError,
+    ConfigError,
+    DatabaseError,
+    LockedError,
+    PartialError,
+    RunsyncError,
+    TokenRefusedError,
+)
 from runsync.text import visible
 
 if TYPE_CHECKING:
@@ -136,6 +144,7 @@ def report(outcomes: Sequence["Outcome"], format: Format | None) -> None:
         TokenRefusedError: nothing was synced, since the token was refused.
         LockedError: nothing was synced, since other syncs hold the locks.
         PartialError: some pipelines were not synced, or not wholly.
+        BugError, DatabaseError: a sync ended so.
     """
     if format in (None, Format.TABLE):
         for outcome in outcomes:
@@ -164,6 +173,9 @@ def summary(outcome: "Outcome") -> str:
 def verdict(outcomes: Sequence["Outcome"]) -> RunsyncError | None:
     """The one error that several outcomes amount to; None where all is well."""
     bad = [one for one in outcomes if one.outcome not in ("ok", "locked")]
+    for kind in (BugError, DatabaseError):
+        if worst := next((one.cause for one in bad if isinstance(one.cause, kind)), None):
+            return worst
     went_well = any(one.outcome in ("ok", "partial") for one in outcomes)
     if bad and not went_well and all(isinstance(o.cause, TokenRefusedError) for o in bad):
         return TokenRefusedError(str(bad[0].cause))

@@ -6,7 +6,7 @@ from typing import Any
 from runsync.coverage import Interval
 from runsync.storage.database import Database
 from runsync.storage.store import ListingStore
-from runsync.sync.engine import Options, Task
+from runsync.sync.outcome import Options, Task
 
 
 def plan(

@@ -11,7 +11,7 @@ from runsync.records import Pipeline, Run
 from runsync.sources.base import Listed, Page
 from runsync.storage.database import Database
 from runsync.storage.store import Batch, ListingStore, RunToWrite
-from runsync.sync.engine import Task
+from runsync.sync.outcome import Task
 
 # What a listing tells of a run. What it leaves out (None) is not compared.
 _COMPARED = (

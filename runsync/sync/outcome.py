@@ -1,0 +1,72 @@
+"""What a sync is told to do, and what it says of how it went."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from runsync.errors import RunsyncError
+from runsync.sources.base import Listing, Source
+from runsync.storage.store import Counts
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One listing to be synced or verified."""
+
+    source: Source
+    listing: Listing
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to sync. ``full`` walks all history again, ``wait`` waits for another sync's lock."""
+
+    concurrency: int = 8
+    since: datetime | None = None
+    full: bool = False
+    wait: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the sync of one listing has come.
+
+    ``runs`` were looked at; ``depth`` is how deep into the wanted history, from 0 to 1 (None
+    where that cannot be known).
+    """
+
+    listing: str
+    runs: int
+    depth: float | None
+
+
+Watch = Callable[[Progress], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How the sync of one listing ended.
+
+    ``outcome`` is ok, partial, failed, interrupted or locked; ``problems`` name what was set
+    aside; ``cause`` is why it failed.
+    """
+
+    listing: str
+    label: str
+    started_at: datetime
+    finished_at: datetime
+    outcome: str
+    requests: int = 0
+    counts: Counts = field(default_factory=Counts)
+    problems: tuple[str, ...] = ()
+    cause: RunsyncError | None = None
+
+    @property
+    def error(self) -> str | None:
+        """What went wrong, in a line or a few."""
+        return error_text(self.problems, self.cause)
+
+
+def error_text(problems: tuple[str, ...], cause: RunsyncError | None) -> str | None:
+    """What went wrong in one text; None where nothing did."""
+    return "; ".join([*([str(cause)] if cause else []), *problems]) or None
