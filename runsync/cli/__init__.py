@@ -12,10 +12,9 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.main import get_command
 
-from runsync.cli.lazy import Lazy, LazyGroup
-from runsync.cli.light import lighten
+from runsync.cli.exceptions import BrokenOffError, InterruptedHereError
+from runsync.cli.lazy_group import Lazy, LazyGroup
 from runsync.cli.options import ConfigOption
-from runsync.cli.stop import BrokenOffError, InterruptedHereError
 from runsync.errors import RunsyncError
 from runsync.text import visible
 
@@ -131,7 +130,7 @@ def run(args: Sequence[str] | None = None) -> int:
     settings = Settings()
     _make_streams_tolerant()
     try:
-        command = lighten(get_command(app))
+        command = get_command(app)
         ended = command.main(args, prog_name="runsync", standalone_mode=False, obj=settings)
     except Exception as error:  # noqa: BLE001 - the one place that catches everything
         return _failed(error, debug=settings.debug)

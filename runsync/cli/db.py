@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from runsync.cli.context import database_url, existing, note, open_database
+from runsync.cli.app_context import database_url, existing, open_database
 from runsync.cli.options import ConfigOption, FormatOption, JsonOption, chosen
-from runsync.cli.output import Format, emit
+from runsync.cli.output import Format, emit, note
 
 if TYPE_CHECKING:
     from runsync.storage.database import Database

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from runsync.cli.context import note, open_database, open_sources
+from runsync.cli.app_context import open_database, open_sources
 from runsync.cli.listings import chosen_pipelines, tasks
+from runsync.cli.output import note
 from runsync.cli.progress import progress
 from runsync.config import Config, load
 from runsync.errors import ConfigError, PartialError

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from runsync.cli.context import existing, load_config
+from runsync.cli.app_context import existing, load_config
 from runsync.cli.options import ConfigOption, FormatOption, JsonOption, OutputOption, chosen
 from runsync.cli.output import emit
 from runsync.cli.table import duration

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from runsync.cli.context import note, open_database
+from runsync.cli.app_context import open_database
 from runsync.cli.options import ConfigOption
+from runsync.cli.output import note
 from runsync.config import nearest
 from runsync.errors import ConfigError
 

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from runsync import config as settings
-from runsync.cli.context import note
 from runsync.cli.options import ConfigOption
+from runsync.cli.output import note
 from runsync.errors import ConfigError
 from runsync.providers import provider_types
 

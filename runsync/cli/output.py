@@ -1,26 +1,23 @@
-"""How data leaves: as a table for people, as JSON, CSV or Markdown for everything else.
+"""Output: a table for people, JSON, CSV or Markdown for everything else.
 
-JSON and CSV hold whole values under the column names of the documentation: times in ISO 8601 and
-UTC, durations in seconds, and what is missing as null or an empty cell. A table is for reading: it
-fits the terminal, and turns into one block per row where the columns would not.
+JSON and CSV hold whole values under the documented column names: times in ISO 8601 and UTC,
+durations in seconds, and what is missing as null or an empty cell. A table is for reading: it fits
+the terminal, drops the least telling columns where there is no room, and says which.
 """
 
-import json
-import math
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, date, datetime, time, timedelta
-from decimal import Decimal
-from enum import Enum, StrEnum
+from collections.abc import Callable, Collection, Sequence
+from enum import StrEnum
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
+import typer
+
+from runsync.cli.values import Row, dumped, is_number, plain
 from runsync.errors import ConfigError
-from runsync.text import csv_cell, escaped_json, visible
-
-Row = Mapping[str, object]
+from runsync.text import csv_cell, visible
 
 
 class Format(StrEnum):
@@ -40,6 +37,11 @@ _SUFFIXES = {
 }
 
 
+def note(text: str) -> None:
+    """Says on stderr what is not data."""
+    typer.echo(visible(text, lines=True), err=True)
+
+
 def emit(
     rows: Sequence[Row],
     *,
@@ -50,17 +52,19 @@ def emit(
     title: str | None = None,
     brief: Sequence[str] | None = None,
     spare: Sequence[str] = (),
+    right: Collection[str] = (),
 ) -> None:
-    """Writes rows to stdout, or whole to the file ``output``.
+    """Writes rows to stdout, or to the file ``output`` as a whole.
 
     Args:
-        columns: the keys to write, in order; they are JSON's keys and the other formats' heads.
-        format: None writes what the name of ``output`` says, else a table.
+        columns: the keys to write, in order; they are JSON's keys and the other formats' headers.
+        format: None takes the format that the name of ``output`` says, else a table.
         single: there is one row, which is one thing: JSON writes an object, not an array.
         title: a heading for tables and Markdown.
-        brief: the columns of a table for people, where all would be too many; they may be others.
-        spare: of these, the ones that a narrow terminal is spared, the most dispensable first;
-            one that holds nothing is left out everywhere.
+        brief: the columns of a table, where all would be too many; they may be others.
+        spare: the columns that a narrow table drops first, the least telling first; names in one
+            entry, separated by blanks, go together. Those that hold nothing are always dropped.
+        right: columns of text to align to the right, as numbers are.
 
     Raises:
         ConfigError: ``output`` cannot be written.
@@ -68,17 +72,14 @@ def emit(
     if format is None:
         format = _SUFFIXES.get(output.suffix.lower(), Format.TABLE) if output else Format.TABLE
     if format is Format.TABLE:
-        from runsync.cli.table import table
-
         shown = columns if single else brief or columns
-        wide = output is not None
-        text = table(rows, shown, spare=spare, single=single, title=title, wide=wide)
+        text = _table(rows, shown, spare, right, single, title, output)
     elif format is Format.JSON:
         text = _json(rows, columns, single)
     elif format is Format.CSV:
         text = _csv(rows, columns)
     else:
-        text = _markdown(rows, columns, title)
+        text = _markdown(rows, columns, title, right)
     write(text, output)
 
 
@@ -137,53 +138,25 @@ def replace_file(path: Path, fill: Callable[[IO[bytes]], object]) -> None:
         raise
 
 
-def iso(when: datetime) -> str:
-    """``2016-07-04T11:51:24.851Z``: milliseconds, unless there are microseconds to tell."""
-    when = when.astimezone(UTC) if when.tzinfo else when
-    digits = "microseconds" if when.microsecond % 1000 else "milliseconds"
-    return when.replace(tzinfo=None).isoformat(timespec=digits) + "Z"
+def _table(
+    rows: Sequence[Row],
+    columns: Sequence[str],
+    spare: Sequence[str],
+    right: Collection[str],
+    single: bool,
+    title: str | None,
+    output: Path | None,
+) -> str:
+    from runsync.cli.table import UNLIMITED, record, table, terminal_width
 
-
-def is_missing(value: object) -> bool:
-    """Whether it is one of the many nothings: None, NaN, NaT, NA."""
-    if value is None or type(value).__name__ in ("NAType", "NaTType"):
-        return True
-    if isinstance(value, Decimal):
-        return value.is_nan()
-    return isinstance(value, float) and math.isnan(value)
-
-
-def plain(value: object) -> Any:
-    """A value as JSON can hold it."""
-    if is_missing(value):
-        return None
-    if isinstance(value, Enum):
-        return plain(value.value)
-    if isinstance(value, (str, bool, int)):
-        return value
-    if isinstance(value, float):
-        return float(value) if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {str(key): plain(inner) for key, inner in value.items()}
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [plain(inner) for inner in value]
-    return _plain_scalar(value)
-
-
-def _plain_scalar(value: object) -> Any:
-    if isinstance(value, datetime):
-        return iso(value)
-    if isinstance(value, (date, time)):
-        return value.isoformat()
-    if isinstance(value, timedelta):
-        return value.total_seconds()
-    if isinstance(value, Decimal):
-        return int(value) if value == value.to_integral_value() else float(value)
-    if isinstance(value, (bytes, bytearray, memoryview)):
-        return bytes(value).hex()
-    if callable(item := getattr(value, "item", None)):  # numpy's scalars
-        return plain(item())
-    return str(value)
+    width = terminal_width() if output is None else UNLIMITED
+    head = f"{visible(title)}\n" if title else ""
+    if single:
+        return head + "\n".join(record(row, columns, width) for row in rows)
+    made, dropped = table(rows, columns, width, spare=spare, right=right)
+    if dropped:
+        note(f"not shown, since the terminal is narrow: {', '.join(dropped)}; --json shows all")
+    return head + made
 
 
 def _json(rows: Sequence[Row], columns: Sequence[str], single: bool) -> str:
@@ -193,11 +166,6 @@ def _json(rows: Sequence[Row], columns: Sequence[str], single: bool) -> str:
     if not things:
         return "[]\n"
     return "[\n" + ",\n".join(f"  {dumped(thing)}" for thing in things) + "\n]\n"
-
-
-def dumped(value: object, indent: int | None = None) -> str:
-    """JSON, readable in any script, and inert on a terminal."""
-    return escaped_json(json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent))
 
 
 def _csv(rows: Sequence[Row], columns: Sequence[str]) -> str:
@@ -221,10 +189,13 @@ def _csv_cell(value: object) -> object:
     return csv_cell(value) if isinstance(value, str) else value
 
 
-def _markdown(rows: Sequence[Row], columns: Sequence[str], title: str | None) -> str:
+def _markdown(
+    rows: Sequence[Row], columns: Sequence[str], title: str | None, right: Collection[str]
+) -> str:
     heads = "| " + " | ".join(_markdown_cell(column) for column in columns) + " |"
-    numeric = [all(is_number(row.get(c)) for row in rows) and bool(rows) for c in columns]
-    rule = "|" + "|".join("---:" if right else "---" for right in numeric) + "|"
+    numeric = {c for c in columns if rows and all(is_number(row.get(c)) for row in rows)}
+    numeric |= {*right}
+    rule = "|" + "|".join("---:" if c in numeric else "---" for c in columns) + "|"
     body = ["| " + " | ".join(_markdown_cell(row.get(c)) for c in columns) + " |" for row in rows]
     head = [f"### {visible(title)}", ""] if title else []
     return "\n".join([*head, heads, rule, *body]) + "\n"
@@ -241,15 +212,7 @@ def _markdown_cell(value: object) -> str:
     return shown
 
 
-def is_number(value: object) -> bool:
-    """Whether a column of such values stands to the right; what is missing does not matter."""
-    return is_missing(value) or isinstance(plain(value), (int, float))
-
-
 def _umask() -> int:
     mask = os.umask(0o077)
     os.umask(mask)
     return mask
-
-
-__all__ = ["Format", "Row", "emit", "is_missing", "is_number", "iso", "plain", "replace_file"]

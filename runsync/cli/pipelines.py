@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from runsync.cli.context import existing, load_config, open_database
-from runsync.cli.live import tokenless
+from runsync.cli.app_context import existing, load_config, open_database
 from runsync.cli.options import ConfigOption, FormatOption, JsonOption, OutputOption, chosen
 from runsync.cli.output import emit
+from runsync.cli.resolve import tokenless
 from runsync.config import Config
 from runsync.errors import DatabaseError
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from runsync.cli.context import database_url, note
+from runsync.cli.app_context import database_url
 from runsync.cli.options import (
     ConfigOption,
     FormatOption,
@@ -15,7 +15,7 @@ from runsync.cli.options import (
     chosen,
     seconds,
 )
-from runsync.cli.output import emit
+from runsync.cli.output import emit, note
 from runsync.errors import ConfigError
 
 

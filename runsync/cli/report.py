@@ -1,22 +1,17 @@
 """``runsync report``: one report, or all of them on a page."""
 
-import os
-import shutil
 import sys
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from runsync.cli.context import note, open_database
+from runsync.cli.app_context import open_database
 from runsync.cli.options import ConfigOption, FormatOption, JsonOption, OutputOption, chosen
-from runsync.cli.output import Format, Row, emit, write
+from runsync.cli.output import Format, emit, note, write
 from runsync.errors import ConfigError
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 app = typer.Typer(no_args_is_help=True, help="Pass rates, durations, aborts and more.")
 
@@ -52,13 +47,22 @@ Result = Annotated[
     typer.Option("--result", metavar="RESULT", help="Only what ended so, such as passed."),
 ]
 
-_LONG, _GAP, _NOTES = 24, 3, 3
+_NOTES = 3
 
-# What a narrow terminal is spared, the most dispensable first. JSON and CSV hold everything.
-_DISPENSABLE = (
-    *(("unknown",), ("skipped",), ("mean",), ("total",), ("never_started",), ("p90",), ("max",)),
-    *(("median_time_to_abort",), ("pass_rate_low", "pass_rate_high")),
-    *(("abort_rate_low", "abort_rate_high"), ("partial",), ("last_step",)),
+# What a narrow table drops, the least telling first.
+_SPARE = (
+    "unknown",
+    "skipped",
+    "mean",
+    "total",
+    "never_started",
+    "p90",
+    "max",
+    "median_time_to_abort",
+    "pass_rate_low pass_rate_high",
+    "abort_rate_low abort_rate_high",
+    "partial",
+    "last_step",
 )
 
 
@@ -197,8 +201,8 @@ def _print(
         emit(made, columns=columns, format=format, output=output)
         return
     columns, made = rows.readable(frame)
-    brief = _fitting(columns, made) if output is None else columns
-    emit(_flush_right(frame, made), columns=columns, brief=brief, format=format, output=output)
+    figures = [str(name) for name in frame if frame[name].dtype.kind in "mf"]
+    emit(made, columns=columns, format=format, output=output, spare=_SPARE, right=figures)
 
 
 def _note_lacks(lacks: Sequence[str]) -> None:
@@ -207,29 +211,3 @@ def _note_lacks(lacks: Sequence[str]) -> None:
         note(f"note: {lack}")
     if len(lacks) > _NOTES:
         note(f"note: and {len(lacks) - _NOTES} more like these; `runsync status` lists all")
-
-
-def _flush_right(frame: "pd.DataFrame", made: Sequence[Row]) -> list[Row]:
-    """The rows with durations and percentages as wide as their column, which aligns them."""
-    figures = [str(name) for name in frame if frame[name].dtype.kind in "mf"]
-    widths = {n: max([len(n), *(len(str(row[n])) for row in made)]) for n in figures}
-    return [
-        {n: f"{v:>{widths[n]}}" if n in widths and v is not None else v for n, v in row.items()}
-        for row in made
-    ]
-
-
-def _fitting(columns: list[str], made: Sequence[Row]) -> list[str]:
-    """The columns, less what a terminal has no room for and a reader can do without."""
-    if not (sys.stdout.isatty() or os.environ.get("COLUMNS")):
-        return columns
-    room = shutil.get_terminal_size().columns
-    widths = {
-        name: _GAP + max([len(name), *(min(len(str(row[name] or "")), _LONG) for row in made)])
-        for name in columns
-    }
-    kept = list(columns)
-    for names in _DISPENSABLE:
-        if sum(widths[name] for name in kept) > room:
-            kept = [name for name in kept if name not in names]
-    return kept

@@ -6,8 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from runsync.cli.context import load_config, note, open_sources
-from runsync.cli.live import Target, application_named, pipeline_named, target
+from runsync.cli.app_context import load_config, open_sources
 from runsync.cli.options import (
     ConfigOption,
     FormatOption,
@@ -17,7 +16,8 @@ from runsync.cli.options import (
     SourceOption,
     chosen,
 )
-from runsync.cli.output import Format, emit, write
+from runsync.cli.output import Format, emit, note, write
+from runsync.cli.resolve import Target, application_named, pipeline_named, target
 from runsync.cli.rows import (
     BRIEF,
     COLUMNS,

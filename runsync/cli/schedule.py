@@ -15,7 +15,7 @@ from typing import Annotated
 
 import typer
 
-from runsync.cli.context import load_config
+from runsync.cli.app_context import load_config
 from runsync.cli.options import ConfigOption, span
 from runsync.cli.output import write
 from runsync.config import Config

@@ -5,9 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from runsync.cli.context import note
 from runsync.cli.options import ConfigOption, FormatOption, JsonOption, chosen, when
-from runsync.cli.output import Format, emit
+from runsync.cli.output import Format, emit, note
 from runsync.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from runsync.cli.context import load_config, open_database, open_sources
+from runsync.cli.app_context import load_config, open_database, open_sources
 from runsync.cli.listings import chosen_pipelines, tasks
 from runsync.cli.options import ConfigOption, FormatOption, JsonOption, chosen
 from runsync.cli.output import emit

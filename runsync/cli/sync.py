@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from runsync.cli.context import load_config, note, open_database, open_sources
+from runsync.cli.app_context import load_config, open_database, open_sources
+from runsync.cli.exceptions import InterruptedHereError
 from runsync.cli.listings import chosen_pipelines, tasks
 from runsync.cli.options import ConfigOption, FormatOption, JsonOption, chosen, span, when
-from runsync.cli.output import Format, emit
+from runsync.cli.output import Format, emit, note
 from runsync.cli.progress import progress
-from runsync.cli.stop import InterruptedHereError
 from runsync.config import Config
 from runsync.errors import (
     BugError,

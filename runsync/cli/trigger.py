@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from runsync.cli.context import load_config, note, open_sources
-from runsync.cli.live import pipeline_named
+from runsync.cli.app_context import load_config, open_sources
+from runsync.cli.exceptions import InterruptedHereError
 from runsync.cli.options import (
     ConfigOption,
     FormatOption,
@@ -17,8 +17,9 @@ from runsync.cli.options import (
     SourceOption,
     chosen,
 )
+from runsync.cli.output import note
+from runsync.cli.resolve import pipeline_named
 from runsync.cli.rows import emit_run
-from runsync.cli.stop import InterruptedHereError
 from runsync.errors import ConfigError
 from runsync.records import Run, Status
 from runsync.text import visible

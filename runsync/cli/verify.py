@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from runsync.cli.context import load_config, note, open_database, open_sources
+from runsync.cli.app_context import load_config, open_database, open_sources
 from runsync.cli.listings import chosen_pipelines, tasks
 from runsync.cli.options import ConfigOption, FormatOption, JsonOption, chosen, when
-from runsync.cli.output import emit
+from runsync.cli.output import emit, note
 from runsync.errors import PartialError, TokenRefusedError
 
 if TYPE_CHECKING:

@@ -14,11 +14,11 @@ import typer
 
 import runsync
 from runsync import cli, errors
-from runsync.cli.lazy import Lazy
+from runsync.cli.lazy_group import Lazy
 from runsync.simulator import Simulator
 from tests.cli.conftest import TOKEN, Shell, process
 
-HEAVY = "alembic matplotlib numpy pandas psycopg pyarrow pydantic requests rich sqlalchemy".split()
+HEAVY = "alembic matplotlib numpy pandas psycopg pyarrow requests rich sqlalchemy".split()
 
 
 @contextmanager

@@ -1,17 +1,9 @@
-"""What people type, read; and Typer's quick stand-in for pydantic."""
+"""What people type, read as times and spans."""
 
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
-from pathlib import Path
-from typing import Annotated, Any
 
 import pytest
-import typer
-from hypothesis import given
-from hypothesis import strategies as st
-from typer.main import get_command
 
-from runsync.cli.light import lighten
 from runsync.cli.options import chosen, seconds, span, when
 from runsync.cli.output import Format
 from runsync.errors import ConfigError
@@ -78,49 +70,3 @@ def test_json_is_short_for_a_format() -> None:
     assert chosen(Format.CSV, False) is Format.CSV
     with pytest.raises(ConfigError, match="contradict"):
         chosen(Format.CSV, True)
-
-
-class Word(StrEnum):
-    ONE = "one"
-    TWO = "two"
-
-
-Outcome = tuple[str, Any]
-
-
-def outcome(args: list[str], *, light: bool) -> Outcome:
-    """What a command of many kinds of parameters is called with, or how it refuses."""
-    called: list[Any] = []
-    app = typer.Typer(add_completion=False)
-
-    @app.command()
-    def command(
-        rest: Annotated[list[str] | None, typer.Argument()] = None,
-        text: str | None = None,
-        number: int = 7,
-        least: Annotated[int, typer.Option(min=0)] = 3,
-        path: Path | None = None,
-        word: Word = Word.ONE,
-        many: Annotated[list[Word] | None, typer.Option()] = None,
-        flag: bool = False,
-        share: float = 0.5,
-    ) -> None:
-        called.append((rest, text, number, least, path, word, many, flag, share))
-
-    made = get_command(app)
-    try:
-        (lighten(made) if light else made).main(args, standalone_mode=False)
-    except Exception as error:  # noqa: BLE001 - whatever it is, it must be the same
-        return type(error).__name__, str(error)
-    return "called", called
-
-
-parts = st.sampled_from(
-    "--text --number --least --path --word --many --flag --no-flag --share one two three x 5 -5 0 "
-    "007 1_000 1.5 a/b - é".split()
-)
-
-
-@given(st.lists(parts, max_size=6))
-def test_light_parameters_are_read_as_typer_reads_them(args: list[str]) -> None:
-    assert outcome(args, light=True) == outcome(args, light=False)

@@ -17,7 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runsync.cli import table
-from runsync.cli.output import Format, emit, iso
+from runsync.cli.output import Format, emit
+from runsync.cli.values import iso
 from runsync.errors import ConfigError
 from runsync.text import visible
 from tests.test_text import acts, anything
@@ -198,8 +199,9 @@ def test_a_table_is_never_wider_than_the_terminal(
 
     with monkeypatch.context() as patch:
         at_width(patch, width)
-        text = written(rows, Format.TABLE, ["id", "name", "n", "at"])
+        text = written(rows, Format.TABLE, ["id", "name", "n", "at"], spare=["n"])
     assert max(map(cell_len, text.splitlines())) <= width
+    assert text.splitlines()[0].split()[0] == "id"
     for row in rows:
         assert row["id"] in text
 
@@ -242,29 +244,58 @@ def test_numbers_stand_to_the_right_and_text_to_the_left(written: Written) -> No
     assert lines[2:] == ["x      5", "yy  1000"]
 
 
-def test_what_a_narrow_terminal_is_spared(
-    monkeypatch: pytest.MonkeyPatch, written: Written
-) -> None:
-    rows = [{"id": "f" * 24, "author": "somebody else", "branch": "feature/x", "note": None}]
-    columns, spare = ["id", "author", "branch", "note"], ["author", "branch", "note"]
+def heads(text: str) -> list[str]:
+    return text.splitlines()[0].split()
 
-    def heads(width: int) -> list[str]:
+
+def test_a_narrow_table_drops_the_least_telling_columns_and_says_which(
+    monkeypatch: pytest.MonkeyPatch, written: Written, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [{"id": "f" * 24, "author": "somebody", "branch": "feature/x", "note": None}]
+    columns, spare = ["id", "author", "branch", "note"], ["author", "branch note"]
+
+    def at(width: int) -> tuple[list[str], str]:
         at_width(monkeypatch, width)
         text = written(rows, Format.TABLE, ["id"], brief=columns, spare=spare)
-        return text.splitlines()[0].split()
+        return heads(text), capsys.readouterr().err
 
-    assert heads(100) == ["id", "author", "branch"]
-    assert heads(45) == ["id", "branch"]
-    assert heads(30) == ["id"]
+    assert at(100) == (["id", "author", "branch"], "")
+    assert at(40)[0] == ["id", "branch"]
+    assert at(40)[1] == "not shown, since the terminal is narrow: author; --json shows all\n"
+    assert at(30)[0] == ["id"]
+    assert "narrow: author, branch;" in at(30)[1]
 
 
-def test_a_table_too_wide_turns_into_blocks(
+def test_columns_that_nobody_ranked_are_dropped_from_the_end(
+    monkeypatch: pytest.MonkeyPatch, written: Written, capsys: pytest.CaptureFixture[str]
+) -> None:
+    at_width(monkeypatch, 60)
+    rows = [{c: c * 22 for c in "abc"}] * 2
+    text = written(rows, Format.TABLE, "abc")
+    assert heads(text) == ["a", "b"]
+    assert len(text.splitlines()) == 4
+    assert "narrow: c;" in capsys.readouterr().err
+
+
+def test_a_file_gets_every_column(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    at_width(monkeypatch, 20)
+    emit([{c: c * 22 for c in "abc"}], columns="abc", output=tmp_path / "a.txt")
+    assert heads((tmp_path / "a.txt").read_text()) == ["a", "b", "c"]
+
+
+def test_the_first_column_stays_and_is_folded_where_nothing_else_helps(
     monkeypatch: pytest.MonkeyPatch, written: Written
 ) -> None:
-    at_width(monkeypatch, 40)
-    text = written([{"id": "f" * 24, "at": WHEN}] * 2, Format.TABLE, ["id", "at"])
-    block = f"id  {'f' * 24}\nat  2016-07-04 11:51:24Z\n"
-    assert text == f"{block}\n{block}"
+    at_width(monkeypatch, 20)
+    text = written([{"id": "f" * 30, "n": 1}], Format.TABLE, ["id", "n"])
+    assert text.splitlines()[2:] == ["f" * 20, "f" * 10]
+
+
+def test_text_columns_can_be_aligned_as_numbers_are(written: Written) -> None:
+    rows = [{"a": "x", "rate": "5.0%"}, {"a": "y", "rate": "100.0%"}]
+    lines = written(rows, Format.TABLE, ["rate", "a"], right=["rate"]).splitlines()
+    assert lines[2:] == ["  5.0%  x", "100.0%  y"]
+    assert "|---:|---|" in written(rows, Format.MARKDOWN, ["rate", "a"], right=["rate"])
 
 
 def test_one_thing_is_a_block_with_all_its_columns(written: Written) -> None:

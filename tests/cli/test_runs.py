@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from runsync import config
-from runsync.cli import live, rows, trigger
+from runsync.cli import resolve, rows, trigger
 from runsync.simulator import Simulator, World
 from tests.cli.conftest import NOW, Shell, process
 
@@ -383,16 +383,16 @@ name = "world"
 @pytest.mark.parametrize(
     ("find", "text", "found"),
     [
-        (live.application_named, "octo/hello", "octo/hello"),
-        (live.application_named, "octo/h", "octo/hello"),
-        (live.application_named, "octo/other", "octo/other"),
-        (live.pipeline_named, "world", "octo/world/ci.yml"),
-        (live.pipeline_named, "octo/other/ci.yml", "octo/other/ci.yml"),
+        (resolve.application_named, "octo/hello", "octo/hello"),
+        (resolve.application_named, "octo/h", "octo/hello"),
+        (resolve.application_named, "octo/other", "octo/other"),
+        (resolve.pipeline_named, "world", "octo/world/ci.yml"),
+        (resolve.pipeline_named, "octo/other/ci.yml", "octo/other/ci.yml"),
     ],
 )
 def test_ids_have_each_provider_s_form(folder: Path, find: Any, text: str, found: str) -> None:
     settings = config.parse(GITHUB, folder / "runsync.toml")
-    assert find(settings, text) == live.KnownPipeline(
+    assert find(settings, text) == resolve.KnownPipeline(
         "github", found, "world" if text == "world" else None
     )
 

@@ -6,21 +6,13 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
 from runsync import config as settings
 from runsync.config import Config, nearest
 from runsync.errors import ConfigError, DatabaseError
-from runsync.text import visible
 
 if TYPE_CHECKING:
     from runsync.sources.base import Source
     from runsync.storage.database import Database
-
-
-def note(text: str) -> None:
-    """Says on stderr what is no data."""
-    typer.echo(visible(text, lines=True), err=True)
 
 
 def load_config(path: Path | None = None) -> Config:

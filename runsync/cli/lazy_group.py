@@ -9,8 +9,6 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command, get_group
 
-from runsync.cli.light import lighten
-
 
 @dataclass(frozen=True, slots=True)
 class Lazy:
@@ -80,7 +78,7 @@ def _build(name: str, place: str) -> Any:
         found.info.cls = PlainGroup
         group = get_group(found)
         group.name = name
-        return lighten(group)
+        return group
     holder = typer.Typer(add_completion=False, rich_markup_mode=None)
     holder.command(name)(found)
-    return lighten(get_command(holder))
+    return get_command(holder)

@@ -9,7 +9,8 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from runsync.cli.context import note, open_database, open_sources, source_config
+from runsync.cli.app_context import open_database, open_sources, source_config
+from runsync.cli.output import note
 from runsync.config import Config, PipelineConfig, nearest
 from runsync.errors import ConfigError, DatabaseError
 from runsync.records import Pipeline
@@ -212,7 +213,7 @@ def _holder_of(config: Config, run_id: str, source: str | None) -> KnownPipeline
 
 
 def _rows(config: Config, query: Any) -> list[Any]:
-    from runsync.cli.context import existing
+    from runsync.cli.app_context import existing
 
     try:
         existing(config.database_url)
