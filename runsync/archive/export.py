@@ -34,8 +34,9 @@ from sqlalchemy import (
 )
 
 from runsync.errors import ConfigError
+from runsync.storage import tables
 from runsync.storage.database import Database
-from runsync.storage.models import JsonObject, PipelineRow, RunRow, StepRow, UTCDateTime
+from runsync.storage.tables import JsonObject, UTCDateTime
 from runsync.text import csv_cell
 
 if TYPE_CHECKING:
@@ -46,8 +47,8 @@ _STATE = "_runsync.json"
 _LAYOUT = 1
 _AT_ONCE = 20_000
 
-_RUNS: Any = RunRow.__table__.c
-_STEPS: Any = StepRow.__table__.c
+_RUNS: Any = tables.runs.c
+_STEPS: Any = tables.steps.c
 _TABLES: dict[str, list[Column[Any]]] = {"runs": list(_RUNS), "steps": list(_STEPS)}
 
 RowEncoder = Iterable[Sequence[Any]]
@@ -196,7 +197,7 @@ def _as_text(column: Column[Any], sqlite: bool) -> Any:
 
 
 def _is_object(column: Column[Any]) -> bool:
-    return isinstance(column.type, type(JsonObject))
+    return isinstance(column.type, JsonObject)
 
 
 def _within(query: Select[Any], month: _Month, pipelines: list[int] | None = None) -> Select[Any]:
@@ -209,14 +210,14 @@ def _within(query: Select[Any], month: _Month, pipelines: list[int] | None = Non
 
 def _runs_of(month: _Month, pipelines: list[int]) -> Select[Any]:
     order = (_RUNS.pipeline_id, _RUNS.created_at, _RUNS.id)
-    return _within(select(RunRow.__table__), month, pipelines).order_by(*order)
+    return _within(select(tables.runs), month, pipelines).order_by(*order)
 
 
 def _steps_of(month: _Month, pipelines: list[int]) -> Select[Any]:
     of_run = (_RUNS.pipeline_id == _STEPS.pipeline_id) & (_RUNS.id == _STEPS.run_id)
-    joined = RunRow.__table__.join(StepRow.__table__, of_run)
+    joined = tables.runs.join(tables.steps, of_run)
     order = (_RUNS.pipeline_id, _RUNS.created_at, _RUNS.id, _STEPS.position, _STEPS.id)
-    query = select(StepRow.__table__).select_from(joined)
+    query = select(tables.steps).select_from(joined)
     return _within(query, month, pipelines).order_by(*order)
 
 
@@ -235,7 +236,12 @@ def _labels(connection: Connection) -> dict[int, _Label]:
     """Names as reports give them: told apart where several pipelines bear the same."""
     from runsync.reports.pipelines import labelled
 
-    query = select(PipelineRow.id, PipelineRow.source, PipelineRow.external_id, PipelineRow.name)
+    query = select(
+        tables.pipelines.c.id,
+        tables.pipelines.c.source,
+        tables.pipelines.c.external_id,
+        tables.pipelines.c.name,
+    )
     named = labelled((row[0], row[1], row[2], row[3]) for row in connection.execute(query))
     return {one.id: _Label(one.label, f"{one.source}/{one.external_id}") for one in named}
 

@@ -62,25 +62,28 @@ def _stored(config: Config) -> list[dict[str, Any]]:
 
     from sqlalchemy import func, select
 
-    from runsync.storage.models import ListingPipelineRow, PipelineRow, RunRow
+    from runsync.storage.tables import listing_pipelines, pipelines, runs
 
     try:
         existing(config.database_url)
     except DatabaseError:
         return []  # nothing was synced yet
-    counted = select(RunRow.pipeline_id, func.count().label("runs")).group_by(RunRow.pipeline_id)
+    counted = select(runs.c.pipeline_id, func.count().label("runs")).group_by(runs.c.pipeline_id)
     counts = counted.subquery()
     query = (
         select(
-            PipelineRow.name.label("pipeline"),
-            PipelineRow.source,
-            PipelineRow.external_id,
-            ListingPipelineRow.listing,
+            pipelines.c.name.label("pipeline"),
+            pipelines.c.source,
+            pipelines.c.external_id,
+            listing_pipelines.c.listing,
             func.coalesce(counts.c.runs, 0).label("runs"),
         )
-        .outerjoin(ListingPipelineRow, ListingPipelineRow.pipeline_id == PipelineRow.id)
-        .outerjoin(counts, counts.c.pipeline_id == PipelineRow.id)
-        .order_by(PipelineRow.source, PipelineRow.name, PipelineRow.external_id)
+        .outerjoin(
+            listing_pipelines,
+            listing_pipelines.c.pipeline_id == pipelines.c.id,
+        )
+        .outerjoin(counts, counts.c.pipeline_id == pipelines.c.id)
+        .order_by(pipelines.c.source, pipelines.c.name, pipelines.c.external_id)
     )
     with closing(open_database(config)) as database, database.read() as connection:
         return [dict(row) for row in connection.execute(query).mappings()]

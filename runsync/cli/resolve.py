@@ -102,10 +102,10 @@ def stored_pipelines(config: Config) -> list[KnownPipeline]:
     """The pipelines in the database; none where there is no database."""
     from sqlalchemy import select
 
-    from runsync.storage.models import PipelineRow
+    from runsync.storage.tables import pipelines
 
-    query = select(PipelineRow.source, PipelineRow.external_id, PipelineRow.name)
-    return [KnownPipeline(*row) for row in _rows(config, query.order_by(PipelineRow.id))]
+    query = select(pipelines.c.source, pipelines.c.external_id, pipelines.c.name)
+    return [KnownPipeline(*row) for row in _rows(config, query.order_by(pipelines.c.id))]
 
 
 def _resolved(config: Config, text: str, source: str | None, kinds: Sequence[str]) -> KnownPipeline:
@@ -193,13 +193,16 @@ def _holder_of(config: Config, run_id: str, source: str | None) -> KnownPipeline
     """The pipeline that a stored run belongs to."""
     from sqlalchemy import select
 
-    from runsync.storage.models import PipelineRow, RunRow
+    from runsync.storage.tables import pipelines, runs
 
     # From the few pipelines to the key of the runs; the other way round reads them all.
     query = (
-        select(PipelineRow.source, PipelineRow.external_id, PipelineRow.name)
-        .join(RunRow, (RunRow.pipeline_id == PipelineRow.id) & (RunRow.id == run_id))
-        .order_by(PipelineRow.id)
+        select(pipelines.c.source, pipelines.c.external_id, pipelines.c.name)
+        .join(
+            runs,
+            (runs.c.pipeline_id == pipelines.c.id) & (runs.c.id == run_id),
+        )
+        .order_by(pipelines.c.id)
     )
     found = [
         known

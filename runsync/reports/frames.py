@@ -21,12 +21,12 @@ from runsync.reports.pipelines import Pipeline, labelled
 from runsync.reports.window import Window
 from runsync.storage import schema
 from runsync.storage.database import Database
-from runsync.storage.models import (
-    CoverageRow,
-    ListingPipelineRow,
-    PipelineRow,
-    SyncRow,
+from runsync.storage.tables import (
     UTCDateTime,
+    coverage,
+    listing_pipelines,
+    pipelines,
+    syncs,
     v_runs,
     v_steps,
 )
@@ -92,7 +92,7 @@ class Reader:
     def pipelines(self) -> tuple[Pipeline, ...]:
         """Every pipeline, by source and label."""
         if self._pipelines is None:
-            p = PipelineRow
+            p = pipelines.c
             rows = self._connection.execute(sa.select(p.id, p.source, p.external_id, p.name))
             self._pipelines = labelled([(r.id, r.source, r.external_id, r.name) for r in rows])
         return self._pipelines
@@ -213,17 +213,17 @@ class Reader:
 
 def _coverage() -> sa.Select[Any]:
     """Each stretch for each pipeline of its listing, and the listing's last good sync."""
-    interval, within = CoverageRow, ListingPipelineRow
+    interval, within = coverage.c, listing_pipelines.c
     synced = (
-        sa.select(SyncRow.listing, sa.func.max(SyncRow.started_at).label("at"))
-        .where(SyncRow.outcome == "ok")
-        .group_by(SyncRow.listing)
+        sa.select(syncs.c.listing, sa.func.max(syncs.c.started_at).label("at"))
+        .where(syncs.c.outcome == "ok")
+        .group_by(syncs.c.listing)
         .subquery()
     )
-    columns = (within.pipeline_id, *interval.__table__.columns, synced.c.at.label("synced_at"))
+    columns = (within.pipeline_id, *interval, synced.c.at.label("synced_at"))
     return (
         sa.select(*columns)
-        .join_from(interval, within, within.listing == interval.listing)
+        .join_from(coverage, listing_pipelines, within.listing == interval.listing)
         .outerjoin(synced, synced.c.listing == interval.listing)
     )
 

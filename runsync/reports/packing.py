@@ -9,7 +9,7 @@ import pandas as pd
 import sqlalchemy as sa
 
 from runsync.reports.categories import categorical
-from runsync.storage.models import UTCDateTime
+from runsync.storage.tables import UTCDateTime
 
 _NO_TIME = np.iinfo(np.int64).min
 # Each reading of times has a cost of its own, of some milliseconds.

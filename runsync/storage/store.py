@@ -14,20 +14,14 @@ from sqlalchemy import ColumnElement, Connection, delete, func, insert, not_, se
 
 from runsync.coverage import Interval, union
 from runsync.records import Cursor, Pipeline, Run, RunWithSteps
+from runsync.storage import tables
 from runsync.storage.database import Database
-from runsync.storage.models import (
-    CoverageRow,
-    ListingPipelineRow,
-    ListingRow,
-    PipelineRow,
-    RunRow,
-    SyncRow,
-)
 from runsync.storage.upserts import (
     VERSION_KEY,
     Key,
     Row,
     RowEncoder,
+    insert_for,
     touch_runs,
     write_runs,
     write_steps,
@@ -115,12 +109,12 @@ class ListingStore:
         """The whole rows of these runs, by their pipeline's external id and their own."""
         wanted = list(runs)
         query = (
-            select(PipelineRow.external_id, RunRow.__table__)
-            .join(PipelineRow, PipelineRow.id == RunRow.pipeline_id)
+            select(tables.pipelines.c.external_id, tables.runs)
+            .join(tables.pipelines, tables.pipelines.c.id == tables.runs.c.pipeline_id)
             .where(
-                PipelineRow.source == self.source,
-                PipelineRow.external_id.in_({run.pipeline.external_id for run in wanted}),
-                RunRow.id.in_([run.id for run in wanted]),
+                tables.pipelines.c.source == self.source,
+                tables.pipelines.c.external_id.in_({run.pipeline.external_id for run in wanted}),
+                tables.runs.c.id.in_([run.id for run in wanted]),
             )
         )
         with self.database.read() as connection:
@@ -130,7 +124,8 @@ class ListingStore:
     def present(self, since: datetime | None = None) -> list[tuple[Pipeline, str]]:
         """The runs of this listing that the provider was last known to have, oldest first."""
         return self._runs_where(
-            RunRow.vanished_at.is_(None), *([RunRow.created_at >= since] if since else [])
+            tables.runs.c.vanished_at.is_(None),
+            *([tables.runs.c.created_at >= since] if since else []),
         )
 
     def unsettled(self, *, incomplete_only: bool = False) -> list[tuple[Pipeline, str]]:
@@ -139,16 +134,21 @@ class ListingStore:
         Args:
             incomplete_only: leave out those whose steps were read whole.
         """
-        incomplete = [RunRow.steps_synced_at.is_(None)] if incomplete_only else []
-        return self._runs_where(not_(RunRow.settled), RunRow.vanished_at.is_(None), *incomplete)
+        incomplete = [tables.runs.c.steps_synced_at.is_(None)] if incomplete_only else []
+        return self._runs_where(
+            not_(tables.runs.c.settled), tables.runs.c.vanished_at.is_(None), *incomplete
+        )
 
     def _runs_where(self, *chosen: ColumnElement[bool]) -> list[tuple[Pipeline, str]]:
         query = (
-            select(PipelineRow.external_id, PipelineRow.name, RunRow.id)
-            .join(PipelineRow, PipelineRow.id == RunRow.pipeline_id)
-            .join(ListingPipelineRow, ListingPipelineRow.pipeline_id == RunRow.pipeline_id)
-            .where(ListingPipelineRow.listing == self.listing, *chosen)
-            .order_by(RunRow.created_at, RunRow.id)
+            select(tables.pipelines.c.external_id, tables.pipelines.c.name, tables.runs.c.id)
+            .join(tables.pipelines, tables.pipelines.c.id == tables.runs.c.pipeline_id)
+            .join(
+                tables.listing_pipelines,
+                tables.listing_pipelines.c.pipeline_id == tables.runs.c.pipeline_id,
+            )
+            .where(tables.listing_pipelines.c.listing == self.listing, *chosen)
+            .order_by(tables.runs.c.created_at, tables.runs.c.id)
         )
         with self.database.read() as connection:
             rows = connection.execute(query).all()
@@ -158,12 +158,15 @@ class ListingStore:
         """How many stored runs stand above a place in the listing."""
         query = (
             select(func.count())
-            .select_from(RunRow)
-            .join(ListingPipelineRow, ListingPipelineRow.pipeline_id == RunRow.pipeline_id)
+            .select_from(tables.runs)
+            .join(
+                tables.listing_pipelines,
+                tables.listing_pipelines.c.pipeline_id == tables.runs.c.pipeline_id,
+            )
             .where(
-                ListingPipelineRow.listing == self.listing,
-                RunRow.created_at > cursor.at,
-                RunRow.vanished_at.is_(None),
+                tables.listing_pipelines.c.listing == self.listing,
+                tables.runs.c.created_at > cursor.at,
+                tables.runs.c.vanished_at.is_(None),
             )
         )
         with self.database.read() as connection:
@@ -171,7 +174,7 @@ class ListingStore:
 
     def memory(self) -> dict[str, Any]:
         """What the source wanted to remember of this listing."""
-        query = select(ListingRow.memory).where(ListingRow.listing == self.listing)
+        query = select(tables.listings.c.memory).where(tables.listings.c.listing == self.listing)
         with self.database.read() as connection:
             return dict(connection.execute(query).scalar() or {})
 
@@ -201,23 +204,25 @@ class ListingStore:
         if memory == self.memory():
             return
         with self.database.write() as connection:
-            connection.execute(delete(ListingRow).where(ListingRow.listing == self.listing))
-            connection.execute(insert(ListingRow), {"listing": self.listing, "memory": memory})
+            connection.execute(
+                delete(tables.listings).where(tables.listings.c.listing == self.listing)
+            )
+            connection.execute(insert(tables.listings), {"listing": self.listing, "memory": memory})
 
     def begin(self) -> int:
         """Notes that a sync begins; its number. The caller holds the listing's lock, so whatever
         sync still counts as running was killed."""
         now = datetime.now(UTC)
         killed = (
-            update(SyncRow)
-            .where(SyncRow.listing == self.listing, SyncRow.outcome == "running")
+            update(tables.syncs)
+            .where(tables.syncs.c.listing == self.listing, tables.syncs.c.outcome == "running")
             .values(outcome="interrupted", finished_at=now, error="it was stopped from outside")
         )
         row = {"listing": self.listing, "started_at": now, "outcome": "running"}
         none_yet = dict.fromkeys(("requests", "runs_new", "runs_updated", "steps_written"), 0)
         with self.database.write() as connection:
             connection.execute(killed)
-            result = connection.execute(insert(SyncRow).values(row | none_yet))
+            result = connection.execute(insert(tables.syncs).values(row | none_yet))
             (number,) = result.inserted_primary_key or (0,)
         return int(number)
 
@@ -235,13 +240,16 @@ class ListingStore:
             "error": visible(error, _LONGEST_ERROR) if error else None,
         }
         with self.database.write() as connection:
-            connection.execute(update(SyncRow).where(SyncRow.id == number).values(values))
+            connection.execute(
+                update(tables.syncs).where(tables.syncs.c.id == number).values(values)
+            )
 
     # Pipelines.
 
     def _stored_ids(self, connection: Connection, external_ids: set[str]) -> dict[str, int]:
-        query = select(PipelineRow.external_id, PipelineRow.id).where(
-            PipelineRow.source == self.source, PipelineRow.external_id.in_(external_ids)
+        query = select(tables.pipelines.c.external_id, tables.pipelines.c.id).where(
+            tables.pipelines.c.source == self.source,
+            tables.pipelines.c.external_id.in_(external_ids),
         )
         return dict(connection.execute(query).all())
 
@@ -259,8 +267,8 @@ class ListingStore:
 
     def _pipeline_row(self, connection: Connection, pipeline: Pipeline) -> int:
         same = (
-            PipelineRow.source == self.source,
-            PipelineRow.external_id == pipeline.external_id,
+            tables.pipelines.c.source == self.source,
+            tables.pipelines.c.external_id == pipeline.external_id,
         )
         told = {
             "name": self.label or pipeline.name,
@@ -271,15 +279,17 @@ class ListingStore:
         given = {key: value for key, value in told.items() if value is not None}
         first = {"source": self.source, "external_id": pipeline.external_id}
         fallback = {"name": pipeline.external_id}
-        _insert_new(connection, PipelineRow, first | fallback | given, ["source", "external_id"])
-        row = connection.execute(select(PipelineRow.__table__).where(*same)).mappings().one()
+        _insert_new(
+            connection, tables.pipelines, first | fallback | given, ["source", "external_id"]
+        )
+        row = connection.execute(select(tables.pipelines).where(*same)).mappings().one()
         if any(row[key] != value for key, value in given.items()):
-            connection.execute(update(PipelineRow).where(*same).values(given))
+            connection.execute(update(tables.pipelines).where(*same).values(given))
         return int(row["id"])
 
     def _list_here(self, connection: Connection, number: int) -> None:
         row = {"listing": self.listing, "pipeline_id": number}
-        _insert_new(connection, ListingPipelineRow, row, ["listing", "pipeline_id"])
+        _insert_new(connection, tables.listing_pipelines, row, ["listing", "pipeline_id"])
 
     # Runs and steps.
 
@@ -321,11 +331,11 @@ class ListingStore:
         """Marks a run that the provider no longer knows. Nothing of it is taken away."""
         ids = self._stored_ids(connection, {pipeline.external_id})
         return connection.execute(
-            update(RunRow)
+            update(tables.runs)
             .where(
-                RunRow.pipeline_id.in_(ids.values()),
-                RunRow.id == run_id,
-                RunRow.vanished_at.is_(None),
+                tables.runs.c.pipeline_id.in_(ids.values()),
+                tables.runs.c.id == run_id,
+                tables.runs.c.vanished_at.is_(None),
             )
             .values(vanished_at=at)
         ).rowcount
@@ -340,8 +350,8 @@ class ListingStore:
         after = union([*before, *intervals])
         if after == before:
             return
-        connection.execute(delete(CoverageRow).where(CoverageRow.listing == self.listing))
-        connection.execute(insert(CoverageRow), [_stretch_row(self.listing, s) for s in after])
+        connection.execute(delete(tables.coverage).where(tables.coverage.c.listing == self.listing))
+        connection.execute(insert(tables.coverage), [_stretch_row(self.listing, s) for s in after])
 
 
 def _pipelines(fetched: Iterable[RunToWrite]) -> Iterable[Pipeline]:
@@ -353,16 +363,16 @@ def _known(
     connection: Connection, pipeline_ids: Iterable[int], run_ids: list[str], *, lock: bool = False
 ) -> dict[Key, StoredState]:
     query = select(
-        RunRow.pipeline_id,
-        RunRow.id,
-        RunRow.settled,
-        RunRow.extra,
-        RunRow.vanished_at,
-        RunRow.steps_synced_at,
-        RunRow.last_seen_at,
-    ).where(RunRow.pipeline_id.in_(list(pipeline_ids)), RunRow.id.in_(run_ids))
+        tables.runs.c.pipeline_id,
+        tables.runs.c.id,
+        tables.runs.c.settled,
+        tables.runs.c.extra,
+        tables.runs.c.vanished_at,
+        tables.runs.c.steps_synced_at,
+        tables.runs.c.last_seen_at,
+    ).where(tables.runs.c.pipeline_id.in_(list(pipeline_ids)), tables.runs.c.id.in_(run_ids))
     if lock:
-        query = query.with_for_update().order_by(RunRow.pipeline_id, RunRow.id)
+        query = query.with_for_update().order_by(tables.runs.c.pipeline_id, tables.runs.c.id)
     return {
         (pipeline_id, run_id): StoredState(
             settled, (extra or {}).get(VERSION_KEY), vanished is not None, synced, seen
@@ -372,7 +382,7 @@ def _known(
 
 
 def _coverage(connection: Connection, listing: str) -> list[Interval]:
-    query = select(CoverageRow.__table__).where(CoverageRow.listing == listing)
+    query = select(tables.coverage).where(tables.coverage.c.listing == listing)
     intervals = [
         Interval(
             Cursor(row["newest_created_at"], row["newest_run_id"]),
@@ -395,13 +405,9 @@ def _stretch_row(listing: str, interval: Interval) -> dict[str, Any]:
     }
 
 
-def _insert_new(
-    connection: Connection, row: type[Any], values: dict[str, Any], key: list[str]
-) -> None:
-    from sqlalchemy.dialects import postgresql, sqlite
-
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(row).values(values).on_conflict_do_nothing(index_elements=key)
+def _insert_new(connection: Connection, row: Any, values: dict[str, Any], key: list[str]) -> None:
+    insert_into = insert_for(connection.dialect.name, row)
+    statement = insert_into.values(values).on_conflict_do_nothing(index_elements=key)
     connection.execute(statement)
 
 

@@ -13,7 +13,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from operator import itemgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sqlalchemy import (
     ColumnElement,
@@ -31,13 +31,14 @@ from sqlalchemy import (
     or_,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 
 from runsync.records import RunWithSteps, Status, Step
-from runsync.storage.models import RunRow, StepRow, UTCDateTime
+from runsync.storage.tables import UTCDateTime, runs, steps
 
-RUNS: Table = RunRow.__table__  # type: ignore[assignment]
-STEPS: Table = StepRow.__table__  # type: ignore[assignment]
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql, sqlite
+
+RUNS, STEPS = runs, steps
 VERSION_KEY = "updated_at"
 """Under which key of ``runs.extra`` a run's version is kept."""
 
@@ -52,7 +53,7 @@ _STEP_STATE = (
     "position name status result raw_status raw_result started_at finished_at duration_ms"
 ).split()
 
-Insert = postgresql.Insert | sqlite.Insert
+Insert: TypeAlias = "postgresql.Insert | sqlite.Insert"
 FINISHED: ColumnElement[str] = literal_column(f"'{Status.FINISHED.value}'")
 Expression = ColumnElement[Any]
 Row = Mapping[str, Any]
@@ -62,7 +63,7 @@ Key = tuple[int, str]
 
 @cache
 def _upsert_runs(dialect: str) -> Insert:
-    statement = _insert(dialect, RUNS)
+    statement = insert_for(dialect, RUNS)
     old, new = RUNS.c, statement.excluded
     newer = _may_replace(dialect, new)
     values: dict[str, Expression] = {
@@ -83,7 +84,7 @@ def _upsert_runs(dialect: str) -> Insert:
 
 @cache
 def _upsert_steps(dialect: str, newer: bool) -> Insert:
-    statement = _insert(dialect, STEPS)
+    statement = insert_for(dialect, STEPS)
     new = statement.excluded
     values: dict[str, Expression] = {name: new[name] for name in _STEP_STATE}
     values |= {name: func.coalesce(new[name], STEPS.c[name]) for name in _STEP_FACTS}
@@ -165,8 +166,14 @@ def _touch() -> Update:
     )
 
 
-def _insert(dialect: str, table: Table) -> Insert:
-    return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
+def insert_for(dialect: str, table: Table) -> Insert:
+    if dialect == "postgresql":
+        from sqlalchemy.dialects import postgresql
+
+        return postgresql.insert(table)
+    from sqlalchemy.dialects import sqlite
+
+    return sqlite.insert(table)
 
 
 def _may_replace(dialect: str, new: Any) -> Expression:

@@ -11,8 +11,8 @@ from sqlalchemy import Connection, case, func, select
 from runsync.coverage import Interval
 from runsync.records import Status
 from runsync.storage.database import Database
-from runsync.storage.models import ListingPipelineRow, PipelineRow, RunRow, SyncRow
 from runsync.storage.store import ListingStore
+from runsync.storage.tables import listing_pipelines, pipelines, runs, syncs
 
 COLUMNS = (
     "pipeline",
@@ -78,44 +78,48 @@ def status(
 
 def _pipelines(connection: Connection) -> list[dict[str, Any]]:
     unfinished = case(
-        ((RunRow.status != Status.FINISHED.value) & RunRow.vanished_at.is_(None), 1), else_=0
+        ((runs.c.status != Status.FINISHED.value) & runs.c.vanished_at.is_(None), 1),
+        else_=0,
     )
     counts = (
         select(
-            RunRow.pipeline_id,
+            runs.c.pipeline_id,
             func.count().label("runs"),
             func.sum(unfinished).label("unfinished"),
-            func.count(RunRow.vanished_at).label("vanished"),
+            func.count(runs.c.vanished_at).label("vanished"),
         )
-        .group_by(RunRow.pipeline_id)
+        .group_by(runs.c.pipeline_id)
         .subquery()
     )
     query = (
         select(
-            PipelineRow.name.label("pipeline"),
-            PipelineRow.source,
-            PipelineRow.external_id,
-            ListingPipelineRow.listing,
+            pipelines.c.name.label("pipeline"),
+            pipelines.c.source,
+            pipelines.c.external_id,
+            listing_pipelines.c.listing,
             func.coalesce(counts.c.runs, 0).label("runs"),
             func.coalesce(counts.c.unfinished, 0).label("unfinished"),
             func.coalesce(counts.c.vanished, 0).label("vanished"),
         )
-        .join(ListingPipelineRow, ListingPipelineRow.pipeline_id == PipelineRow.id)
-        .outerjoin(counts, counts.c.pipeline_id == PipelineRow.id)
-        .order_by(PipelineRow.source, PipelineRow.name, ListingPipelineRow.listing)
+        .join(
+            listing_pipelines,
+            listing_pipelines.c.pipeline_id == pipelines.c.id,
+        )
+        .outerjoin(counts, counts.c.pipeline_id == pipelines.c.id)
+        .order_by(pipelines.c.source, pipelines.c.name, listing_pipelines.c.listing)
     )
     return [dict(row) for row in connection.execute(query).mappings()]
 
 
 def _outcomes(connection: Connection) -> dict[str, dict[str, Any]]:
     """Of each listing: its last sync that has ended, and when one last went well."""
-    ended = SyncRow.finished_at.is_not(None)
-    last = select(func.max(SyncRow.id)).where(ended).group_by(SyncRow.listing)
-    latest = select(SyncRow.listing, SyncRow.outcome, SyncRow.error).where(SyncRow.id.in_(last))
+    ended = syncs.c.finished_at.is_not(None)
+    last = select(func.max(syncs.c.id)).where(ended).group_by(syncs.c.listing)
+    latest = select(syncs.c.listing, syncs.c.outcome, syncs.c.error).where(syncs.c.id.in_(last))
     good = (
-        select(SyncRow.listing, func.max(SyncRow.started_at))
-        .where(SyncRow.outcome == "ok")
-        .group_by(SyncRow.listing)
+        select(syncs.c.listing, func.max(syncs.c.started_at))
+        .where(syncs.c.outcome == "ok")
+        .group_by(syncs.c.listing)
     )
     went_well = dict(connection.execute(good).all())
     return {

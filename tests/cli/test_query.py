@@ -175,8 +175,8 @@ SQLITE = [
     "SELECT writefile('evil.db', 'x')",
 ]
 POSTGRES = [
-    "COPY runs TO '/tmp/evil.csv'",
-    "COPY runs TO PROGRAM 'cat > /tmp/evil.csv'",
+    "COPY runs TO '{folder}/evil.csv'",
+    "COPY runs TO PROGRAM 'cat > {folder}/evil.csv'",
     "COPY runs TO STDOUT",
     "DO $$ BEGIN SET transaction_read_only = off; DELETE FROM steps; END $$",
     "SET TRANSACTION READ WRITE",
@@ -221,15 +221,20 @@ def _contents(database: Database) -> list[Any]:
         return found + list(connection.execute(text(f"{counts} FROM runs")))
 
 
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an attack leaves behind goes away with the test."""
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.mark.usefixtures("unharmed")
 def test_nothing_but_reads_gets_through(url: str, tmp_path: Path) -> None:
     attacks = BOTH + (SQLITE if url.startswith("sqlite") else POSTGRES)
     for sql in attacks:
         with pytest.raises(ConfigError) as refused:
-            ask(url, sql, timeout=5, trusted=True)
+            ask(url, sql.replace("{folder}", str(tmp_path)), timeout=5, trusted=True)
         assert "\n" not in str(refused.value), sql
-    assert not Path("evil.db").exists()
-    assert not Path("/tmp/evil.csv").exists()
+    assert not list(tmp_path.glob("evil*"))
 
 
 WRITES = [sql for sql in BOTH[2:17] if "EXPLAIN" not in sql and "WITH" not in sql]
@@ -242,7 +247,7 @@ def test_what_does_more_than_read_is_told_so(sqlite: Database, sql: str) -> None
 
 
 def test_without_its_authorizer_sqlite_is_still_opened_read_only(
-    sqlite: Database, monkeypatch: pytest.MonkeyPatch
+    sqlite: Database, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     add_runs(sqlite, add_pipeline(sqlite, "p", "p"), [AT] * 3)
     before = _contents(sqlite)
@@ -251,7 +256,7 @@ def test_without_its_authorizer_sqlite_is_still_opened_read_only(
         with suppress(ConfigError):
             ask(str(sqlite.engine.url), sql)
     assert _contents(sqlite) == before
-    assert not Path("evil.db").exists()
+    assert not list(tmp_path.glob("evil*"))
 
 
 @pytest.mark.parametrize("sql", ["DELETE FROM runs", "SELECT 1; SELECT 2", "SELECT * FROM nosuch"])

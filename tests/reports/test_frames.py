@@ -209,7 +209,7 @@ def test_the_tables_rows_are_what_the_frames_hold(database: Database) -> None:
     assert [tuple(row) for row in told] == [
         tuple(None if pd.isna(v) else v for v in row) for row in frame.itertuples(index=False)
     ]
-    assert StepRow.__tablename__ == "steps"
+    assert StepRow.__table__.name == "steps"
 
 
 @given(st.lists(st.lists(st.none() | st.text(max_size=3), max_size=6), max_size=4))

@@ -1,8 +1,10 @@
 """The database as a place: opened, refused, shared with other processes, and never half-written."""
 
 import os
+import shutil
 import sqlite3
 import stat
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -117,23 +119,29 @@ def test_a_file_cut_short_is_said_to_be_so(sqlite_template: Path, tmp_path: Path
     assert "malformed" in refusal(f"sqlite:///{path}")
 
 
-def test_a_folder_that_may_not_be_written_is_named(tmp_path: Path) -> None:
-    tmp_path.chmod(0o555)
-    for parent in list(tmp_path.parents)[:2]:
-        parent.chmod(0o755)
-    said = as_nobody(lambda: Database(f"sqlite:///{tmp_path}/x.db"))
-    tmp_path.chmod(0o755)
-    assert said.startswith(f"DatabaseError: the folder {tmp_path} cannot be written to; give")
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that every user may enter, unlike pytest's own."""
+    with tempfile.TemporaryDirectory(prefix="runsync-test-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
 
 
-def test_a_file_that_may_not_be_read_is_said_to_be_so(sqlite_url: str, tmp_path: Path) -> None:
-    (tmp_path / "runsync.db").chmod(0)
-    for parent in list(tmp_path.parents)[:2]:
-        parent.chmod(0o755)
-    tmp_path.chmod(0o777)
+def test_a_folder_that_may_not_be_written_is_named(open_folder: Path) -> None:
+    said = as_nobody(lambda: Database(f"sqlite:///{open_folder}/x.db"))
+    assert said.startswith(f"DatabaseError: the folder {open_folder} cannot be written to; give")
+
+
+def test_a_file_that_may_not_be_read_is_said_to_be_so(
+    sqlite_template: Path, open_folder: Path
+) -> None:
+    path = open_folder / "runsync.db"
+    shutil.copyfile(sqlite_template, path)
+    path.chmod(0)
+    open_folder.chmod(0o777)
 
     def read() -> object:
-        return schema.current(Database(sqlite_url))
+        return schema.current(Database(f"sqlite:///{path}"))
 
     said = as_nobody(read)
     assert said.startswith("DatabaseError: the database sqlite:////")

@@ -13,8 +13,9 @@ from runsync.config import PipelineConfig
 from runsync.http.client import Response
 from runsync.sources.gitlab import source as gitlab
 from runsync.sources.gitlab.source import GitLab
+from runsync.storage import tables
 from runsync.storage.database import Database
-from runsync.storage.models import Base, CoverageRow, RunRow
+from runsync.storage.models import CoverageRow, RunRow
 from runsync.sync.engine import Options, Outcome, Task, sync
 from runsync.sync.verify import verify
 from tests.sources.gitlab.rig import NOW, opened
@@ -288,7 +289,7 @@ def test_any_history_is_exact_after_one_more_sync(
     size: int,
 ) -> None:
     with sqlite.write() as connection:
-        for table in reversed(Base.metadata.sorted_tables):
+        for table in reversed(tables.METADATA.sorted_tables):
             connection.execute(delete(table))
     world, left = World(NOW), list(during)
     for _ in range(4):

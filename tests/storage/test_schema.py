@@ -1,0 +1,43 @@
+"""The revisions make the schema that the tables declare, and a sync loads little."""
+
+import subprocess
+import sys
+
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from runsync.storage import models
+from runsync.storage.database import Database
+
+
+def test_the_revisions_make_what_the_tables_declare(database: Database) -> None:
+    with database.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, models.REGISTRY.metadata) == []
+
+
+SYNC_NOTHING = """
+import sys
+from runsync.storage import schema
+from runsync.storage.database import Database
+from runsync.storage.store import Counts, ListingStore
+from runsync.sync.engine import sync
+
+database = Database(sys.argv[1])
+schema.check(database)
+store = ListingStore(database, "ci", "ci/p")
+with database.lock("ci/p"):
+    number = store.begin()
+    store.coverage(), store.unsettled(), store.memory()
+    store.end(number, "ok", Counts(), 1, None)
+database.close()
+print(*sys.modules)
+"""
+
+
+def test_a_sync_of_sqlite_loads_neither_alembic_nor_the_orm_nor_postgresql(sqlite_url: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SYNC_NOTHING, sqlite_url], capture_output=True, text=True, check=True
+    )
+    unwanted = ("alembic", "sqlalchemy.orm", "sqlalchemy.dialects.postgresql", "psycopg", "pandas")
+    assert [name for name in done.stdout.split() if name.startswith(unwanted)] == []
