@@ -37,9 +37,13 @@ class ConfigError(RunsyncError):
 
 
 class TokenRefusedError(RunsyncError):
-    """The source answered 401 or 403."""
+    """The source answered 401 or, as :class:`ForbiddenError`, 403."""
 
     exit_code = 3
+
+
+class ForbiddenError(TokenRefusedError):
+    """The source answered 403: this token may not read what was asked for."""
 
 
 class SourceError(RunsyncError):

@@ -138,12 +138,17 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class RunWithSteps:
-    """One run with its steps, as one answer gave them at ``as_of`` on the provider's clock."""
+    """One run with its steps, as one answer gave them at ``as_of`` on the provider's clock.
+
+    Where the steps could not be had though the run is there, ``steps_read`` is False: the run is
+    incomplete, and what is stored of its steps stays.
+    """
 
     run: Run
     steps: tuple[Step, ...]
     as_of: datetime
     problems: tuple[Problem, ...] = ()
+    steps_read: bool = True
 
 
 _MILLISECOND = timedelta(milliseconds=1)
@@ -159,7 +164,7 @@ def is_settled(details: RunWithSteps, grace: timedelta = _GRACE) -> bool:
     providers; a day after the finish they are no reason to wait any longer.
     """
     run = details.run
-    if run.status is not Status.FINISHED or details.problems:
+    if run.status is not Status.FINISHED or details.problems or not details.steps_read:
         return False
     finished_at = run.finished_at or max(
         (s.finished_at for s in details.steps if s.finished_at), default=run.created_at

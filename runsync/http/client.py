@@ -32,6 +32,7 @@ from requests.utils import get_environ_proxies
 from runsync import __version__
 from runsync.errors import (
     CancelledError,
+    ForbiddenError,
     NotFoundError,
     RateLimitedError,
     RefusedError,
@@ -142,7 +143,7 @@ class Client:
         """GETs JSON, trying again where that can help. 304 is an answer, with no data.
 
         Raises:
-            TokenRefusedError: 401 or 403.
+            TokenRefusedError: 401; ForbiddenError: 403.
             NotFoundError: 404 or 410.
             RefusedError: another 4xx.
             RateLimitedError: the wait that was asked for is too long.
@@ -339,11 +340,11 @@ class Client:
                 self._gate.slow_down()
             return _TryAgainError(f"answered {status}{said}", wait)
         if status in (401, 403):
-            return TokenRefusedError(
-                f"{what}; check the token of source {self._name!r} (`runsync doctor`)"
-            )
+            refused = ForbiddenError if status == 403 else TokenRefusedError
+            return refused(f"{what}; check the token of source {self._name!r} (`runsync doctor`)")
         if status in (404, 410):
-            return NotFoundError(f"{what}; it is gone, or was never there: check its id")
+            as_of = _clock(headers.get("Date"))
+            return NotFoundError(f"{what}; it is gone, or was never there: check its id", as_of)
         if status < 500:
             return RefusedError(f"{what}; it does not take such a request")
         return SourceError(f"{what}; see whether {self.host} is well")

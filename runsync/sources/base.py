@@ -164,8 +164,18 @@ class Source(ABC):
     def settles(self, details: RunWithSteps) -> bool:
         """Whether this run, as it was read, need not be read again unless the listing says so."""
         if self.lists_changes:
-            return details.run.status is Status.FINISHED and not details.problems
+            finished = details.run.status is Status.FINISHED
+            return finished and details.steps_read and not details.problems
         return is_settled(details, self.grace)
+
+    def recheck_since(self, memory: Mapping[str, Any], now: datetime) -> datetime:
+        """The time down to which the listing is read at every sync, though it is covered.
+
+        Args:
+            memory: as the last whole sync left it.
+            now: the provider's clock.
+        """
+        return now - self.recheck
 
     def close(self) -> None:
         """Gives back the connections."""
@@ -201,6 +211,9 @@ class Source(ABC):
         """A listed run with its steps, and whatever else the listing lacked.
 
         Raises:
+            NotFoundError: the provider does not know the run any more. That its steps are not
+                found proves nothing: then the run itself is asked for.
+            ForbiddenError: the token may not read this run.
             SourceError: the provider cannot be read.
         """
 
@@ -210,6 +223,7 @@ class Source(ABC):
 
         Raises:
             NotFoundError: the provider does not know it any more.
+            ForbiddenError: the token may not read this run.
             SourceError: the provider cannot be read.
         """
 

@@ -12,6 +12,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -20,6 +21,7 @@ from typing import Any
 from runsync.errors import (
     BugError,
     CancelledError,
+    ForbiddenError,
     LockedError,
     NotFoundError,
     RateLimitedError,
@@ -73,6 +75,8 @@ class ListingSync:
         self._pending: deque[_PendingPage] = deque()
         self._problems: dict[str, None] = {}
         self._unsettled_now: set[tuple[str, str]] = set()
+        self._unreadable: set[tuple[str, str]] = set()
+        self._vanished: dict[tuple[str, str], tuple[Pipeline, str, datetime]] = {}
         self._failures = self._looked_at = 0
 
     def run(self) -> Outcome:
@@ -127,10 +131,13 @@ class ListingSync:
         failed = None
         self._store.ensure_pipelines(self._listing.pipelines)
         covered = [] if self._options.full else self._store.coverage()
-        # What the source remembers says that the top is unchanged, not that all below is stored.
-        memory = self._store.memory() if covered else {}
+        remembered = self._store.memory()
+        recheck_since = partial(self._source.recheck_since, deepcopy(remembered))
+        # What the source remembers says that the listing is unchanged, not that it is all stored.
+        whole = bool(covered) and covered[0].reaches(self._options.since)
+        memory = remembered if whole else {}
         try:
-            self._walk(Walk(covered, self._options.since, self._source.recheck), memory)
+            self._walk(Walk(covered, self._options.since, recheck_since), memory)
         except (SourceError, TokenRefusedError) as error:
             self._keep_what_came()
             if isinstance(error, _NOTHING_MORE_TO_ASK):
@@ -192,9 +199,13 @@ class ListingSync:
         """In a thread of the pool: a listed run with its steps, or without if they do not come."""
         try:
             return self._read(partial(self._source.complete, run))
-        except _NOTHING_MORE_TO_ASK:
+        except (CancelledError, RateLimitedError):
             raise
-        except SourceError as error:
+        except NotFoundError as error:
+            self._vanished[_key(run)] = (run.pipeline, run.id, error.as_of or as_of)
+            return RunToWrite(RunWithSteps(run, (), as_of), False, with_steps=False)
+        except (SourceError, ForbiddenError) as error:
+            self._unreadable.add(_key(run))
             problem = Problem(f"run {run.id}: {error}")
             return RunToWrite(RunWithSteps(run, (), as_of, (problem,)), False, with_steps=False)
 
@@ -203,7 +214,7 @@ class ListingSync:
             raise CancelledError("the sync is being stopped")
         with self._source.client.counting(self._requests):
             found = ask()
-        return RunToWrite(found, self._source.settles(found))
+        return RunToWrite(found, self._source.settles(found), found.steps_read)
 
     def _commit_pages(self, leave: int) -> None:
         """Writes pages in their order, until only so many still wait for their runs."""
@@ -231,17 +242,21 @@ class ListingSync:
         self._pending.clear()
 
     def _save(self, batch: Batch) -> None:
-        for run in batch.runs:
+        keys = [_key(run.details.run) for run in batch.runs]
+        gone = [self._vanished.pop(key) for key in keys if key in self._vanished]
+        batch = replace(batch, vanished=[*batch.vanished, *gone])
+        for key, run in zip(keys, batch.runs, strict=True):
             self._note(run.details.problems)
             if not run.settled:
-                self._unsettled_now.add(_key(run.details.run))
+                self._unsettled_now.add(key)
         if batch.runs or batch.intervals or batch.vanished:
             self._counts.add(self._store.save(batch))
 
     def _check_failures(self, runs: Sequence[RunToWrite]) -> None:
         """Gives up where run after run cannot be read: then it is not the run's fault."""
         for one in runs:
-            self._failures = 0 if one.with_steps else self._failures + 1
+            failed = _key(one.details.run) in self._unreadable
+            self._failures = self._failures + 1 if failed else 0
             if self._failures >= _FAILURES_IN_A_ROW:
                 raise SourceError(
                     f"{self._failures} runs in a row could not be read; the last: "
@@ -277,10 +292,12 @@ class ListingSync:
                 runs.append(future.result())
             except NotFoundError as error:
                 vanished.append((pipeline, run_id, error.as_of or datetime.now(UTC)))
-            except _NOTHING_MORE_TO_ASK as error:
+            except (CancelledError, RateLimitedError) as error:
                 ended = ended or error
-            except SourceError as error:
+            except (SourceError, ForbiddenError) as error:
                 self._note([Problem(f"run {run_id}: {error}")])
+            except TokenRefusedError as error:
+                ended = ended or error
         self._save(Batch(runs, vanished=vanished))
         if ended:
             raise ended

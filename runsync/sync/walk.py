@@ -14,8 +14,8 @@ Why no run can be missed:
 5. Only a page that is proven to be the last reaches the start of the history.
 """
 
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from enum import Enum, auto
 
 from runsync.coverage import CoverageTracker, Interval, interval_containing, union
@@ -38,7 +38,8 @@ class Walk:
     Args:
         covered: the stored intervals, newest first; none to walk all history again.
         since: how far back history is wanted; None for all.
-        recheck: how far back from now covered history is read all the same.
+        recheck_since: from the provider's clock, the time down to which covered history is read
+            all the same.
 
     Attributes:
         start: where the pages begin; None for the top of the listing.
@@ -48,11 +49,11 @@ class Walk:
         self,
         covered: Sequence[Interval],
         since: datetime | None = None,
-        recheck: timedelta = timedelta(0),
+        recheck_since: Callable[[datetime], datetime] = lambda now: now,
     ) -> None:
         self.start: Cursor | None = None
         self._covered = list(covered)
-        self._since, self._recheck = since, recheck
+        self._since, self._recheck_since = since, recheck_since
         self._tracker = CoverageTracker(None, since)
 
     def take(self, page: Page) -> tuple[list[Interval], Turn]:
@@ -79,7 +80,7 @@ class Walk:
             return Turn.END
         if page.unchanged and self._covered:
             return self._pass(self._covered[0])
-        if lowest is None or page.as_of - lowest.at < self._recheck:
+        if lowest is None or lowest.at > self._recheck_since(page.as_of):
             return Turn.NEXT_PAGE
         known = interval_containing(union([*self._covered, *self._tracker.intervals]), lowest)
         if known and (known.reaches(self._since) or known.oldest < lowest):

@@ -7,7 +7,7 @@ JSON in ``github_payloads`` and ``github_jobs``.
 
 import heapq
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -96,6 +96,9 @@ class GitHub(Source):
             name=f"the listing {listing.key}",
             cap=self.most_listed,
         )
+
+    def recheck_since(self, memory: Mapping[str, Any], now: datetime) -> datetime:
+        return walk.recheck_since(memory, now, self.recheck)
 
     def complete(self, run: Run) -> RunWithSteps:
         try:

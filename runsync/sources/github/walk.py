@@ -11,9 +11,10 @@ last sync are remembered with their ETags: one that GitHub says is unchanged is 
 costs none of the rate limit. Arrivals leave all windows as they are but the top.
 """
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, NamedTuple
 
 from runsync.errors import SourceError
@@ -249,6 +250,17 @@ class _Scan:
         )
 
 
+def recheck_since(memory: Mapping[str, Any], now: datetime, recheck: timedelta) -> datetime:
+    """The time from which on a run may have changed since the last whole sync, even one long ago.
+
+    Args:
+        memory: as that sync left it.
+        recheck: for how long after its creation a run may be run again.
+    """
+    day = _time(memory.get("day"))
+    return min(now, day + _SPARE if day else now) - recheck
+
+
 class _Book:
     """The windows of the last whole sync, by where they begin, and those of this one."""
 
@@ -256,16 +268,11 @@ class _Book:
         self._memory, self._recheck = memory, recheck
         self._old = {window.until: window for window in _windows(memory)}
         self._old_newest = _time(memory.get("newest"))
-        self._old_day = _time(memory.get("day"))
+        self.horizon = partial(recheck_since, dict(memory), recheck=recheck)
         self._top_is_new = False
         self._kept: dict[datetime | None, Window] = {}
         # A window may be passed over only where the walk has come to what was known before.
         self._joined = False
-
-    def horizon(self, as_of: datetime) -> datetime:
-        """How far back a run may have changed since the last whole sync, even one long ago."""
-        last = self._old_day + _SPARE if self._old_day else as_of
-        return min(as_of, last) - self._recheck
 
     def known(self, until: datetime | None) -> Window | None:
         """The window that begins there, if it may be asked for by its ETag."""

@@ -265,7 +265,6 @@ def test_verify_finds_nothing_in_what_was_synced(
     assert (verdict.checked, verdict.differences) == (8, [])
 
 
-@pytest.mark.xfail(reason="what is remembered is used where the coverage does not reach so far")
 def test_more_history_may_be_wanted_later(github: GitHub, world: World, sqlite: Database) -> None:
     for n in range(150):
         world.add_run(NOW - 20 * DAY + n * 3 * 3600 * SECOND)
@@ -288,7 +287,6 @@ def test_an_attempt_that_cannot_be_read_now_stays_as_it_was(
     assert stored(sqlite)[str(run.id)] == before
 
 
-@pytest.mark.xfail(reason="the recheck is reckoned from now, not from the last whole sync")
 def test_a_run_again_before_a_long_pause_is_found(
     github: GitHub, world: World, sqlite: Database
 ) -> None:
