@@ -14,7 +14,18 @@ from runsync.errors import PartialError, TokenRefusedError
 if TYPE_CHECKING:
     from runsync.sync.verify import Verdict
 
-COLUMNS = ("listing", "checked", "missing", "extra", "different", "repaired", "requests", "error")
+COLUMNS = (
+    "listing",
+    "checked",
+    "missing",
+    "extra",
+    "different",
+    "unreadable",
+    "new",
+    "repaired",
+    "requests",
+    "error",
+)
 _SHOWN = 20
 
 
@@ -23,7 +34,11 @@ def verify(
         list[str] | None, typer.Argument(metavar="[PIPELINE]...", help="Names, ids or prefixes.")
     ] = None,
     repair: Annotated[
-        bool, typer.Option("--repair", help="Fetch what is missing; mark what is gone.")
+        bool,
+        typer.Option("--repair", help="Mend runs and steps; mark what is gone as vanished."),
+    ] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Read the listing alone, and no run's steps.")
     ] = False,
     since: Annotated[
         str | None, typer.Option("--since", help="How far back: 2024-01-31, 30d; else all.")
@@ -32,8 +47,9 @@ def verify(
     format: FormatOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Walk the provider's listing again and compare each run with what is stored."""
-    from runsync.sync.verify import verify as compare
+    """Read every run and every step again from the provider, and compare with what is stored."""
+    from runsync.sync.verify import estimated_requests
+    from runsync.sync.verify import verify as audit
 
     settings = load_config(config)
     style = chosen(format, as_json)
@@ -41,19 +57,29 @@ def verify(
     database = open_database(settings)
     wanted = chosen_pipelines(settings, pipelines or [], database)
     with open_sources(settings, [p.source for p in wanted]) as sources:
-        verdicts = compare(database, tasks(sources, wanted), since=begin, repair=repair)
+        todo = tasks(sources, wanted)
+        requests = estimated_requests(database, todo, since=begin, quick=quick)
+        note(f"runsync: this takes about {requests} requests")
+        verdicts = audit(
+            database,
+            todo,
+            since=begin,
+            repair=repair,
+            quick=quick,
+            concurrency=settings.concurrency,
+        )
     emit([_row(verdict) for verdict in verdicts], columns=COLUMNS, format=style)
     _name_differences(verdicts)
     _end(verdicts)
 
 
 def _row(verdict: "Verdict") -> dict[str, Any]:
+    from runsync.sync.verify import KINDS
+
     return {
         "listing": verdict.listing,
         "checked": verdict.checked,
-        "missing": verdict.count("missing"),
-        "extra": verdict.count("extra"),
-        "different": verdict.count("different"),
+        **{kind: verdict.count(kind) for kind in KINDS},
         "repaired": sum(one.repaired for one in verdict.differences),
         "requests": verdict.requests,
         "error": str(verdict.cause) if verdict.cause else None,
@@ -61,25 +87,24 @@ def _row(verdict: "Verdict") -> dict[str, Any]:
 
 
 def _name_differences(verdicts: Sequence["Verdict"]) -> None:
-    found = [one for verdict in verdicts for one in verdict.differences]
+    found = [one for verdict in verdicts for one in verdict.differences if one.kind != "new"]
     for one in found[:_SHOWN]:
         fields = f" ({', '.join(one.fields)})" if one.fields else ""
         mended = "; repaired" if one.repaired else ""
-        note(f"runsync: {one.pipeline}: run {one.id} is {one.kind}{fields}{mended}")
+        run = f"{one.pipeline}: run {one.id}" if one.id else f"{one.listing}: a row"
+        note(f"runsync: {run} is {one.kind}{fields}{mended}")
     if len(found) > _SHOWN:
         note(f"runsync: and {len(found) - _SHOWN} more")
 
 
 def _end(verdicts: Sequence["Verdict"]) -> None:
-    from runsync.sync.verify import totals
-
     causes = [verdict.cause for verdict in verdicts if verdict.cause is not None]
     if causes and all(isinstance(cause, TokenRefusedError) for cause in causes):
         raise causes[0]
     if causes:
         raise PartialError("; ".join(str(cause) for cause in causes))
-    if left := totals(verdicts):
+    if left := sum(verdict.faults for verdict in verdicts):
         raise PartialError(
-            f"{left} {'run is' if left == 1 else 'runs are'} not as the provider lists them; "
-            "`runsync verify --repair` mends that"
+            f"{left} {'run is' if left == 1 else 'runs are'} not stored as the provider tells; "
+            "`runsync verify --repair` mends what can be mended"
         )

@@ -126,6 +126,11 @@ class Source(ABC):
 
     run_ids_are_unique: ClassVar[bool] = False
     """Whether a run's id alone says which run it is, without its pipeline."""
+    page_runs: ClassVar[int] = 100
+    """How many runs of a listing one request brings."""
+    requests_per_run: ClassVar[int] = 1
+    """How many requests it takes to read a listed run with its steps."""
+
     lists_changes: ClassVar[bool] = False
     """Whether a run that changes moves to the top of its listing with another ``version``, so that
     none need be read again by id to learn of that."""

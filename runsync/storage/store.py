@@ -5,12 +5,23 @@ sync may be killed anywhere. Statements and their rules stand in ``upserts``.
 """
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, delete, func, insert, not_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    delete,
+    func,
+    insert,
+    not_,
+    select,
+    tuple_,
+    update,
+)
 
 from runsync.coverage import Interval, union
 from runsync.records import Cursor, Pipeline, Run, RunWithSteps
@@ -21,6 +32,7 @@ from runsync.storage.upserts import (
     Key,
     Row,
     RowEncoder,
+    forget_state,
     insert_for,
     touch_runs,
     write_runs,
@@ -29,6 +41,7 @@ from runsync.storage.upserts import (
 from runsync.text import visible
 
 _LONGEST_ERROR = 10_000
+_AT_ONCE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,34 +134,74 @@ class ListingStore:
             rows = connection.execute(query).mappings().all()
         return {(row["external_id"], row["id"]): dict(row) for row in rows}
 
-    def present(self, since: datetime | None = None) -> list[tuple[Pipeline, str]]:
-        """The runs of this listing that the provider was last known to have, oldest first."""
-        return self._runs_where(
-            tables.runs.c.vanished_at.is_(None),
-            *([tables.runs.c.created_at >= since] if since else []),
+    def stored_steps(self, runs: Iterable[Run]) -> dict[tuple[str, str], dict[str, dict[str, Any]]]:
+        """The whole rows of these runs' steps by their ids, by the run's key as in ``stored``."""
+        wanted = list(runs)
+        query = (
+            select(tables.pipelines.c.external_id, tables.steps)
+            .join(tables.pipelines, tables.pipelines.c.id == tables.steps.c.pipeline_id)
+            .where(
+                tables.pipelines.c.source == self.source,
+                tables.pipelines.c.external_id.in_({run.pipeline.external_id for run in wanted}),
+                tables.steps.c.run_id.in_([run.id for run in wanted]),
+            )
         )
+        found: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
+        with self.database.read() as connection:
+            for row in connection.execute(query).mappings():
+                steps = found.setdefault((row["external_id"], row["run_id"]), {})
+                steps[row["id"]] = dict(row)
+        return found
+
+    def present(self, since: datetime | None = None) -> Iterator[tuple[Pipeline, str]]:
+        """The runs of this listing that the provider was last known to have, a few at a time."""
+        last: tuple[int, str] = (-1, "")
+        while True:
+            query = (
+                _of_listing(
+                    self.listing,
+                    tables.pipelines.c.external_id,
+                    tables.pipelines.c.name,
+                    tables.runs.c.pipeline_id,
+                    tables.runs.c.id,
+                )
+                .where(
+                    *_is_present(since),
+                    tuple_(tables.runs.c.pipeline_id, tables.runs.c.id) > tuple_(*last),
+                )
+                .order_by(tables.runs.c.pipeline_id, tables.runs.c.id)
+                .limit(_AT_ONCE)
+            )
+            with self.database.read() as connection:
+                rows = connection.execute(query).all()
+            for external_id, name, _, run_id in rows:
+                yield Pipeline(external_id, name), run_id
+            if len(rows) < _AT_ONCE:
+                return
+            last = rows[-1][2], rows[-1][3]
+
+    def count_present(self, since: datetime | None = None) -> int:
+        """How many runs ``present`` gives."""
+        query = _of_listing(self.listing, func.count()).where(*_is_present(since))
+        with self.database.read() as connection:
+            return int(connection.execute(query).scalar_one())
 
     def unsettled(self, *, incomplete_only: bool = False) -> list[tuple[Pipeline, str]]:
-        """The runs that may still change, oldest first.
+        """The runs that may still change, those first that were read longest ago.
 
         Args:
             incomplete_only: leave out those whose steps were read whole.
         """
         incomplete = [tables.runs.c.steps_synced_at.is_(None)] if incomplete_only else []
-        return self._runs_where(
-            not_(tables.runs.c.settled), tables.runs.c.vanished_at.is_(None), *incomplete
-        )
-
-    def _runs_where(self, *chosen: ColumnElement[bool]) -> list[tuple[Pipeline, str]]:
         query = (
-            select(tables.pipelines.c.external_id, tables.pipelines.c.name, tables.runs.c.id)
-            .join(tables.pipelines, tables.pipelines.c.id == tables.runs.c.pipeline_id)
-            .join(
-                tables.listing_pipelines,
-                tables.listing_pipelines.c.pipeline_id == tables.runs.c.pipeline_id,
+            _of_listing(
+                self.listing,
+                tables.pipelines.c.external_id,
+                tables.pipelines.c.name,
+                tables.runs.c.id,
             )
-            .where(tables.listing_pipelines.c.listing == self.listing, *chosen)
-            .order_by(tables.runs.c.created_at, tables.runs.c.id)
+            .where(not_(tables.runs.c.settled), tables.runs.c.vanished_at.is_(None), *incomplete)
+            .order_by(tables.runs.c.last_seen_at, tables.runs.c.id)
         )
         with self.database.read() as connection:
             rows = connection.execute(query).all()
@@ -156,18 +209,8 @@ class ListingStore:
 
     def rank(self, cursor: Cursor) -> int:
         """How many stored runs stand above a place in the listing."""
-        query = (
-            select(func.count())
-            .select_from(tables.runs)
-            .join(
-                tables.listing_pipelines,
-                tables.listing_pipelines.c.pipeline_id == tables.runs.c.pipeline_id,
-            )
-            .where(
-                tables.listing_pipelines.c.listing == self.listing,
-                tables.runs.c.created_at > cursor.at,
-                tables.runs.c.vanished_at.is_(None),
-            )
+        query = _of_listing(self.listing, func.count()).where(
+            tables.runs.c.created_at > cursor.at, tables.runs.c.vanished_at.is_(None)
         )
         with self.database.read() as connection:
             return int(connection.execute(query).scalar_one())
@@ -198,6 +241,22 @@ class ListingStore:
             if batch.intervals:
                 self._extend(connection, batch.intervals)
         return counts
+
+    def mark_vanished(self, pipeline: Pipeline, run_id: str, at: datetime) -> None:
+        """Marks a run that the provider no longer knows, ``at`` by its clock."""
+        self.save(Batch(vanished=[(pipeline, run_id, at)]))
+
+    def overwrite(self, run: RunToWrite) -> None:
+        """Stores a run as it was read, whatever is stored of it, settled or not.
+
+        Steps that the answer lacks are taken away, unless it has none at all: a provider that
+        forgets steps takes nothing away.
+        """
+        with self.database.write() as connection:
+            self._ensure_pipelines(connection, [run.details.run.pipeline])
+            key = self._key(run.details.run)
+            forget_state(connection, key, with_steps=bool(run.details.steps))
+            self._save_runs(connection, [run])
 
     def save_memory(self, memory: dict[str, Any]) -> None:
         """Keeps what the source wants to know next time."""
@@ -352,6 +411,25 @@ class ListingStore:
             return
         connection.execute(delete(tables.coverage).where(tables.coverage.c.listing == self.listing))
         connection.execute(insert(tables.coverage), [_stretch_row(self.listing, s) for s in after])
+
+
+def _of_listing(listing: str, *columns: Any) -> Select[Any]:
+    """A query over the runs of a listing's pipelines."""
+    return (
+        select(*columns)
+        .select_from(tables.runs)
+        .join(tables.pipelines, tables.pipelines.c.id == tables.runs.c.pipeline_id)
+        .join(
+            tables.listing_pipelines,
+            tables.listing_pipelines.c.pipeline_id == tables.runs.c.pipeline_id,
+        )
+        .where(tables.listing_pipelines.c.listing == listing)
+    )
+
+
+def _is_present(since: datetime | None) -> list[ColumnElement[bool]]:
+    wanted = [tables.runs.c.created_at >= since] if since else []
+    return [tables.runs.c.vanished_at.is_(None), *wanted]
 
 
 def _pipelines(fetched: Iterable[RunToWrite]) -> Iterable[Pipeline]:

@@ -11,6 +11,7 @@ The rules stand in the statements, so they hold for two machines at once:
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import cache
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -24,6 +25,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     case,
+    delete,
     false,
     func,
     literal_column,
@@ -42,16 +44,18 @@ RUNS, STEPS = runs, steps
 VERSION_KEY = "updated_at"
 """Under which key of ``runs.extra`` a run's version is kept."""
 
-# What tells which run it is gets filled in once; how far it has come is replaced as one.
-_RUN_FACTS = "branch commit_hash message author author_id source_run_id url".split()
-_RUN_STATE = (
+# Facts tell which run it is and are filled in once; the state is replaced as one.
+RUN_FACTS = "branch commit_hash message author author_id source_run_id url".split()
+RUN_STATE = (
     "attempt created_at status result raw_status raw_result progress started_at finished_at "
     "queued_ms duration_ms settled"
 ).split()
-_STEP_FACTS = "job phase created_at log_url artifacts_url".split()
-_STEP_STATE = (
+STEP_FACTS = "job phase created_at log_url artifacts_url".split()
+STEP_STATE = (
     "position name status result raw_status raw_result started_at finished_at duration_ms"
 ).split()
+
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 Insert: TypeAlias = "postgresql.Insert | sqlite.Insert"
 FINISHED: ColumnElement[str] = literal_column(f"'{Status.FINISHED.value}'")
@@ -67,9 +71,9 @@ def _upsert_runs(dialect: str) -> Insert:
     old, new = RUNS.c, statement.excluded
     newer = _may_replace(dialect, new)
     values: dict[str, Expression] = {
-        name: case((newer, new[name]), else_=old[name]) for name in (*_RUN_STATE, "vanished_at")
+        name: case((newer, new[name]), else_=old[name]) for name in (*RUN_STATE, "vanished_at")
     }
-    for name in _RUN_FACTS:
+    for name in RUN_FACTS:
         told, kept = (new[name], old[name]), (old[name], new[name])
         values[name] = case((newer, func.coalesce(*told)), else_=func.coalesce(*kept))
     extra = _merged(dialect, old.extra, new.extra)
@@ -86,8 +90,8 @@ def _upsert_runs(dialect: str) -> Insert:
 def _upsert_steps(dialect: str, newer: bool) -> Insert:
     statement = insert_for(dialect, STEPS)
     new = statement.excluded
-    values: dict[str, Expression] = {name: new[name] for name in _STEP_STATE}
-    values |= {name: func.coalesce(new[name], STEPS.c[name]) for name in _STEP_FACTS}
+    values: dict[str, Expression] = {name: new[name] for name in STEP_STATE}
+    values |= {name: func.coalesce(new[name], STEPS.c[name]) for name in STEP_FACTS}
     values["extra"] = _merged(dialect, STEPS.c.extra, new.extra)
     changed = or_(*(STEPS.c[name].is_distinct_from(value) for name, value in values.items()))
     finishes = and_(STEPS.c.status != FINISHED, new.status == FINISHED)
@@ -144,6 +148,28 @@ def touch_runs(connection: Connection, touched: Iterable[tuple[Key, RunWithSteps
     rows = [_touch_row(*one) for one in touched]
     if rows:
         connection.execute(_touch(), rows)
+
+
+def forget_state(connection: Connection, key: Key, *, with_steps: bool) -> None:
+    """Makes a stored run older than any answer, so that the next one overwrites it.
+
+    Args:
+        with_steps: take its steps away too.
+    """
+    if with_steps:
+        is_of_run = and_(STEPS.c.pipeline_id == key[0], STEPS.c.run_id == key[1])
+        connection.execute(delete(STEPS).where(is_of_run))
+    connection.execute(
+        update(RUNS)
+        .where(RUNS.c.pipeline_id == key[0], RUNS.c.id == key[1])
+        .values(
+            status=Status.NOTSTARTED.value,
+            settled=False,
+            extra=None,
+            steps_synced_at=None,
+            last_seen_at=_LONG_AGO,
+        )
+    )
 
 
 @cache

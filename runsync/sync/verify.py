@@ -1,32 +1,53 @@
-"""Holds what is stored against the provider's own listing, run by run, and mends it on request."""
+"""The audit: reads the history again from the provider, run by run, and compares it with what is
+stored; mends it on request.
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+A whole audit reads every run with its steps and compares every column that the provider tells. A
+quick one reads the listing alone. A run that has not settled claims nothing, so it is not
+compared: the next sync reads it again.
+"""
+
+import math
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
-from runsync.errors import NotFoundError, RunsyncError, SourceError, TokenRefusedError
+from runsync.errors import (
+    CancelledError,
+    NotFoundError,
+    RateLimitedError,
+    RunsyncError,
+    SourceError,
+    TokenRefusedError,
+)
 from runsync.http.client import RequestCounter
-from runsync.records import Pipeline, Run
+from runsync.records import Pipeline, Run, RunWithSteps, Step, parse_time
 from runsync.sources.base import Listed, Page
 from runsync.storage.database import Database
-from runsync.storage.store import Batch, ListingStore, RunToWrite
+from runsync.storage.store import ListingStore, RunToWrite
+from runsync.storage.upserts import RUN_FACTS, RUN_STATE, STEP_FACTS, STEP_STATE, VERSION_KEY
 from runsync.sync.outcome import Task
 
-# What a listing tells of a run. What it leaves out (None) is not compared.
-_COMPARED = (
+KINDS = ("missing", "extra", "different", "unreadable", "new")
+
+_LISTED = (
     "attempt branch commit_hash message author author_id status result raw_status raw_result "
     "created_at started_at finished_at url"
 ).split()
-_REPAIRED_AT_ONCE = 20
+_LIFE = frozenset("started_at finished_at queued_ms duration_ms".split())
+_MOST_FIELDS = 12
+_NOTHING_MORE_TO_ASK = (CancelledError, TokenRefusedError, RateLimitedError)
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One run that is not stored as the provider lists it.
+    """One run that is not stored as the provider tells it.
 
-    ``kind`` is missing (listed, not stored), extra (stored, no longer listed) or different;
-    ``fields`` names what differs. ``repaired`` tells whether that was mended.
+    ``kind`` is missing (not stored), extra (stored, gone upstream), different, unreadable (the
+    provider's answer cannot be read) or new (created or changed since the last sync: no fault).
+    ``fields`` names what differs, ``step 5a…: result`` for a step, or why it cannot be read.
     """
 
     listing: str
@@ -39,7 +60,10 @@ class Difference:
 
 @dataclass(slots=True)
 class Verdict:
-    """What the comparison of one listing found."""
+    """What the audit of one listing found.
+
+    ``checked`` counts the runs that were read; ``new`` those that no sync could have brought.
+    """
 
     listing: str
     label: str
@@ -49,12 +73,32 @@ class Verdict:
     cause: RunsyncError | None = None
 
     def count(self, kind: str) -> int:
+        """How many runs differ in that way."""
         return sum(one.kind == kind for one in self.differences)
 
     @property
+    def faults(self) -> int:
+        """How many differences are faults that were not mended."""
+        return sum(one.kind != "new" and not one.repaired for one in self.differences)
+
+    @property
     def well(self) -> bool:
-        """Whether the listing was read whole, and nothing differs that was not mended."""
-        return self.cause is None and all(one.repaired for one in self.differences)
+        """Whether the listing was read whole, and what is stored equals it."""
+        return self.cause is None and not self.faults
+
+
+def estimated_requests(
+    database: Database, tasks: Sequence[Task], *, since: datetime | None = None, quick: bool = False
+) -> int:
+    """About how many requests an audit takes, reckoned from what is stored."""
+    total = 0
+    for task in tasks:
+        source = task.source
+        store = ListingStore(database, source.name, task.listing.key)
+        runs = store.count_present(since)
+        total += math.ceil(runs / source.page_runs) + 1
+        total += 0 if quick else runs * source.requests_per_run
+    return total
 
 
 def verify(
@@ -63,136 +107,233 @@ def verify(
     *,
     since: datetime | None = None,
     repair: bool = False,
+    quick: bool = False,
+    concurrency: int = 8,
 ) -> list[Verdict]:
-    """Walks each listing again and compares; a listing that cannot be read stops no other.
-
-    A run that had not settled is not compared: the next sync reads it anyway.
+    """Audits each listing; one that cannot be read stops no other.
 
     Args:
         since: how far back to look.
-        repair: fetch what is missing or different, and mark what is gone as vanished.
+        repair: store missing and different runs as the provider tells them, settled ones too, and
+            mark those that are gone as vanished.
+        quick: read the listing alone, and no steps.
+        concurrency: how many runs are read at once.
 
     Raises:
-        DatabaseError: the database cannot be read, or on repair written.
+        DatabaseError: the database cannot be read, or for a repair written.
     """
-    return [_Check(database, task, since).run(repair=repair) for task in tasks]
+    with ThreadPoolExecutor(concurrency, thread_name_prefix="runsync-verify") as pool:
+        return [
+            _Audit(database, task, pool, since, repair=repair, quick=quick).run() for task in tasks
+        ]
 
 
-class _Check:
-    """The comparison of one listing. It holds the ids of its runs, and no more of them."""
+class _Audit:
+    """The audit of one listing. Of all its runs it holds a number each, and no more."""
 
-    def __init__(self, database: Database, task: Task, since: datetime | None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        task: Task,
+        pool: ThreadPoolExecutor,
+        since: datetime | None,
+        *,
+        repair: bool,
+        quick: bool,
+    ) -> None:
         self._source, self._listing, self._since = task.source, task.listing, since
         self._store = ListingStore(database, task.source.name, task.listing.key, task.listing.label)
-        self._listed: set[tuple[str, str]] = set()
-        self._tally = RequestCounter()
+        self._pool, self._repair, self._quick = pool, repair, quick
+        self._listed: set[int] = set()
+        self._requests = RequestCounter()
+        covered = self._store.coverage()
+        self._covered_to = covered[0].newest.at if covered else None
+        self._verdict = Verdict(task.listing.key, task.listing.label or task.listing.key)
 
-    def run(self, *, repair: bool) -> Verdict:
-        label = self._listing.label or self._listing.key
-        verdict = Verdict(self._listing.key, label)
+    def run(self) -> Verdict:
         try:
-            with self._source.client.counting(self._tally):
-                self._compare(verdict, repair=repair)
+            with self._source.client.counting(self._requests):
+                for page in self._source.pages(self._listing, None, {}):
+                    self._check_page(page)
+                    if self._is_below_since(page):
+                        break
+                self._check_unlisted()
         except (SourceError, TokenRefusedError) as error:
-            verdict.cause = error
-        verdict.requests = self._tally.requests
-        return verdict
+            self._verdict.cause = error
+        self._verdict.requests = self._requests.requests
+        return self._verdict
 
-    def _compare(self, verdict: Verdict, *, repair: bool) -> None:
-        for page in self._source.pages(self._listing, None, {}):
-            runs = self._runs(page)
-            stubs = {_key(i.run) for i in page.items if isinstance(i, Listed) and i.stub}
-            verdict.checked += len(runs)
-            found = list(self._page_differences(runs, stubs))
-            if repair:
-                found = self._fetch(found)
-            verdict.differences += [difference for difference, _ in found]
-            if self._is_enough(page):
-                break
-        verdict.differences += self._extra(repair=repair)
-
-    def _runs(self, page: Page) -> list[Run]:
-        """The page's runs that are wanted and were not on a page before."""
-        runs = [
-            item.run
-            for item in page.items
-            if isinstance(item, Listed) and _key(item.run) not in self._listed
-        ]
-        self._listed.update(_key(run) for run in runs)
-        return [run for run in runs if self._since is None or run.created_at >= self._since]
-
-    def _is_enough(self, page: Page) -> bool:
+    def _is_below_since(self, page: Page) -> bool:
         cursors = [item.cursor for item in page.items if isinstance(item, Listed)]
         return self._since is not None and bool(cursors) and min(cursors).at < self._since
 
-    def _page_differences(
-        self, runs: Sequence[Run], stubs: Collection[tuple[str, str]]
-    ) -> Iterator[tuple[Difference, Run]]:
-        stored = self._store.stored(runs)
-        for run in runs:
-            row = stored.get(_key(run))
-            if row is None or row["vanished_at"] is not None:
-                yield self._difference(run, "missing"), run
-            elif row["settled"] and _key(run) not in stubs and (fields := _differing(run, row)):
-                yield self._difference(run, "different", fields), run
+    # The runs that the provider lists.
 
-    def _difference(self, run: Run, kind: str, fields: tuple[str, ...] = ()) -> Difference:
-        pipeline = run.pipeline.name or run.pipeline.external_id
-        return Difference(self._listing.key, pipeline, run.id, kind, fields)
+    def _check_page(self, page: Page) -> None:
+        fresh = self._fresh(page)
+        self._verdict.checked += len(fresh)
+        stored = self._store.stored([item.run for item in fresh])
+        read = [
+            (item, self._pool.submit(partial(self._read, item)) if self._is_read(item) else None)
+            for item in fresh
+        ]
+        steps = self._store.stored_steps([item.run for item in fresh]) if not self._quick else {}
+        for item, future in read:
+            key = _key(item.run)
+            self._judge(item, _told(item, future), stored.get(key), steps.get(key, {}))
 
-    def _fetch(self, found: list[tuple[Difference, Run]]) -> list[tuple[Difference, Run]]:
-        """Fetches runs anew; a run that cannot be had stays unrepaired."""
-        fetched: list[RunToWrite] = []
-        mended: list[tuple[Difference, Run]] = []
-        for difference, run in found:
-            try:
-                details = self._source.complete(run)
-            except SourceError:
-                mended.append((difference, run))
-                continue
-            fetched.append(RunToWrite(details, self._source.settles(details)))
-            mended.append((_repaired(difference), run))
-        if fetched:
-            self._store.save(Batch(fetched))
-        return mended
+    def _fresh(self, page: Page) -> list[Listed]:
+        """The page's wanted runs that were on no page before; names unreadable rows."""
+        fresh = []
+        for item in page.items:
+            if not isinstance(item, Listed):
+                if item.lost:
+                    self._add("", "", "unreadable", (item.what,))
+            elif hash(_key(item.run)) not in self._listed:
+                self._listed.add(hash(_key(item.run)))
+                if self._since is None or item.run.created_at >= self._since:
+                    fresh.append(item)
+        return fresh
 
-    def _extra(self, *, repair: bool) -> Iterator[Difference]:
-        """Stored runs that were not listed; those that arrived or left meanwhile are asked for."""
+    def _is_read(self, item: Listed) -> bool:
+        return not self._quick or item.stub
+
+    def _read(self, item: Listed) -> RunWithSteps:
+        with self._source.client.counting(self._requests):
+            return self._source.complete(item.run)
+
+    def _judge(
+        self,
+        item: Listed,
+        told: RunWithSteps | SourceError,
+        row: Mapping[str, Any] | None,
+        steps: Mapping[str, Mapping[str, Any]],
+    ) -> None:
+        run = item.run
+        if isinstance(told, SourceError):
+            self._add(_name(run.pipeline), run.id, "unreadable", (str(told),))
+        elif told.problems:
+            what = tuple(problem.what for problem in told.problems)
+            self._add(_name(run.pipeline), run.id, "unreadable", what)
+        elif row is None or row["vanished_at"] is not None:
+            is_new = self._covered_to is not None and item.cursor.at > self._covered_to
+            self._add(_name(run.pipeline), run.id, "new" if is_new else "missing", told=told)
+        elif row["settled"] and (fields := self._differing(told, row, steps)):
+            kind = "new" if _changed_since(told.run, row) else "different"
+            self._add(_name(run.pipeline), run.id, kind, fields, told=told)
+
+    def _differing(
+        self, told: RunWithSteps, row: Mapping[str, Any], steps: Mapping[str, Mapping[str, Any]]
+    ) -> tuple[str, ...]:
+        """The names of what differs between what the provider tells and what is stored."""
+        if self._quick:
+            return tuple(_differing(told.run, row, _LISTED, ()))
+        names = [*_differing(told.run, row, RUN_FACTS, (*RUN_STATE, "extra"))]
+        if not self._source.settles(told):
+            names.append("settled")
+        known = {step.id: step for step in told.steps}
+        names += [f"step {i} is missing" for i in known if i not in steps]
+        names += [f"step {i} is extra" for i in steps if i not in known]
+        for step_id in known.keys() & steps.keys():
+            state = (*STEP_STATE, "extra")
+            differing = _differing(known[step_id], steps[step_id], STEP_FACTS, state)
+            names += [f"step {step_id}: {name}" for name in differing]
+        return tuple(sorted(names))
+
+    # The runs that are stored and were not listed.
+
+    def _check_unlisted(self) -> None:
         for pipeline, run_id in self._store.present(self._since):
-            if (pipeline.external_id, run_id) in self._listed:
+            if hash((pipeline.external_id, run_id)) in self._listed:
                 continue
-            if self._is_gone(pipeline, run_id):
-                difference = Difference(
-                    self._listing.key, pipeline.name or pipeline.external_id, run_id, "extra"
-                )
-                if repair:
-                    now = datetime.now(UTC)
-                    self._store.save(Batch(vanished=[(pipeline, run_id, now)]))
-                    difference = _repaired(difference)
-                yield difference
+            try:
+                self._source.reread(pipeline, run_id)
+            except NotFoundError as error:
+                if self._repair:
+                    self._store.mark_vanished(pipeline, run_id, error.as_of or datetime.now(UTC))
+                self._add(_name(pipeline), run_id, "extra", repaired=self._repair)
 
-    def _is_gone(self, pipeline: Pipeline, run_id: str) -> bool:
-        try:
-            self._source.reread(pipeline, run_id)
-        except NotFoundError:
-            return True
+    def _add(
+        self,
+        pipeline: str,
+        run_id: str,
+        kind: str,
+        fields: tuple[str, ...] = (),
+        *,
+        told: RunWithSteps | None = None,
+        repaired: bool = False,
+    ) -> None:
+        """Notes a difference, and mends it where that is wanted and can be done."""
+        if len(fields) > _MOST_FIELDS:
+            fields = (*fields[:_MOST_FIELDS], f"and {len(fields) - _MOST_FIELDS} more")
+        found = Difference(self._listing.key, pipeline, run_id, kind, fields, repaired)
+        if self._repair and told and kind in ("missing", "different"):
+            found = self._mended(found, told)
+        self._verdict.differences.append(found)
+
+    def _mended(self, found: Difference, told: RunWithSteps) -> Difference:
+        if self._quick:
+            try:
+                told = self._source.complete(told.run)
+            except SourceError:
+                return found
+        if _is_another_run(found.fields):
+            why = "another run has this id: the provider's database began anew, or the row is wrong"
+            return replace(found, fields=(*found.fields, why))
+        self._store.overwrite(RunToWrite(told, self._source.settles(told)))
+        return replace(found, repaired=True)
+
+
+def _told(item: Listed, future: "Future[RunWithSteps] | None") -> RunWithSteps | SourceError:
+    """What the provider tells of a run, or why it cannot be read."""
+    if future is None:
+        return RunWithSteps(item.run, (), item.run.created_at)
+    try:
+        return future.result()
+    except _NOTHING_MORE_TO_ASK:
+        raise
+    except SourceError as error:
+        return error
+
+
+def _differing(
+    told: Run | Step, row: Mapping[str, Any], facts: Collection[str], state: Collection[str]
+) -> Iterator[str]:
+    """The columns that differ. A fact that the provider does not tell (None) is not compared,
+    since what an earlier answer told of it is kept."""
+    for name in facts:
+        value = getattr(told, name)
+        if value is not None and value != row[name]:
+            yield name
+    for name in state:
+        if name == "extra":
+            stored = row["extra"] or {}
+            version = getattr(told, "version", None)
+            extra = dict(told.extra) | ({VERSION_KEY: version} if version else {})
+            if any(key not in stored or stored[key] != value for key, value in extra.items()):
+                yield name
+        elif name != "settled" and getattr(told, name) != row[name]:
+            yield name
+
+
+def _changed_since(run: Run, row: Mapping[str, Any]) -> bool:
+    """Whether the provider says that it changed the run after it was last read."""
+    if run.version is None:
+        return False
+    try:
+        return bool(parse_time(run.version) > row["last_seen_at"])
+    except ValueError:
         return False
 
 
-def _repaired(difference: Difference) -> Difference:
-    return replace(difference, repaired=True)
+def _is_another_run(fields: Iterable[str]) -> bool:
+    """Whether not only the creation time differs, but the times of its life too."""
+    return "created_at" in fields and bool(_LIFE & set(fields))
 
 
-def _differing(run: Run, row: dict[str, Any]) -> tuple[str, ...]:
-    return tuple(
-        name for name in _COMPARED if (told := getattr(run, name)) is not None and told != row[name]
-    )
+def _name(pipeline: Pipeline) -> str:
+    return pipeline.name or pipeline.external_id
 
 
 def _key(run: Run) -> tuple[str, str]:
     return run.pipeline.external_id, run.id
-
-
-def totals(verdicts: Iterable[Verdict]) -> int:
-    """How many differences were found and not mended."""
-    return sum(not one.repaired for verdict in verdicts for one in verdict.differences)

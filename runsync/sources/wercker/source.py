@@ -74,6 +74,7 @@ class Wercker(Source):
     """One Wercker service, or one that speaks its v3 API."""
 
     run_ids_are_unique = True
+    page_runs = 19  # of 20, since each page overlaps the one before by a run
 
     def listing(self, wanted: PipelineConfig) -> Listing:
         kind, value = wanted.key

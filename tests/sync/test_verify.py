@@ -1,0 +1,262 @@
+"""The audit: says equal of an exact copy, names each kind of damage, and mends it."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from runsync.storage.database import Database
+from runsync.sync.verify import Verdict, estimated_requests, verify
+from tests.sync.rig import NOW, MakeRig, Rig
+
+BOOKKEEPING = frozenset("steps_synced_at last_seen_at".split())
+
+
+@pytest.fixture
+def rig(make_rig: MakeRig, database: Database) -> Rig:
+    """A settled history, synced."""
+    made = make_rig(database=database, runs=[50], pipelines=1)
+    made.world.clock.advance(timedelta(days=60))
+    made.sync()
+    made.world.clock.advance(timedelta(days=1))
+    made.sync()
+    return made
+
+
+def audit(rig: Rig, **options: Any) -> Verdict:
+    (verdict,) = verify(rig.database, rig.tasks(), concurrency=4, **options)
+    return verdict
+
+
+def dump(rig: Rig) -> dict[str, list[dict[str, Any]]]:
+    """Every row of runs and steps, without when they were read."""
+    found = {}
+    with rig.database.read() as connection:
+        for table, order in (("runs", "id"), ("steps", "run_id, id")):
+            rows = connection.execute(text(f"SELECT * FROM {table} ORDER BY {order}")).mappings()
+            found[table] = [
+                {key: value for key, value in row.items() if key not in BOOKKEEPING} for row in rows
+            ]
+    return found
+
+
+def change(rig: Rig, *statements: str) -> None:
+    with rig.database.write() as connection:
+        for statement in statements:
+            connection.execute(text(statement))
+
+
+def test_an_exact_copy_is_equal(rig: Rig) -> None:
+    verdict = audit(rig)
+    assert (verdict.well, verdict.differences, verdict.checked) == (True, [], 50)
+
+
+def test_it_reads_every_step_again_and_says_how_many_requests_that_takes(rig: Rig) -> None:
+    rig.simulator.reset_log()
+    expected = estimated_requests(rig.database, rig.tasks())
+    verdict = audit(rig)
+    assert verdict.requests == rig.simulator.request_count
+    assert abs(expected - verdict.requests) <= 2
+    quick = audit(rig, quick=True)
+    assert quick.requests <= 50 // 19 + 2
+
+
+# Each changes the run `chosen` (finished, with several steps) or the other one.
+DAMAGE: dict[str, tuple[str, str, tuple[str, ...]]] = {
+    "run deleted": (
+        "missing",
+        "",
+        ("DELETE FROM steps WHERE run_id = '{run}'", "DELETE FROM runs WHERE id = '{run}'"),
+    ),
+    "result altered": (
+        "different",
+        "result",
+        ("UPDATE runs SET result = 'skipped' WHERE id = '{run}'",),
+    ),
+    "branch altered": (
+        "different",
+        "branch",
+        ("UPDATE runs SET branch = 'elsewhere' WHERE id = '{run}'",),
+    ),
+    "duration altered": (
+        "different",
+        "duration_ms",
+        ("UPDATE runs SET duration_ms = 1 WHERE id = '{run}'",),
+    ),
+    "queue altered": (
+        "different",
+        "queued_ms",
+        ("UPDATE runs SET queued_ms = 1 WHERE id = '{run}'",),
+    ),
+    "progress altered": (
+        "different",
+        "progress",
+        ("UPDATE runs SET progress = 7 WHERE id = '{run}'",),
+    ),
+    "creation altered": (
+        "different",
+        "created_at",
+        ("UPDATE runs SET created_at = '2001-01-01T00:00:00.000000Z' WHERE id = '{run}'",),
+    ),
+    "extra emptied": ("different", "extra", ("UPDATE runs SET extra = NULL WHERE id = '{run}'",)),
+    "run marked vanished": (
+        "missing",
+        "",
+        ("UPDATE runs SET vanished_at = created_at WHERE id = '{run}'",),
+    ),
+    "all steps deleted": ("different", "is missing", ("DELETE FROM steps WHERE run_id = '{run}'",)),
+    "one step deleted": (
+        "different",
+        "is missing",
+        ("DELETE FROM steps WHERE run_id = '{run}' AND position = 1",),
+    ),
+    "steps altered": (
+        "different",
+        ": result",
+        ("UPDATE steps SET result = 'skipped' WHERE run_id = '{run}'",),
+    ),
+    "step names swapped": (
+        "different",
+        ": name",
+        (
+            (
+                "UPDATE steps SET name = CASE position WHEN 1 THEN 'setup environment' "
+                "ELSE 'get code' END WHERE run_id = '{run}' AND position IN (1, 2)"
+            ),
+        ),
+    ),
+    "steps of another run": (
+        "different",
+        "is extra",
+        (
+            "UPDATE steps SET id = 'x' || id WHERE run_id = '{other}'",
+            "UPDATE steps SET run_id = '{run}' WHERE run_id = '{other}'",
+        ),
+    ),
+    "step added": (
+        "different",
+        "is extra",
+        (
+            (
+                "INSERT INTO steps (pipeline_id, run_id, id, position, name, status, result) "
+                "SELECT pipeline_id, run_id, 'made-up', 99, 'made up', 'finished', 'passed' "
+                "FROM steps WHERE run_id = '{run}' AND position = 1"
+            ),
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE.keys())
+def test_damage_is_named_and_mended(rig: Rig, damage: tuple[str, str, tuple[str, ...]]) -> None:
+    kind, field, statements = damage
+    before = dump(rig)
+    chosen, other = well_run(rig, 0), well_run(rig, 1)
+    change(rig, *(s.format(run=chosen, other=other) for s in statements))
+    assert dump(rig) != before
+    verdict = audit(rig)
+    assert not verdict.well
+    (found,) = [one for one in verdict.differences if one.id == chosen]
+    assert found.kind == kind
+    assert any(name.endswith(field) for name in found.fields) or not field
+    assert audit(rig, repair=True).well
+    assert audit(rig).differences == []
+    after = dump(rig)
+    for row in [*after["runs"], *before["runs"]]:
+        if row["id"] == chosen and kind == "missing":
+            row.pop("first_seen_at")  # a run that was deleted is seen for the first time
+    assert after == before
+
+
+def test_a_run_that_the_provider_does_not_know_is_extra(rig: Rig) -> None:
+    change(
+        rig,
+        "INSERT INTO runs (pipeline_id, id, attempt, status, result, created_at, settled, "
+        "first_seen_at, last_seen_at) SELECT pipeline_id, 'ffffffffffffffffffffffff', 1, status, "
+        "result, created_at, settled, first_seen_at, last_seen_at FROM runs "
+        f"WHERE id = '{well_run(rig)}'",
+    )
+    assert [(d.kind, d.id) for d in audit(rig).differences] == [("extra", "f" * 24)]
+    assert audit(rig, repair=True).well
+    assert audit(rig).differences == []
+    assert rig.column("vanished_at")["f" * 24] is not None
+
+
+def test_coverage_that_lies_is_found_out(rig: Rig) -> None:
+    """All is claimed, and the older half is not there."""
+    old = sorted(rig.world.run_ids(rig.world.pipelines[0].id))[:25]
+    listed = ", ".join(f"'{run}'" for run in old)
+    change(
+        rig,
+        f"DELETE FROM steps WHERE run_id IN ({listed})",
+        f"DELETE FROM runs WHERE id IN ({listed})",
+    )
+    rig.sync()
+    verdict = audit(rig, repair=True)
+    assert (verdict.count("missing"), verdict.well) == (25, True)
+    rig.assert_exact()
+
+
+def test_a_settled_flag_that_lies_is_found_out(make_rig: MakeRig) -> None:
+    rig = make_rig(runs=[5], pipelines=1)
+    run = rig.world.add_run(rig.world.pipelines[0].id, status="running")
+    rig.sync()
+    change(rig, f"UPDATE runs SET settled = true WHERE id = '{run}'")
+    verdict = audit(rig)
+    assert [(d.id, d.fields) for d in verdict.differences if d.id == run] == [(run, ("settled",))]
+    audit(rig, repair=True)
+    rig.world.finish(run, "failed")
+    rig.world.clock.advance(timedelta(days=2))
+    rig.sync()
+    assert rig.column("result")[run] == "failed"
+
+
+def test_a_run_that_came_after_the_last_sync_is_new_and_no_fault(rig: Rig) -> None:
+    rig.world.arrive(rig.world.pipelines[0].id, 2)
+    verdict = audit(rig)
+    assert (verdict.count("new"), verdict.well) == (2, True)
+    assert len(audit(rig, repair=True).differences) == 2
+
+
+def test_rows_that_cannot_be_read_are_named(rig: Rig) -> None:
+    rig.world.set_fields(well_run(rig), createdAt="yesterday")
+    verdict = audit(rig)
+    assert not verdict.well
+    assert verdict.count("unreadable") == 1
+
+
+def test_a_quick_audit_sees_runs_and_no_steps(rig: Rig) -> None:
+    change(rig, f"UPDATE runs SET result = 'skipped' WHERE id = '{well_run(rig, 0)}'")
+    change(rig, f"DELETE FROM steps WHERE run_id = '{well_run(rig, 1)}'")
+    assert [d.fields for d in audit(rig, quick=True).differences] == [("result",)]
+    assert audit(rig, quick=True, repair=True).well
+
+
+def test_since_bounds_it(rig: Rig) -> None:
+    rig.simulator.reset_log()
+    since = NOW + timedelta(days=50)
+    assert audit(rig, since=since).checked == 0
+    assert rig.simulator.request_count == 1
+
+
+def test_another_run_of_the_same_id_is_not_overwritten(rig: Rig) -> None:
+    run = well_run(rig)
+    change(
+        rig,
+        "UPDATE runs SET created_at = '2001-01-01T00:00:00.000000Z', "
+        "started_at = '2001-01-01T00:00:01.000000Z', finished_at = '2001-01-01T00:00:02.000000Z', "
+        f"queued_ms = 1000, duration_ms = 1000 WHERE id = '{run}'",
+    )
+    before = dump(rig)
+    verdict = audit(rig, repair=True)
+    assert not verdict.well
+    assert "another run has this id" in " ".join(verdict.differences[0].fields)
+    assert dump(rig) == before
+
+
+def well_run(rig: Rig, place: int = 0) -> str:
+    """A run that passed, with steps."""
+    truth = rig.truth(rig.world.pipelines[0].id)
+    found = [run for run in truth if run["result"] == "passed" and len(run["steps"]) > 2]
+    return str(found[place]["id"])
