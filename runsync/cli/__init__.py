@@ -6,106 +6,18 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Annotated, Any, NoReturn
+from typing import Any, NoReturn
 
 import typer
 from typer.main import get_command
 
-from runsync.cli.exceptions import BrokenOffError, InterruptedHereError
-from runsync.cli.lazy_group import Lazy, LazyGroup
-from runsync.cli.options import ConfigOption
+from runsync.cli.app import COMMANDS, app
+from runsync.cli.exceptions import InterruptedHereError, ReaderGoneError
+from runsync.cli.logs import Verbosity, start_logging
 from runsync.errors import RunsyncError
 from runsync.text import visible
 
-_KEEP, _ASK, _LIVE, _CARE, _TRY = "Keep", "Ask", "Live", "Care", "Try"
 _GRACE_SECONDS = 0.95
-
-COMMANDS = {
-    "init": Lazy(_KEEP, "runsync.cli.init:init", "Write a runsync.toml and create the database."),
-    "sync": Lazy(_KEEP, "runsync.cli.sync:sync", "Bring new, changed and unfinished runs."),
-    "status": Lazy(_KEEP, "runsync.cli.status:status", "What is stored, and how complete it is."),
-    "verify": Lazy(_KEEP, "runsync.cli.verify:verify", "Compare with the provider; --repair."),
-    "report": Lazy(_ASK, "runsync.cli.report:app", "Pass rates, durations, aborts and more."),
-    "query": Lazy(_ASK, "runsync.cli.query:query", "Read-only SQL."),
-    "export": Lazy(_ASK, "runsync.cli.export:export", "Runs and steps as Parquet or CSV files."),
-    "runs": Lazy(_LIVE, "runsync.cli.runs:app", "List, show, trigger and abort runs, live."),
-    "pipelines": Lazy(_LIVE, "runsync.cli.pipelines:pipelines", "The pipelines that are known."),
-    "db": Lazy(_CARE, "runsync.cli.db:app", "The database's schema."),
-    "doctor": Lazy(_CARE, "runsync.cli.doctor:doctor", "What is wrong, and how to mend it."),
-    "schedule": Lazy(_CARE, "runsync.cli.schedule:app", "A unit for cron, systemd or Kubernetes."),
-    "demo": Lazy(_TRY, "runsync.cli.demo:demo", "The whole of it, against a simulated service."),
-    "simulate": Lazy(_TRY, "runsync.cli.simulate:simulate", "Serve a simulated Wercker."),
-}
-
-EXIT_CODES = (
-    "Exit codes: 0 done; 1 a bug; 2 usage or config; 3 the source refused the token; 4 done in "
-    "part; 5 the database or its schema; 75 another sync holds the lock; 130 interrupted."
-)
-
-
-@dataclass
-class Settings:
-    """What was said before the subcommand."""
-
-    debug: bool = False
-
-
-class Root(LazyGroup):
-    """All commands. Tells an interruption from a command that ends with 130 by itself."""
-
-    lazy = COMMANDS
-
-    def invoke(self, ctx: Any) -> Any:
-        """Runs the command; Typer would turn both of these into a bare exit code."""
-        try:
-            return super().invoke(ctx)
-        except KeyboardInterrupt:
-            raise InterruptedHereError from None
-        except BrokenPipeError:
-            raise BrokenOffError from None
-
-
-app = typer.Typer(
-    cls=Root,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    no_args_is_help=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    epilog=EXIT_CODES,
-)
-
-
-def _show_version(wanted: bool) -> None:
-    if wanted:
-        from runsync import __version__
-
-        typer.echo(f"runsync {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def _root(
-    ctx: typer.Context,
-    config: ConfigOption = None,
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
-    verbose: Annotated[
-        int,
-        typer.Option(
-            "--verbose", "-v", count=True, help="Tell of each request on stderr; -vv of SQL too."
-        ),
-    ] = 0,
-    version: Annotated[
-        bool,
-        typer.Option(
-            "--version", is_eager=True, callback=_show_version, help="Show the version and exit."
-        ),
-    ] = False,
-) -> None:
-    """Keeps the history of your CI: every run and every step, in a database of your own."""
-    ctx.ensure_object(Settings).debug = debug
-    if verbose:
-        _log_to_stderr(verbose)
 
 
 def main() -> NoReturn:
@@ -116,7 +28,7 @@ def main() -> NoReturn:
     except KeyboardInterrupt:
         code = _say(InterruptedHereError())
     if code == InterruptedHereError.exit_code:
-        # Threads may still wait for an answer; nobody waits for them.
+        # Threads may still wait for an answer; the process does not wait for them.
         os._exit(code)
     sys.exit(code)
 
@@ -127,13 +39,14 @@ def run(args: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
-    settings = Settings()
+    verbosity = Verbosity()
+    start_logging()
     _make_streams_tolerant()
     try:
         command = get_command(app)
-        ended = command.main(args, prog_name="runsync", standalone_mode=False, obj=settings)
+        ended = command.main(args, prog_name="runsync", standalone_mode=False, obj=verbosity)
     except Exception as error:  # noqa: BLE001 - the one place that catches everything
-        return _failed(error, debug=settings.debug)
+        return _failed(error, debug=verbosity.debug)
     return ended if type(ended) is int else 0
 
 
@@ -148,7 +61,7 @@ def _failed(error: Exception, *, debug: bool) -> int:
     if isinstance(error, typer.Abort):
         return _say(InterruptedHereError())
     if isinstance(error, BrokenPipeError):
-        return _say(BrokenOffError())
+        return _say(ReaderGoneError())
     return _say(error) if isinstance(error, RunsyncError) else _bug(error)
 
 
@@ -183,14 +96,14 @@ def _bug(error: Exception) -> int:
 
 
 def _flushed(code: int) -> int:
-    """Writes out what is still held back; at the end of the process it could not be said."""
+    """Writes out what is still buffered; when the process has ended, no error could be shown."""
     try:
         sys.stdout.flush()
     except OSError as error:
-        # Else the interpreter would try once more, and complain.
+        # Otherwise the interpreter would try once more at exit, and complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if isinstance(error, BrokenPipeError):
-            return code or _say(BrokenOffError())
+            return code or _say(ReaderGoneError())
         _write_error(f"runsync: cannot write the output: {error.strerror}\n")
         return code or 2
     return code
@@ -201,7 +114,7 @@ def _write_error(text: str) -> None:
         sys.stderr.write(text)
         sys.stderr.flush()
     except OSError:
-        return  # nobody is left to be told
+        return  # there is nobody to tell
 
 
 def _make_streams_tolerant() -> None:
@@ -211,29 +124,10 @@ def _make_streams_tolerant() -> None:
             reconfigure(errors="backslashreplace")
 
 
-def _log_to_stderr(verbosity: int) -> None:
-    """Once: each request. Twice: each statement to the database as well."""
-    import logging
-
-    class Visible(logging.Formatter):
-        def format(self, record: logging.LogRecord) -> str:
-            return visible(super().format(record), lines=True)
-
-    handler = logging.StreamHandler()
-    handler.setFormatter(Visible("%(asctime)s %(name)s: %(message)s"))
-    levels = {"runsync": logging.DEBUG, "urllib3.connectionpool": logging.DEBUG}
-    if verbosity > 1:
-        levels["sqlalchemy.engine"] = logging.INFO
-    for name, level in levels.items():
-        logger = logging.getLogger(name)
-        logger.handlers[:] = [handler]
-        logger.setLevel(level)
-
-
 def _end_soon_after_ctrl_c() -> None:
-    """Ends the process a second after Ctrl-C at the latest, whatever still waits for an answer.
+    """Ends the process a second after Ctrl-C at the latest, even if threads wait for answers.
 
-    A Python signal handler has to wait for the main thread to come back from C; the wake-up
+    A Python signal handler runs only when the main thread comes back from C; the wake-up
     descriptor is written to at once.
     """
     reader, writer = os.pipe()

@@ -22,7 +22,10 @@ COLUMNS = ("database", "revision", "needed")
 def upgrade(
     config: ConfigOption = None, format: FormatOption = None, as_json: JsonOption = False
 ) -> None:
-    """Bring the schema to this version's; make it where there is none."""
+    """Upgrade the schema to this version's; create the database where there is none.
+
+    Example: runsync db upgrade
+    """
     style = chosen(format, as_json)
     with closing(open_database(config, make=True, upgrade=True)) as database:
         _show(database, style)
@@ -32,7 +35,10 @@ def upgrade(
 def check(
     config: ConfigOption = None, format: FormatOption = None, as_json: JsonOption = False
 ) -> None:
-    """End with 0 if the schema is this version's, else with 5 and what to do."""
+    """End with 0 if the schema is this version's, else with 5 and what to do.
+
+    Example: runsync db check
+    """
     style = chosen(format, as_json)
     with closing(open_database(config)) as database:
         _show(database, style)
@@ -43,7 +49,10 @@ def check(
 def current(
     config: ConfigOption = None, format: FormatOption = None, as_json: JsonOption = False
 ) -> None:
-    """Show the schema's revision, whatever it is, and the one that this version needs."""
+    """Show the schema's revision, and the one that this version needs.
+
+    Example: runsync db current --json
+    """
     style = chosen(format, as_json)
     with closing(_unchecked(config)) as database:
         _show(database, style)

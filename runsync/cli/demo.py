@@ -1,4 +1,4 @@
-"""``runsync demo``: the whole of it in under a minute, against a simulated service."""
+"""``runsync demo``: all of it in under a minute, against a simulated service."""
 
 import shutil
 import time
@@ -48,9 +48,14 @@ def demo(
     runs: Annotated[
         int, typer.Option("--runs", min=30, max=20000, help="How many runs to simulate.")
     ] = 600,
-    seed: Annotated[int, typer.Option("--seed", help="Which history; the same for the same.")] = 1,
+    seed: Annotated[
+        int, typer.Option("--seed", help="Which history; the same seed, the same history.")
+    ] = 1,
 ) -> None:
-    """Sync a simulated service's history into runsync-demo/ and report on it."""
+    """Sync a simulated service's history into runsync-demo/ and report on it.
+
+    Example: runsync demo --runs 300
+    """
     from runsync.simulator import Scenario, Simulator
 
     config = _folder() / "runsync.toml"
@@ -75,7 +80,7 @@ def demo(
 def _folder() -> Path:
     """The demo's folder, without what an earlier demo left in it."""
     if FOLDER.exists() and not FOLDER.is_dir():
-        raise ConfigError(f"{FOLDER} is there and no folder; move it, or go to another folder")
+        raise ConfigError(f"{FOLDER} is not a folder; move it, or work in another folder")
     try:
         FOLDER.mkdir(exist_ok=True)
         for name in _OURS:
@@ -83,7 +88,7 @@ def _folder() -> Path:
         shutil.rmtree(FOLDER / "runsync.db.locks", ignore_errors=True)
     except OSError as error:
         raise ConfigError(
-            f"{FOLDER} cannot be written here ({error.strerror}); go to a folder where it can"
+            f"cannot write {FOLDER} here ({error.strerror}); choose a folder that you may write to"
         ) from None
     return FOLDER
 
@@ -115,7 +120,7 @@ def _say(outcomes: list["Outcome"], what: str, requests: int, seconds: float) ->
 
 
 def _report(config: Path) -> None:
-    """The three reports and the page, by the commands that anyone would type."""
+    """The three reports and the page, by the commands that a user would type."""
     from runsync.cli import run
 
     page = config.with_name("report.html")

@@ -1,4 +1,4 @@
-"""``runsync doctor``: what is wrong, and how to mend it, a line each."""
+"""``runsync doctor``: what is wrong and how to mend it, one line each."""
 
 import stat
 from collections.abc import Generator, Iterator
@@ -53,6 +53,8 @@ def doctor(
     """Check config, tokens, services, clock, database and schema, and say how to mend what fails.
 
     Ends with 0 if nothing fails, else with the exit code that `sync` would end with.
+
+    Example: runsync doctor
     """
     style = chosen(format, as_json)
     findings = list(_examine(config))

@@ -1,10 +1,10 @@
-"""The two ways for a command to end early that are no error of anybody's."""
+"""Two ways for a command to end early that are nobody's error."""
 
 from runsync.errors import RunsyncError
 
 
 class InterruptedHereError(RunsyncError):
-    """Ctrl-C. A command that knows better what stays raises it with a text of its own."""
+    """Ctrl-C. A command that knows more of what stays gives a text of its own."""
 
     exit_code = 130
 
@@ -12,8 +12,8 @@ class InterruptedHereError(RunsyncError):
         super().__init__(said)
 
 
-class BrokenOffError(RunsyncError):
-    """Whoever read the output has gone (``| head``): nothing to say, and 141 as of SIGPIPE."""
+class ReaderGoneError(RunsyncError):
+    """The reader of the output has gone (``| head``): no message, and 141 as after SIGPIPE."""
 
     exit_code = 141
 

@@ -15,15 +15,19 @@ from runsync.errors import ConfigError
 
 
 def export(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to; made if need be.")],
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="The folder to write to; it is created if needed.")
+    ],
     config: ConfigOption = None,
     format: Annotated[
-        str, typer.Option("--format", metavar="<parquet|csv>", help="How the files are written.")
+        str, typer.Option("--format", metavar="FORMAT", help="parquet or csv.")
     ] = "parquet",
 ) -> None:
     """Write runs and steps as files, one folder per pipeline and month.
 
-    Run it again, and only the months that have changed are written, each at once.
+    When run again, it writes only the months that have changed.
+
+    Example: runsync export history/
     """
     from runsync.archive.export import FORMATS, Summary
     from runsync.archive.export import export as run_export

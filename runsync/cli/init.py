@@ -1,4 +1,4 @@
-"""``runsync init``: a config to fill in, and the database that it names."""
+"""``runsync init``: writes a config to fill in, and creates its database."""
 
 import json
 import os
@@ -52,7 +52,10 @@ def init(
         typer.Option("--database-url", metavar="URL", help="SQLite or PostgreSQL, as a URL."),
     ] = None,
 ) -> None:
-    """Write a commented runsync.toml, never over an existing one, and create the database."""
+    """Write a commented runsync.toml, never over an existing one, and create the database.
+
+    Example: runsync init --database-url postgresql://runsync@db.example.com/ci
+    """
     target = _target(config, path)
     text = TEMPLATE.format(
         database_url=_quoted(database_url or settings.DEFAULT_DATABASE),
@@ -66,10 +69,10 @@ def init(
 
 
 def write_new(path: Path, text: str) -> None:
-    """Writes a file that nobody else may read (0600), where there is none yet.
+    """Writes a new file that only its owner may read (0600).
 
     Raises:
-        ConfigError: there is one, or it cannot be written.
+        ConfigError: there is such a file, or it cannot be written.
     """
     try:
         handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
@@ -98,7 +101,7 @@ def _is_there(path: Path) -> ConfigError:
 
 
 def _quoted(text: str) -> str:
-    """A TOML string; JSON's are a part of those."""
+    """A TOML string; JSON strings are a subset of those."""
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 

@@ -9,10 +9,12 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command, get_group
 
+from runsync.cli.logs import shared_options
+
 
 @dataclass(frozen=True, slots=True)
-class Lazy:
-    """Where a command is: ``runsync.cli.sync:sync``, a function or a ``typer.Typer``."""
+class LazyCommand:
+    """Where a command is: ``.sync:sync`` in this package, a function or a ``typer.Typer``."""
 
     section: str
     place: str
@@ -22,7 +24,7 @@ class Lazy:
 class LazyCommands(Mapping[str, Any]):
     """Commands by name; each is imported and built when it is first taken out."""
 
-    def __init__(self, lazy: Mapping[str, Lazy]) -> None:
+    def __init__(self, lazy: Mapping[str, LazyCommand]) -> None:
         self._lazy = lazy
         self._built: dict[str, Any] = {}
 
@@ -41,7 +43,7 @@ class LazyCommands(Mapping[str, Any]):
 class LazyGroup(TyperGroup):
     """A group whose help is written from a table, without loading what the table names."""
 
-    lazy: Mapping[str, Lazy] = {}
+    lazy: Mapping[str, LazyCommand] = {}
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings | {"commands": {}})
@@ -58,7 +60,7 @@ class LazyGroup(TyperGroup):
 
 
 class PlainGroup(TyperGroup):
-    """A group whose help tells of each command in a whole sentence; Click would cut it."""
+    """A group whose help shows whole sentences; Click would cut them."""
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Writes the commands, each with the first paragraph of its help."""
@@ -72,13 +74,17 @@ class PlainGroup(TyperGroup):
 
 def _build(name: str, place: str) -> Any:
     module, _, attribute = place.partition(":")
-    found = getattr(import_module(module), attribute)
+    found = getattr(import_module(module, "runsync.cli"), attribute)
     if isinstance(found, typer.Typer):
         found.rich_markup_mode = None
         found.info.cls = PlainGroup
         group = get_group(found)
         group.name = name
+        for command in (group, *group.commands.values()):
+            command.params += shared_options()
         return group
     holder = typer.Typer(add_completion=False, rich_markup_mode=None)
     holder.command(name)(found)
-    return get_command(holder)
+    made = get_command(holder)
+    made.params += shared_options()
+    return made

@@ -1,4 +1,4 @@
-"""Options that many commands share, and how what people type becomes times and spans."""
+"""Options that many commands share, and the reading of times and spans."""
 
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -24,21 +24,32 @@ ConfigOption = Annotated[
         "--config",
         metavar="FILE",
         callback=_given_before_the_subcommand,
-        help="The config file; else RUNSYNC_CONFIG, ./runsync.toml, or the user's own.",
+        help="The config file; else RUNSYNC_CONFIG, ./runsync.toml, or the user's config.",
     ),
 ]
 FormatOption = Annotated[
     Format | None,
-    typer.Option("--format", help="How to write it; by the name of --output, else a table."),
+    typer.Option("--format", help="How to write the data; a table if not given."),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Short for --format json.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Short form of --format json.")]
 OutputOption = Annotated[
     Path | None,
-    typer.Option("--output", "-o", metavar="FILE", help="Write to FILE instead of stdout."),
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE",
+        help="Write to FILE, in the format that .json, .csv or .md at its end says.",
+    ),
 ]
 SourceOption = Annotated[
     str | None,
-    typer.Option("--source", metavar="NAME", help="Which [sources.NAME], where several are."),
+    typer.Option("--source", metavar="NAME", help="A [sources.NAME], where there are several."),
+]
+PipelinesArgument = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="PIPELINE", help="Names, ids, or how they begin; all pipelines if none is given."
+    ),
 ]
 ShowEnvOption = Annotated[
     bool, typer.Option("--show-env", help="Show the values of environment variables.")
@@ -46,7 +57,7 @@ ShowEnvOption = Annotated[
 
 
 def chosen(format: Format | None, as_json: bool) -> Format | None:
-    """What ``--format`` and ``--json`` say together; None where neither was given.
+    """The format that ``--format`` and ``--json`` choose; None where neither was given.
 
     Raises:
         ConfigError: they contradict each other.
@@ -67,34 +78,38 @@ def when(text: str, *, now: datetime | None = None) -> datetime:
     try:
         return timespan.moment(text, now=now)
     except (ValueError, OverflowError):
-        raise ConfigError(f"{text!r} is no time; {timespan.EXAMPLES}") from None
+        raise ConfigError(f"{text!r} is not a time; {timespan.EXAMPLES}") from None
 
 
 def span(text: str) -> timedelta:
-    """The span that ``text`` names, such as ``90s``, ``15m``, ``12h``, ``30d``, ``2w``.
+    """The length of time that ``text`` names, such as ``90s``, ``15m``, ``12h``, ``30d``, ``2w``.
 
     Raises:
-        ConfigError: it names none, or one of no length.
+        ConfigError: it names none, or zero.
     """
     try:
         found = timespan.span(text)
     except OverflowError:
         found = None
     if not found:
-        raise ConfigError(f"{text!r} is no span of time; write one such as 90s, 15m, 12h or 30d")
+        raise ConfigError(
+            f"{text!r} is not a length of time; write one such as 90s, 15m, 12h or 30d"
+        )
     return found
 
 
 def seconds(text: str) -> float:
-    """The seconds that ``text`` names: a span, or a bare number such as ``30`` or ``0.5``.
+    """The seconds that ``text`` names: a length of time, or a number such as ``30`` or ``0.5``.
 
     Raises:
-        ConfigError: it names none, or no time at all.
+        ConfigError: it names none, or zero.
     """
     try:
         bare = float(text)
     except ValueError:
         return span(text).total_seconds()
     if not 0 < bare < 1e7:
-        raise ConfigError(f"{text!r} is no span of time; write one such as 90s, 15m, 12h or 30d")
+        raise ConfigError(
+            f"{text!r} is not a length of time; write one such as 90s, 15m, 12h or 30d"
+        )
     return bare

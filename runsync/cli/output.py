@@ -15,6 +15,7 @@ from typing import IO
 
 import typer
 
+from runsync.cli.logs import is_quiet
 from runsync.cli.values import Row, dumped, is_number, plain
 from runsync.errors import ConfigError
 from runsync.text import csv_cell, visible
@@ -38,8 +39,14 @@ _SUFFIXES = {
 
 
 def note(text: str) -> None:
-    """Says on stderr what is not data."""
-    typer.echo(visible(text, lines=True), err=True)
+    """Says on stderr what is neither data nor an error; nothing with ``--quiet``."""
+    if not is_quiet():
+        typer.echo(visible(text, lines=True), err=True)
+
+
+def warn(text: str) -> None:
+    """Says on stderr what is wrong, though the command goes on."""
+    typer.echo(f"runsync: {visible(text)}", err=True)
 
 
 def emit(
@@ -88,7 +95,7 @@ def write(text: str, output: Path | None = None) -> None:
 
     Raises:
         ConfigError: it cannot be written.
-        BrokenPipeError: whoever read stdout has gone.
+        BrokenPipeError: the reader of stdout has gone.
     """
     if output is not None and str(output) != "-":
         write_file(output, text)

@@ -1,4 +1,4 @@
-"""``runsync pipelines``: the pipelines that the config names and that syncs have found."""
+"""``runsync pipelines``: configured pipelines, and those that syncs have discovered."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -23,7 +23,10 @@ def pipelines(
     as_json: JsonOption = False,
     output: OutputOption = None,
 ) -> None:
-    """List the pipelines that the config names, and those that syncs have found in them."""
+    """List the pipelines of the config, and those that syncs have discovered.
+
+    Example: runsync pipelines
+    """
     style = chosen(format, as_json)
     settings = load_config(config)
     listings = dict(_configured(settings))

@@ -15,13 +15,13 @@ from runsync.cli.options import (
     chosen,
     seconds,
 )
-from runsync.cli.output import emit, note
+from runsync.cli.output import emit, warn
 from runsync.errors import ConfigError
 
 
 def query(
     sql: Annotated[
-        str | None, typer.Argument(metavar="[SQL]", help="One statement; - reads it from stdin.")
+        str | None, typer.Argument(metavar="SQL", help="One statement; - reads it from stdin.")
     ] = None,
     file: Annotated[
         Path | None, typer.Option("--file", metavar="FILE", help="Read the statement from FILE.")
@@ -34,17 +34,19 @@ def query(
     ] = 10_000,
     i_know: Annotated[
         bool,
-        typer.Option("--i-know", help="Ask PostgreSQL even as a role that may write."),
+        typer.Option("--i-know", help="Query PostgreSQL even as a role that may write."),
     ] = False,
     config: ConfigOption = None,
     format: FormatOption = None,
     as_json: JsonOption = False,
     output: OutputOption = None,
 ) -> None:
-    """Ask the database one SQL question; it can only read.
+    """Run one SQL query on the database; it can only read.
 
     Tables: pipelines, runs, steps, coverage, syncs. Views with names joined in: v_runs, v_steps,
     v_daily_pass_rates, v_step_durations, v_daily_aborts.
+
+    Example: runsync query "SELECT * FROM v_daily_pass_rates LIMIT 7"
     """
     from runsync.query import ask
 
@@ -59,7 +61,7 @@ def query(
     )
     emit(answer.rows, columns=answer.columns, format=style, output=output)
     if answer.cut:
-        note(f"runsync: cut after {max_rows} rows; --max-rows gives more")
+        warn(f"cut after {max_rows} rows; --max-rows gives more")
 
 
 def _statement(sql: str | None, file: Path | None) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from runsync.cli.app_context import open_database, open_sources, source_config
-from runsync.cli.output import note
+from runsync.cli.output import warn
 from runsync.config import Config, PipelineConfig, nearest
 from runsync.errors import ConfigError, DatabaseError
 from runsync.records import Pipeline
@@ -226,5 +226,5 @@ def _rows(config: Config, query: Any) -> list[Any]:
         with closing(open_database(config)) as database, database.read() as connection:
             return list(connection.execute(query))
     except DatabaseError as error:
-        note(f"runsync: going on without the database: {error}")
+        warn(f"going on without the database: {error}")
         return []

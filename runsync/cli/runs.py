@@ -16,7 +16,7 @@ from runsync.cli.options import (
     SourceOption,
     chosen,
 )
-from runsync.cli.output import Format, emit, note, write
+from runsync.cli.output import Format, emit, note, warn, write
 from runsync.cli.resolve import Target, application_named, pipeline_named, target
 from runsync.cli.rows import (
     BRIEF,
@@ -50,7 +50,7 @@ RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="The provider's 
 PipelineOption = Annotated[
     str | None,
     typer.Option(
-        "--pipeline", metavar="PIPELINE", help="Whose run it is, where that is not known."
+        "--pipeline", metavar="PIPELINE", help="The run's pipeline, where it is not stored."
     ),
 ]
 app.command()(trigger)
@@ -63,13 +63,17 @@ def list_(
     ] = None,
     pipeline: Annotated[
         str | None,
-        typer.Option("--pipeline", metavar="PIPELINE", help="Of this one: a name, id or prefix."),
+        typer.Option(
+            "--pipeline",
+            metavar="PIPELINE",
+            help="Of this pipeline: its name, its id, or how one begins.",
+        ),
     ] = None,
     limit: Annotated[
-        int | None, typer.Option("--limit", help="How many, 1 to 20; 20 if not given.")
+        int | None, typer.Option("--limit", metavar="N", help="How many, 1 to 20; 20 if not given.")
     ] = None,
     skip: Annotated[
-        int | None, typer.Option("--skip", help="Skip the first so many, 1 or more.")
+        int | None, typer.Option("--skip", metavar="N", help="Skip the first N, 1 or more.")
     ] = None,
     sort: Annotated[
         str | None,
@@ -83,8 +87,12 @@ def list_(
         str | None,
         typer.Option("--result", metavar="WORD", help="passed, failed, aborted, unknown."),
     ] = None,
-    branch: Annotated[str | None, typer.Option("--branch", metavar="NAME")] = None,
-    commit: Annotated[str | None, typer.Option("--commit", metavar="HASH")] = None,
+    branch: Annotated[
+        str | None, typer.Option("--branch", metavar="NAME", help="On this branch.")
+    ] = None,
+    commit: Annotated[
+        str | None, typer.Option("--commit", metavar="HASH", help="Of this commit.")
+    ] = None,
     source_run: Annotated[
         str | None, typer.Option("--source-run", metavar="RUN", help="Those chained to this run.")
     ] = None,
@@ -97,7 +105,10 @@ def list_(
     as_json: JsonOption = False,
     output: OutputOption = None,
 ) -> None:
-    """List runs as the service lists them now: at most 20 of a pipeline or an application."""
+    """List runs as the service lists them now: at most 20 of a pipeline or an application.
+
+    Example: runsync runs list --pipeline our-build --result failed
+    """
     from runsync.sources.base import RunFilter
 
     style = chosen(format, as_json)
@@ -137,7 +148,10 @@ def show(
     as_json: JsonOption = False,
     output: OutputOption = None,
 ) -> None:
-    """Show one run as it is now."""
+    """Show one run as it is now.
+
+    Example: runsync runs show 5751377e7e1bd5f17f050bc4
+    """
     style = chosen(format, as_json)
     with target(load_config(config), run, source, pipeline) as wanted:
         found = wanted.source.reread(wanted.owner, wanted.run_id).run
@@ -154,12 +168,15 @@ def steps(
     as_json: JsonOption = False,
     output: OutputOption = None,
 ) -> None:
-    """List the steps of a run as they are now."""
+    """List the steps of a run as they are now.
+
+    Example: runsync runs steps 5751377e7e1bd5f17f050bc4
+    """
     style = chosen(format, as_json)
     with target(load_config(config), run, source, pipeline) as wanted:
         found = wanted.source.reread(wanted.owner, wanted.run_id)
     for problem in found.problems:
-        note(f"runsync: {problem.what}")
+        warn(problem.what)
     emit(
         [step_row(found.run.id, step) for step in found.steps],
         columns=STEP_COLUMNS,
@@ -175,7 +192,9 @@ def log(
     run: RunArgument,
     step: Annotated[
         str | None,
-        typer.Argument(metavar="[STEP]", help="A step's name, id or position; else all of them."),
+        typer.Argument(
+            metavar="STEP", help="A step's name, id or position; all steps if not given."
+        ),
     ] = None,
     source: SourceOption = None,
     pipeline: PipelineOption = None,
@@ -184,7 +203,10 @@ def log(
     as_json: JsonOption = False,
     output: OutputOption = None,
 ) -> None:
-    """Print the logs of a run's steps, without colours and with controls made visible."""
+    """Print the logs of a run's steps, without colours and with control characters made visible.
+
+    Example: runsync runs log 5751377e7e1bd5f17f050bc4 "unit tests"
+    """
     style = chosen(format, as_json)
     with target(load_config(config), run, source, pipeline) as wanted:
         found = wanted.source.reread(wanted.owner, wanted.run_id).steps
@@ -207,7 +229,10 @@ def abort(
     as_json: JsonOption = False,
     output: OutputOption = None,
 ) -> None:
-    """Abort a run that is under way."""
+    """Abort an unfinished run.
+
+    Example: runsync runs abort 5751377e7e1bd5f17f050bc4
+    """
     style = chosen(format, as_json)
     with target(load_config(config), run, source, pipeline) as wanted:
         aborted = wanted.source.abort(wanted.pipeline, wanted.run_id)
@@ -224,7 +249,7 @@ def _check_filters(
     application: str | None, pipeline: str | None, limit: int | None, skip: int | None
 ) -> None:
     if bool(application) == bool(pipeline):
-        raise ConfigError("name either --pipeline or --application: whose runs are to be listed")
+        raise ConfigError("give either --pipeline or --application, whose runs are to be listed")
     if limit is not None and not 1 <= limit <= MOST_RUNS:
         raise ConfigError(f"--limit must be from 1 to {MOST_RUNS}, not {limit}; --skip goes on")
     if skip is not None and skip < 1:

@@ -1,7 +1,7 @@
 """``runsync schedule``: a unit that calls ``runsync sync``, ready for this config.
 
-No token is ever printed: the units say which file or secret it is to be in. ``sync`` locks by
-itself, so that no unit needs to; 75 (another sync is at it) is no failure.
+No token is ever printed: the units say which file or secret must hold it. ``sync`` takes a lock
+itself, so that no unit needs to; 75 (another sync holds it) is not a failure.
 """
 
 import json
@@ -29,7 +29,7 @@ EveryOption = Annotated[
 
 _CRON = """\
 # runsync, every {every}: add this line with `crontab -e`.
-# Cron mails what went wrong; it says nothing where another sync was at it (75).
+# Cron mails what went wrong; it says nothing where another sync held the lock (75).
 {secrets}{when} {command}
 """
 
@@ -116,7 +116,7 @@ _VARIABLE = """\
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """What is to be called, and with which variables, by name."""
+    """The command to call, and the names of the variables that it needs."""
 
     config: Config
     path: Path
@@ -128,13 +128,16 @@ class _Job:
 
     @property
     def secrets(self) -> Path:
-        """The file that is to hold the variables; it is the user's to make."""
+        """The file that must hold the variables; the user creates it."""
         return self.path.with_name("runsync.env")
 
 
 @app.command()
 def cron(config: ConfigOption = None, every: EveryOption = "15m") -> None:
-    """Print a line for crontab."""
+    """Print a line for crontab.
+
+    Example: runsync schedule cron --every 5m
+    """
     job, pause = _job(config), span(every)
     call = " ".join(shlex.quote(part) for part in job.command)
     source = f"set -a; . {shlex.quote(str(job.secrets))}; " if job.variables else ""
@@ -150,7 +153,10 @@ def cron(config: ConfigOption = None, every: EveryOption = "15m") -> None:
 
 @app.command()
 def systemd(config: ConfigOption = None, every: EveryOption = "15m") -> None:
-    """Print a service and a timer for systemd."""
+    """Print a service and a timer for systemd.
+
+    Example: runsync schedule systemd --every 15m
+    """
     job, pause = _job(config), span(every)
     environment = f"EnvironmentFile={_specifiers(str(job.secrets))}\n" if job.variables else ""
     unit = _SYSTEMD.format(
@@ -167,10 +173,13 @@ def kubernetes(
     config: ConfigOption = None,
     every: EveryOption = "15m",
     image: Annotated[
-        str, typer.Option("--image", metavar="IMAGE", help="An image that has runsync in it.")
+        str, typer.Option("--image", metavar="IMAGE", help="An image with runsync installed.")
     ] = "registry.example.com/runsync:latest",
 ) -> None:
-    """Print a CronJob for Kubernetes."""
+    """Print a CronJob for Kubernetes.
+
+    Example: runsync schedule kubernetes --image registry.example.com/runsync:1
+    """
     job, pause = _job(config), span(every)
     variables = tuple(dict.fromkeys([*job.variables, "RUNSYNC_DATABASE_URL"]))
     manifest = _KUBERNETES.format(
@@ -207,7 +216,7 @@ def _how_to_make(file: Path, variables: tuple[str, ...]) -> str:
     if not variables:
         return ""
     lines = "".join(f"#   {name}=…\n" for name in variables)
-    return f"# Make {file} with these lines, and chmod 600 it:\n{lines}"
+    return f"# Create {file} with these lines, and chmod 600 it:\n{lines}"
 
 
 def _cron_times(every: timedelta, said: str) -> str:
@@ -218,7 +227,7 @@ def _cron_times(every: timedelta, said: str) -> str:
     if not rest and hours and 24 % hours == 0:
         return "0 0 * * *" if hours == 24 else "0 * * * *" if hours == 1 else f"0 */{hours} * * *"
     raise ConfigError(
-        f"cron cannot call every {said}: only so that an hour or a day is met, as with "
+        f"cron cannot call every {said}; choose a divisor of an hour or a day, such as "
         "1m, 5m, 10m, 15m, 30m, 1h, 2h, 6h, 12h, 1d"
     )
 

@@ -1,4 +1,4 @@
-"""``runsync simulate``: a Wercker that never was, to try everything against."""
+"""``runsync simulate``: a simulated Wercker, to try everything with."""
 
 import sys
 from typing import TYPE_CHECKING, Annotated
@@ -29,17 +29,21 @@ application_id = "{application}"   # all of its pipelines:
 
 def simulate(
     port: Annotated[
-        int, typer.Option("--port", min=0, max=65535, help="Where to serve; 0 takes a free one.")
+        int,
+        typer.Option("--port", min=0, max=65535, help="The port to serve on; 0 takes a free one."),
     ] = 0,
     seed: Annotated[
         int, typer.Option("--seed", help="Which history; the same seed, the same history.")
     ] = 1,
-    runs: Annotated[int, typer.Option("--runs", min=0, help="How many runs, in all.")] = 400,
+    runs: Annotated[int, typer.Option("--runs", min=0, help="How many runs in all.")] = 400,
     pipelines: Annotated[
         int, typer.Option("--pipelines", min=1, max=60, help="How many pipelines.")
     ] = 3,
     steps: Annotated[
-        int | None, typer.Option("--steps", min=1, max=500, help="Steps of each run, exactly.")
+        int | None,
+        typer.Option(
+            "--steps", min=1, max=500, help="How many steps each run has; random if not given."
+        ),
     ] = None,
     days: Annotated[
         int, typer.Option("--days", min=1, max=10_000, help="How far back the history goes.")
@@ -55,20 +59,24 @@ def simulate(
         typer.Option(
             "--fault",
             metavar="FAULT",
-            help="What goes wrong, such as 500:steps:every=10 or 429:runs:first=2; repeatable.",
+            help="A fault to inject, such as 500:steps:every=10 or 429:runs:first=2; repeatable.",
         ),
     ] = None,
     token: Annotated[
         str | None, typer.Option("--token", help="Refuse requests without this token.")
     ] = None,
     now: Annotated[
-        str | None, typer.Option("--now", metavar="TIME", help="Where its clock begins to run.")
+        str | None,
+        typer.Option("--now", metavar="TIME", help="The time at which its clock starts."),
     ] = None,
     config: ConfigOption = None,
     format: FormatOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Serve a simulated Wercker on this machine, and print a runsync.toml for it."""
+    """Serve a simulated Wercker on this machine, and print a runsync.toml for it.
+
+    Example: runsync simulate --runs 1000 --arrivals 60
+    """
     from runsync.simulator import Clock, Scenario, Simulator
 
     style = chosen(format, as_json)

@@ -1,12 +1,8 @@
 """``runsync status``: what is stored of each pipeline, and how complete it is."""
 
-from typing import Annotated
-
-import typer
-
 from runsync.cli.app_context import load_config, open_database, open_sources
 from runsync.cli.listings import chosen_pipelines, tasks
-from runsync.cli.options import ConfigOption, FormatOption, JsonOption, chosen
+from runsync.cli.options import ConfigOption, FormatOption, JsonOption, PipelinesArgument, chosen
 from runsync.cli.output import emit
 
 BRIEF = (
@@ -22,14 +18,15 @@ BRIEF = (
 
 
 def status(
-    pipelines: Annotated[
-        list[str] | None, typer.Argument(metavar="[PIPELINE]...", help="Names, ids or prefixes.")
-    ] = None,
+    pipelines: PipelinesArgument = None,
     config: ConfigOption = None,
     format: FormatOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show per pipeline what is stored, what is covered, and when a sync last went well."""
+    """Show per pipeline what is stored, what is covered, and when a sync last succeeded.
+
+    Example: runsync status --json
+    """
     from runsync.sync.status import COLUMNS, Wanted
     from runsync.sync.status import status as read_status
 

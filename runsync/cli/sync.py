@@ -1,4 +1,4 @@
-"""``runsync sync``: brings runs, once or for ever, and says what it brought."""
+"""``runsync sync``: brings runs, once or repeatedly, and says what it brought."""
 
 import signal
 import time
@@ -12,8 +12,16 @@ import typer
 from runsync.cli.app_context import load_config, open_database, open_sources
 from runsync.cli.exceptions import InterruptedHereError
 from runsync.cli.listings import chosen_pipelines, tasks
-from runsync.cli.options import ConfigOption, FormatOption, JsonOption, chosen, span, when
-from runsync.cli.output import Format, emit, note
+from runsync.cli.options import (
+    ConfigOption,
+    FormatOption,
+    JsonOption,
+    PipelinesArgument,
+    chosen,
+    span,
+    when,
+)
+from runsync.cli.output import Format, emit, warn
 from runsync.cli.progress import progress
 from runsync.config import Config
 from runsync.errors import (
@@ -47,22 +55,23 @@ _SHOWN_PROBLEMS = 5
 
 
 def sync(
-    pipelines: Annotated[
-        list[str] | None, typer.Argument(metavar="[PIPELINE]...", help="Names, ids or prefixes.")
-    ] = None,
+    pipelines: PipelinesArgument = None,
     since: Annotated[
-        str | None, typer.Option("--since", help="How far back: 2024-01-31, 30d; else all.")
+        str | None,
+        typer.Option("--since", metavar="WHEN", help="How far back: 2024-01-31, 30d; else all."),
     ] = None,
     full: Annotated[bool, typer.Option("--full", help="Walk all history again.")] = False,
     concurrency: Annotated[
-        int | None, typer.Option("--concurrency", help="Requests in flight per source, to 64.")
+        int | None,
+        typer.Option("--concurrency", metavar="N", help="Requests in flight per source, 1 to 64."),
     ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait while another sync runs.")] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what it would ask for; ask for nothing.")
+        bool, typer.Option("--dry-run", help="Say what it would ask for, and send nothing.")
     ] = False,
     every: Annotated[
-        str | None, typer.Option("--every", help="Stay, and sync again so often: 15m, 2h.")
+        str | None,
+        typer.Option("--every", metavar="SPAN", help="Stay, and sync again so often: 15m, 2h."),
     ] = None,
     upgrade: Annotated[
         bool, typer.Option("--upgrade", help="Upgrade an older database first.")
@@ -71,7 +80,10 @@ def sync(
     format: FormatOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Bring new, changed and unfinished runs with their steps into the database."""
+    """Bring new, changed and unfinished runs with their steps into the database.
+
+    Example: runsync sync --since 90d
+    """
     from runsync.sync.engine import Options
 
     settings = load_config(config)
@@ -98,7 +110,7 @@ def sync(
         except (PartialError, TokenRefusedError, LockedError) as error:
             if pause is None:
                 raise
-            note(f"runsync: {error}")
+            warn(str(error))
         if pause is None:
             return
         time.sleep(max(0.0, pause - (time.monotonic() - began)))
@@ -138,7 +150,7 @@ def _sync_once(
 
 
 def report(outcomes: Sequence["Outcome"], format: Format | None) -> None:
-    """Says what each sync brought, and ends with the error that they amount to.
+    """Says what each sync brought, and raises the error that sums them up.
 
     Raises:
         TokenRefusedError: nothing was synced, since the token was refused.
@@ -160,7 +172,7 @@ def report(outcomes: Sequence["Outcome"], format: Format | None) -> None:
 def summary(outcome: "Outcome") -> str:
     """One line for one listing."""
     if outcome.outcome == "locked":
-        return f"{outcome.label}: another sync is at it"
+        return f"{outcome.label}: another sync holds the lock"
     counts = outcome.counts
     seconds = (outcome.finished_at - outcome.started_at).total_seconds()
     return (
@@ -171,7 +183,7 @@ def summary(outcome: "Outcome") -> str:
 
 
 def verdict(outcomes: Sequence["Outcome"]) -> RunsyncError | None:
-    """The one error that several outcomes amount to; None where all is well."""
+    """The error that sums up the outcomes; None where all is well."""
     bad = [one for one in outcomes if one.outcome not in ("ok", "locked")]
     for kind in (BugError, DatabaseError):
         if worst := next((one.cause for one in bad if isinstance(one.cause, kind)), None):
@@ -184,17 +196,17 @@ def verdict(outcomes: Sequence["Outcome"]) -> RunsyncError | None:
         rest = "the others are complete" if len(bad) < len(outcomes) else "what came is kept"
         return PartialError(f"not wholly synced: {names}; {rest}; the next sync goes on from here")
     if outcomes and all(one.outcome == "locked" for one in outcomes):
-        return LockedError("another sync is at it; wait for it, or pass --wait")
+        return LockedError("another sync holds the lock; wait for it, or pass --wait")
     return None
 
 
 def _name_problems(outcome: "Outcome") -> None:
     if outcome.cause is not None and outcome.outcome != "locked":
-        note(f"runsync: {outcome.label}: {outcome.cause}")
+        warn(f"{outcome.label}: {outcome.cause}")
     for problem in outcome.problems[:_SHOWN_PROBLEMS]:
-        note(f"runsync: {outcome.label}: set aside: {problem}")
+        warn(f"{outcome.label}: set aside: {problem}")
     if (more := len(outcome.problems) - _SHOWN_PROBLEMS) > 0:
-        note(f"runsync: {outcome.label}: and {more} more; `runsync sync --json` names them all")
+        warn(f"{outcome.label}: and {more} more; `runsync sync --json` names them all")
 
 
 def _row(outcome: "Outcome") -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""``runsync runs trigger``: starts a run, and waits for its end if that is wished."""
+"""``runsync runs trigger``: starts a run, and on request waits for its end."""
 
 import os
 import time
@@ -32,17 +32,21 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 10.0
 
 def trigger(
     pipeline: Annotated[
-        str, typer.Argument(metavar="PIPELINE", help="A name, an id or a prefix of one.")
+        str, typer.Argument(metavar="PIPELINE", help="A name, an id, or how one begins.")
     ],
     branch: Annotated[
-        str | None, typer.Option("--branch", metavar="NAME", help="Else the default branch.")
+        str | None,
+        typer.Option("--branch", metavar="NAME", help="The default branch if not given."),
     ] = None,
     commit: Annotated[
         str | None,
-        typer.Option("--commit", metavar="HASH", help="Needs --branch; else its latest."),
+        typer.Option(
+            "--commit", metavar="HASH", help="Needs --branch; its latest commit if not given."
+        ),
     ] = None,
     message: Annotated[
-        str | None, typer.Option("--message", metavar="TEXT", help="Else the commit's.")
+        str | None,
+        typer.Option("--message", metavar="TEXT", help="The commit's message if not given."),
     ] = None,
     env: Annotated[
         list[str] | None,
@@ -65,8 +69,12 @@ def trigger(
     as_json: JsonOption = False,
     output: OutputOption = None,
 ) -> None:
-    """Start a run. The exit code is 0 once it is started, or with --wait once it has finished,
-    whatever its result."""
+    """Start a run.
+
+    The exit code is 0 when it was started, or with --wait when it has finished, with any result.
+
+    Example: runsync runs trigger our-build --branch main --wait
+    """
     from runsync.sources.base import TriggerRequest
 
     style = chosen(format, as_json)
@@ -79,7 +87,7 @@ def trigger(
     with open_sources(settings, [known.source]) as sources:
         started = sources[known.source].trigger(wanted)
         if started is None:
-            note("the run was asked for; the service does not say its id")
+            note("the run was requested; the service does not say its id")
             return
         note(f"run {started.id} is {started.status}")
         finished = _waited(sources[known.source], started) if wait else started
@@ -98,7 +106,7 @@ def _variable(text: str) -> tuple[str, str]:
 
 
 def _waited(source: "Source", run: Run) -> Run:
-    """The run once it has finished; says on stderr how it goes.
+    """The run once it has finished; reports its status on stderr.
 
     Raises:
         InterruptedHereError: Ctrl-C; the run goes on.

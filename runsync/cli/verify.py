@@ -1,4 +1,4 @@
-"""``runsync verify``: holds what is stored against the provider, and mends it on request."""
+"""``runsync verify``: compares what is stored with the provider, and repairs it on request."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
@@ -7,8 +7,15 @@ import typer
 
 from runsync.cli.app_context import load_config, open_database, open_sources
 from runsync.cli.listings import chosen_pipelines, tasks
-from runsync.cli.options import ConfigOption, FormatOption, JsonOption, chosen, when
-from runsync.cli.output import emit, note
+from runsync.cli.options import (
+    ConfigOption,
+    FormatOption,
+    JsonOption,
+    PipelinesArgument,
+    chosen,
+    when,
+)
+from runsync.cli.output import emit, note, warn
 from runsync.errors import PartialError, TokenRefusedError
 
 if TYPE_CHECKING:
@@ -30,9 +37,7 @@ _SHOWN = 20
 
 
 def verify(
-    pipelines: Annotated[
-        list[str] | None, typer.Argument(metavar="[PIPELINE]...", help="Names, ids or prefixes.")
-    ] = None,
+    pipelines: PipelinesArgument = None,
     repair: Annotated[
         bool,
         typer.Option("--repair", help="Mend runs and steps; mark what is gone as vanished."),
@@ -41,13 +46,17 @@ def verify(
         bool, typer.Option("--quick", help="Read the listing alone, and no run's steps.")
     ] = False,
     since: Annotated[
-        str | None, typer.Option("--since", help="How far back: 2024-01-31, 30d; else all.")
+        str | None,
+        typer.Option("--since", metavar="WHEN", help="How far back: 2024-01-31, 30d; else all."),
     ] = None,
     config: ConfigOption = None,
     format: FormatOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Read every run and every step again from the provider, and compare with what is stored."""
+    """Read every run and every step again from the provider, and compare with what is stored.
+
+    Example: runsync verify --since 30d --repair
+    """
     from runsync.sync.verify import estimated_requests
     from runsync.sync.verify import verify as audit
 
@@ -59,7 +68,7 @@ def verify(
     with open_sources(settings, [p.source for p in wanted]) as sources:
         todo = tasks(sources, wanted)
         requests = estimated_requests(database, todo, since=begin, quick=quick)
-        note(f"runsync: this takes about {requests} requests")
+        note(f"this takes about {requests} requests")
         verdicts = audit(
             database,
             todo,
@@ -92,9 +101,9 @@ def _name_differences(verdicts: Sequence["Verdict"]) -> None:
         fields = f" ({', '.join(one.fields)})" if one.fields else ""
         mended = "; repaired" if one.repaired else ""
         run = f"{one.pipeline}: run {one.id}" if one.id else f"{one.listing}: a row"
-        note(f"runsync: {run} is {one.kind}{fields}{mended}")
+        warn(f"{run} is {one.kind}{fields}{mended}")
     if len(found) > _SHOWN:
-        note(f"runsync: and {len(found) - _SHOWN} more")
+        warn(f"and {len(found) - _SHOWN} more")
 
 
 def _end(verdicts: Sequence["Verdict"]) -> None:

@@ -1,5 +1,6 @@
 """Every command and option that is documented exists, and says what it is for."""
 
+import shlex
 from typing import Any
 
 import pytest
@@ -73,10 +74,25 @@ def test_every_command_takes_a_config(name: str) -> None:
 
 @pytest.mark.parametrize("name", DOCUMENTED)
 def test_every_option_says_what_it_is_for(name: str) -> None:
-    plain = ("branch", "commit")  # their names say it
     for param in found(name).params:
-        if param.param_type_name == "option":
-            assert param.help or param.name in plain, param.name
+        assert param.help, param.name
+
+
+@pytest.mark.parametrize("name", [name for name in DOCUMENTED if not name.startswith("report")])
+def test_every_command_has_an_example_that_can_be_typed(name: str) -> None:
+    command = found(name)
+    examples = [line for line in command.help.splitlines() if line.startswith("Example: ")]
+    assert len(examples) == 1
+    typed = shlex.split(examples[0].removeprefix("Example: "))
+    words = ["runsync", *name.split()]
+    assert typed[: len(words)] == words
+    with command.make_context(name, typed[len(words) :]) as context:
+        assert context.params
+
+
+@pytest.mark.parametrize("name", DOCUMENTED)
+def test_every_command_can_be_made_to_say_more_or_less(name: str) -> None:
+    assert {"verbose", "quiet", "debug"} <= {param.name for param in found(name).params}
 
 
 def test_no_command_is_left_undocumented() -> None:

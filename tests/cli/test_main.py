@@ -1,11 +1,12 @@
 """The one place where errors become sentences and exit codes, and the process itself."""
 
+import logging
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,9 +15,9 @@ import typer
 
 import runsync
 from runsync import cli, errors
-from runsync.cli.lazy_group import Lazy
+from runsync.cli.lazy_group import LazyCommand
 from runsync.simulator import Simulator
-from tests.cli.conftest import TOKEN, Shell, process
+from tests.cli.conftest import TOKEN, Ended, Shell, process
 
 HEAVY = "alembic matplotlib numpy pandas psycopg pyarrow requests rich sqlalchemy".split()
 
@@ -32,7 +33,7 @@ def command(monkeypatch: pytest.MonkeyPatch, raising: BaseException | None = Non
 
     monkeypatch.setattr(sys.modules[__name__], "boom", boom, raising=False)
     with monkeypatch.context() as patch:
-        patch.setitem(cli.COMMANDS, "boom", Lazy("Try", f"{__name__}:boom", "Boom."))
+        patch.setitem(cli.COMMANDS, "boom", LazyCommand("Try", f"{__name__}:boom", "Boom."))
         yield "boom"
 
 
@@ -155,33 +156,54 @@ def test_format_and_json_that_contradict_each_other(shell: Shell, home: Path) ->
     assert shell("pipelines", "--json", "--format", "json").code == 0
 
 
-@pytest.fixture
-def quiet_again() -> Iterator[None]:
-    import logging
-
-    yield
-    for name in ("runsync", "urllib3.connectionpool", "sqlalchemy.engine"):
-        logging.getLogger(name).handlers.clear()
-        logging.getLogger(name).setLevel(logging.NOTSET)
+LISTED = ["runs", "list", "--pipeline", "b" * 24, "--branch", "a\x1b[m", "--json"]
 
 
-@pytest.mark.usefixtures("quiet_again")
-def test_verbose_tells_of_requests_and_very_of_sql(shell: Shell, home: Path) -> None:
-    listing = ["runs", "list", "--pipeline", "b" * 24, "--branch", "a\x1b[m", "--json"]
-    assert shell(*listing).err == ""
-    said = shell("-v", *listing).err
-    assert "GET /api/v3/runs?pipelineId=bbb" in said
+@pytest.mark.parametrize("args", [["-v", *LISTED], [*LISTED, "-v"], ["runs", "-v", *LISTED[1:]]])
+def test_verbose_logs_requests_wherever_it_stands(
+    shell: Shell, home: Path, args: list[str]
+) -> None:
+    assert shell(*LISTED).err == ""
+    said = shell(*args).err
+    assert "GET" in said
+    assert "pipelineId=bbb" in said
     assert TOKEN not in said
-    assert "SELECT" not in shell("-v", "db", "upgrade").err
-    assert "SELECT" in shell("-vv", "db", "check").err
+    assert "\x1b" not in said
+    assert shell(*LISTED).err == ""  # the next call starts anew
 
 
-@pytest.mark.usefixtures("quiet_again")
-def test_a_log_line_cannot_steer_the_terminal(shell: Shell, home: Path) -> None:
-    import logging
+def test_very_verbose_logs_sql(shell: Shell, home: Path) -> None:
+    assert "SELECT" not in shell("db", "upgrade", "-v").err
+    for args in (["-vv", "db", "check"], ["db", "check", "-vv"], ["db", "check", "-v", "-v"]):
+        assert "SELECT" in shell(*args).err
 
+
+@pytest.mark.parametrize("before", [True, False])
+def test_quiet_leaves_errors_alone(shell: Shell, home: Path, before: bool) -> None:
+    def quiet(*args: str) -> Ended:
+        return shell("-q", *args) if before else shell(*args, "-q")
+
+    assert "version's" in shell("db", "upgrade").err + shell("db", "check").err
+    assert quiet("db", "check").err == ""
+    assert "revision" in quiet("db", "check").out
+    assert quiet("sync", "nosuch").err.startswith("runsync: ")
+
+
+def test_of_verbose_and_quiet_the_last_wins(shell: Shell, home: Path) -> None:
+    assert shell("-v", *LISTED, "-q").err == ""
+    assert "GET" in shell("-q", *LISTED, "-v").err
+
+
+def test_debug_may_stand_after_the_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with command(monkeypatch, ZeroDivisionError("x")) as boom:
+        cli.run([boom, "--debug"])
+    assert capsys.readouterr().err.startswith("Traceback")
+
+
+def test_a_log_line_cannot_steer_the_terminal(shell: Shell) -> None:
     shell("-v", "--version")
-    shell("-v", "pipelines")
     (handler,) = logging.getLogger("runsync").handlers
     record = logging.LogRecord("runsync", 20, "", 0, "\x1b[2Jgone", (), None)
     assert "\\x1b[2Jgone" in handler.format(record)
@@ -289,8 +311,8 @@ def test_a_terminal_without_unicode_gets_escapes(folder: Path) -> None:
     assert out.decode("latin-1").splitlines() == ["a", "---------", "Größe \\u2192 x"]
 
 
-def _until(done: object, seconds: float = 15) -> None:
+def _until(done: Callable[[], bool], seconds: float = 15) -> None:
     end = time.monotonic() + seconds
-    while not done():  # type: ignore[operator]
+    while not done():
         assert time.monotonic() < end, "it never came so far"
         time.sleep(0.02)

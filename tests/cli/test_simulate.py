@@ -75,7 +75,7 @@ def _status(url: str, token: str | None) -> int:
         (["--fault", "500:nowhere"], "endpoint"),
         (["--port", "70000"], "--port"),
         (["--runs", "-1"], "--runs"),
-        (["--now", "soon"], "is no time"),
+        (["--now", "soon"], "is not a time"),
     ],
 )
 def test_simulate_that_cannot_be(shell: Shell, args: list[str], said: str) -> None:
