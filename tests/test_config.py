@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+import sys
 import textwrap
 import time
 from contextlib import suppress
@@ -499,7 +500,7 @@ def test_a_config_is_read_by_another_process_with_another_locale(tmp_path: Path)
         "print(ascii(c.load(pathlib.Path(sys.argv[1])).pipelines[0].name))"
     )
     done = subprocess.run(
-        [os.sys.executable, "-X", "utf8=0", "-c", program, str(path)],
+        [sys.executable, "-X", "utf8=0", "-c", program, str(path)],
         env={"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PATH": os.environ["PATH"]},
         capture_output=True,
         text=True,

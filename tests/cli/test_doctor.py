@@ -122,8 +122,13 @@ def test_what_a_service_tells_of_its_token(
     status: str,
     said: str,
 ) -> None:
-    told = {"account": None, "scopes": None, "missing_scopes": (), "limit_left": None}
-    told |= {"limit": None, "clock": datetime.now(UTC)} | access
+    told: dict[str, Any] = {
+        "account": None,
+        "scopes": None,
+        "missing_scopes": (),
+        "limit_left": None,
+    }
+    told |= {"missing_scopes": (), "limit": None, "clock": datetime.now(UTC)} | access
     monkeypatch.setattr(Wercker, "access", lambda _: Access(**told))
     code, found = examined(shell)
     assert found[f"wercker: {check}"]["status"] == status

@@ -19,7 +19,7 @@ from runsync.errors import ConfigError
 from runsync.storage.database import Database
 from runsync.storage.models import PipelineRow, RunRow, StepRow
 from tests.cli.conftest import Shell
-from tests.cli.filling import add_pipeline, add_runs
+from tests.cli.rows_by_hand import add_pipeline, add_runs
 
 pytest.importorskip("pyarrow")
 
@@ -89,7 +89,7 @@ def test_only_what_has_changed_is_written_again(filled: Database, tmp_path: Path
     assert export(filled, tmp_path) == Summary(unchanged=3)
     later = MARCH + timedelta(days=5)
     with filled.write() as connection:
-        change = update(RunRow.__table__).where(RunRow.created_at == JANUARY, RunRow.id == "r1")
+        change = update(RunRow).where(RunRow.created_at == JANUARY, RunRow.id == "r1")
         connection.execute(change.values(last_seen_at=later, result="failed"))
     assert export(filled, tmp_path) == Summary(written=1, unchanged=2, runs=2, steps=4)
     touched = {p for p, at in before.items() if p.stat().st_mtime_ns != at}
@@ -104,7 +104,7 @@ def test_each_way_to_change_is_noticed(filled: Database, tmp_path: Path, column:
     """Also a change that moves no maximum: the newest run of the month stays the newest."""
     export(filled, tmp_path)
     with filled.write() as connection:
-        change = update(RunRow.__table__).where(RunRow.created_at == JANUARY, RunRow.id == "r0")
+        change = update(RunRow).where(RunRow.created_at == JANUARY, RunRow.id == "r0")
         connection.execute(change.values({column: JANUARY + timedelta(hours=1)}))
     assert export(filled, tmp_path).written == 1
 
@@ -113,8 +113,8 @@ def test_what_the_database_lost_stays_in_the_files(filled: Database, tmp_path: P
     export(filled, tmp_path)
     before = parquet(tmp_path, "runs")
     with filled.write() as connection:
-        connection.execute(delete(StepRow.__table__))
-        connection.execute(delete(RunRow.__table__))
+        connection.execute(delete(StepRow))
+        connection.execute(delete(RunRow))
     assert export(filled, tmp_path) == Summary()
     assert parquet(tmp_path, "runs") == before
 
@@ -122,7 +122,7 @@ def test_what_the_database_lost_stays_in_the_files(filled: Database, tmp_path: P
 def test_a_renamed_pipeline_moves_its_folders(filled: Database, tmp_path: Path) -> None:
     export(filled, tmp_path)
     with filled.write() as connection:
-        change = update(PipelineRow.__table__).where(PipelineRow.external_id == "p1")
+        change = update(PipelineRow).where(PipelineRow.external_id == "p1")
         connection.execute(change.values(name="compile"))
     assert export(filled, tmp_path) == Summary(unchanged=3)
     assert {row["pipeline"] for row in parquet(tmp_path, "runs")} == {"compile", "a/b ../ü"}

@@ -19,7 +19,7 @@ from runsync.errors import ConfigError, DatabaseError
 from runsync.query import ask
 from runsync.storage.database import Database
 from tests.cli.conftest import Shell, process
-from tests.cli.filling import add_pipeline, add_runs
+from tests.cli.rows_by_hand import add_pipeline, add_runs
 
 AT = datetime(2024, 5, 1, 12, tzinfo=UTC)
 ENDLESS = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT max(x) FROM c"
@@ -287,7 +287,7 @@ def closed(sqlite: Database, monkeypatch: pytest.MonkeyPatch) -> Path:
     sqlite.close()
     assert path is not None
 
-    def connect_closed(name: str, **options: Any) -> sqlite3.Connection:
+    def connect_closed(name: str, **options: Any) -> Any:
         if "immutable=1" not in name:
             raise sqlite3.OperationalError("unable to open database file")
         return connect(name, **options)

@@ -4,7 +4,7 @@ from datetime import datetime
 
 import pytest
 
-from tests.reports.filling import at
+from tests.reports.database_rows import at
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pytest
 from runsync.cli import run as run_command
 from runsync.reports import REPORTS
 from runsync.storage.database import Database
-from tests.reports.filling import at, cover, fill, pipeline, run, step
+from tests.reports.database_rows import at, cover, fill, pipeline, run, step
 
 COMMANDS = [report.command for report in REPORTS.values()]
 

@@ -2,6 +2,7 @@
 
 import re
 from datetime import datetime
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from runsync import reports
 from runsync.errors import ConfigError
 from runsync.storage.database import Database
-from tests.reports.filling import at, fill, pipeline, records, run, step
+from tests.reports.database_rows import at, fill, pipeline, records, run, step
 
 
 def _runs(day: float, words: str, **more: object) -> list[dict[str, object]]:
@@ -102,9 +103,10 @@ def test_both_figures_are_those_of_the_report_itself(database: Database) -> None
     fill(database, runs, steps)
     windows = {"before": (at(0), at(10)), "after": (at(10), at(20))}
     for name, report in reports.REPORTS.items():
-        for by in (report.by, (), ("weekday",)):
+        groupings: tuple[Any, ...] = (report.by, (), ("weekday",))
+        for by in groupings:
             compared = reports.compare(database, name, since=at(10), until=at(20), by=by)
-            keys = list(compared)[:-6]
+            keys = [str(key) for key in compared][:-6]
             for side, (since, until) in windows.items():
                 alone = getattr(reports, name)(database, since=since, until=until, by=by)
                 whole = alone[[*keys, report.main]].dropna(subset=[report.main])

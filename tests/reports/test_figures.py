@@ -9,7 +9,7 @@ import pytest
 
 from runsync import reports
 from runsync.storage.database import Database
-from tests.reports.filling import at, cover, fill, pipeline, records, run, step
+from tests.reports.database_rows import at, cover, fill, pipeline, records, run, step
 
 WORDS = ["passed", "passed", "passed", "failed", "aborted", "skipped", "unknown"]
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -17,7 +18,7 @@ from runsync.reports import frames
 from runsync.reports.packing import Numbers, Times, Words
 from runsync.storage.database import Database
 from runsync.storage.models import RunRow, StepRow
-from tests.reports.filling import at, fill, run, step
+from tests.reports.database_rows import at, fill, run, step
 
 EVERY = [getattr(reports, name) for name in reports.REPORTS]
 
@@ -68,13 +69,11 @@ def test_a_window_is_read_by_the_index_of_creation(sqlite: Database, now: dateti
     fill(sqlite, runs, [step(r, 1, "test") for r in runs])
     plans: list[str] = []
 
-    def explain(
-        conn: sa.Connection, _c: object, statement: str, params: object, *_: object
-    ) -> None:
+    def explain(conn: sa.Connection, _c: object, statement: str, params: Any, *_: object) -> None:
         if "FROM v_" in statement:
             cursor = conn.connection.cursor()
             cursor.execute(f"EXPLAIN QUERY PLAN {statement}", params)
-            plans.append("; ".join(row[3] for row in cursor))
+            plans.append("; ".join(row[3] for row in cursor.fetchall()))
 
     sa.event.listen(sqlite.engine, "before_cursor_execute", explain)
     for report in EVERY:

@@ -12,7 +12,7 @@ PATH = Path(__file__).parents[2] / "notebooks" / "history.ipynb"
 
 @pytest.fixture
 def notebook() -> Any:
-    return nbformat.read(PATH, as_version=4)
+    return nbformat.read(PATH, as_version=4)  # type: ignore[no-untyped-call]
 
 
 def test_is_committed_without_outputs(notebook: Any) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from runsync import reports
 from runsync.storage.database import Database
 from tests.reports import naive
-from tests.reports.filling import Row, at, empty, fill, pipeline, run, step
+from tests.reports.database_rows import Row, at, empty, fill, pipeline, run, step
 
 RESULTS = ["passed", "failed", "aborted", "skipped", "unknown"]
 NAMES = ["build", "deploy", "lint"]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from runsync import reports
 from runsync.reports.rows import duration, percent, plain, readable
 from runsync.storage.database import Database
-from tests.reports.filling import at, fill, run
+from tests.reports.database_rows import at, fill, run
 
 
 @pytest.fixture

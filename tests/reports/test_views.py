@@ -7,7 +7,7 @@ import pytest
 
 from runsync import reports
 from runsync.storage.database import Database
-from tests.reports.filling import at, fill, pipeline, records, run, step
+from tests.reports.database_rows import at, fill, pipeline, records, run, step
 
 RESULTS = ["passed", "passed", "passed", "failed", "aborted", "skipped", "unknown"]
 

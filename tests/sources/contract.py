@@ -215,6 +215,8 @@ class SourceContract:
         assert rows
         for created, started, finished in rows:
             assert created.utcoffset() is not None
+            assert started is not None
+            assert finished is not None
             assert created <= started <= finished
 
     def test_an_unknown_listing_is_an_error_with_its_name(

@@ -345,7 +345,8 @@ def test_two_sources_may_use_the_same_ids(database: Database) -> None:
         store.save(Batch([answer(a_run(pipeline, message=source))]))
         assert [run_id for _, run_id in store.present()] == ["run"]
     with database.read() as connection:
-        assert sorted(connection.execute(select(RunRow.message)).scalars()) == ["one", "two"]
+        messages = connection.execute(select(RunRow.message)).scalars()
+        assert sorted(map(str, messages)) == ["one", "two"]
 
 
 # Coverage.

@@ -65,7 +65,7 @@ class Rig:
         settings = Options(concurrency=self.concurrency, **options)
         return sync(self.database, self.tasks(source, application=application), settings)
 
-    def requests(self) -> list[tuple[str, str]]:
+    def requests(self) -> list[tuple[str, dict[str, str]]]:
         return [(r.path, r.query) for r in self.simulator.requests]
 
     def rows(self, pipeline_id: str) -> list[dict[str, Any]]:
@@ -127,7 +127,12 @@ def make_rig(sqlite: Database) -> Iterator[MakeRig]:
             token: str | None = None,
             **scenario: Any,
         ) -> Rig:
-            settings = {"seed": 1, "runs": 60, "pipelines": 2, "now": NOW} | scenario
+            settings: dict[str, Any] = {
+                "seed": 1,
+                "runs": 60,
+                "pipelines": 2,
+                "now": NOW,
+            } | scenario
             world = world or Scenario(**settings).build()
             simulator = stack.enter_context(Simulator(world, faults=faults, token=token))
             rig = Rig(world, database or sqlite, simulator)

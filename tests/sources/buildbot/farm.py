@@ -48,7 +48,7 @@ class Farm:
         self._stages = itertools.count()
 
     def _start(self, role: str, *args: str) -> "subprocess.Popen[bytes]":
-        command = [sys.executable, PROGRAM, role, self.folder / role, *args]
+        command = [sys.executable, str(PROGRAM), role, str(self.folder / role), *args]
         return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def close(self) -> None:

@@ -308,11 +308,9 @@ class Handler(BaseHTTPRequestHandler):
                 self.service.spend()
             self._send(200, body, {"ETag": etag})
         except Refusal as refusal:
-            body = {"message": refusal.message, "documentation_url": "https://docs.github.com/rest"}
-            bare = refusal.status in (204, 302)
-            if refusal.status == 202:
-                body = {}
-            self._send(refusal.status, None if bare else body, refusal.headers)
+            said = {"message": refusal.message, "documentation_url": "https://docs.github.com/rest"}
+            bodies: dict[int, Any] = {202: {}, 204: None, 302: None}
+            self._send(refusal.status, bodies.get(refusal.status, said), refusal.headers)
 
     def _check(self) -> None:
         """What GitHub wants of each request."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select, update
 
@@ -20,6 +20,7 @@ from runsync.storage.database import Database
 from runsync.storage.models import PipelineRow, RunRow, StepRow
 from runsync.sync.engine import Options, Outcome, Task, sync
 from runsync.sync.verify import verify
+from tests.effort import effort
 from tests.sources.github.rig import repository, small_pages, workflow
 from tests.sources.github.server import Server, Service
 from tests.sources.github.story import DAY, Story, events
@@ -311,7 +312,7 @@ def _fail(service: Service, path: str) -> None:
 
 
 # Each example is a database of its own.
-@settings(max_examples=max(settings.default.max_examples // 2, 1))
+@effort(20)
 @given(syncs=st.lists(st.tuples(events, events), min_size=1, max_size=2), seed=st.integers(0, 999))
 def test_any_history_is_stored_exactly(
     server: Server,

@@ -119,8 +119,9 @@ class TestTrigger:
     def test_what_gitlab_cannot_is_refused_by_name(
         self, source: GitLab, simulator: GitLabSimulator, name: str
     ) -> None:
+        wanted: dict[str, Any] = {name: "x"}
         with pytest.raises(RefusedError, match=rf"cannot trigger runs by {name} \('x'\)"):
-            source.trigger(TriggerRequest(World.path, **{name: "x"}))
+            source.trigger(TriggerRequest(World.path, **wanted))
         assert simulator.asked == []
 
     def test_on_a_branch_that_is_not(self, source: GitLab, simulator: GitLabSimulator) -> None:

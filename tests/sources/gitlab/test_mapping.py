@@ -8,7 +8,7 @@ import pytest
 
 from runsync.config import PipelineConfig
 from runsync.errors import ConfigError, NotFoundError, SourceError
-from runsync.records import Pipeline, Result, RunWithSteps, Status, Step
+from runsync.records import Pipeline, Result, Run, RunWithSteps, Status, Step
 from runsync.sources.base import Listed, Listing
 from runsync.sources.gitlab.source import GitLab
 from tests.sources.gitlab.simulator import Asked, CiPipeline, GitLabSimulator, World
@@ -106,7 +106,8 @@ def test_words(world: World, source: GitLab, word: str, status: Status, result: 
     pipeline = world.create("build", status=word)
     pipeline.jobs[0].status = word
     details = read(source, pipeline)
-    for one in (details.run, *details.steps):
+    both: tuple[Run | Step, ...] = (details.run, *details.steps)
+    for one in both:
         assert (one.status, one.result) == (status, result)
         assert one.raw_status == (None if word == status.value else word)
         over = status is Status.FINISHED
@@ -379,5 +380,5 @@ def test_times_are_cut_to_the_provider_s_own(world: World, source: GitLab) -> No
     pipeline = world.create("build")
     world.pass_time(microseconds=1)
     world.start(pipeline)
-    assert pipeline.started_at - pipeline.created_at == timedelta(microseconds=1)
+    assert pipeline.started_at == pipeline.created_at + timedelta(microseconds=1)
     assert read(source, pipeline).run.queued_ms == 0

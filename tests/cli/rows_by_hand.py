@@ -15,7 +15,7 @@ def add_pipeline(database: Database, external_id: str, name: str, source: str = 
     """A pipeline; its number."""
     values = {"source": source, "external_id": external_id, "name": name}
     with database.write() as connection:
-        made = connection.execute(insert(PipelineRow.__table__).values(values))
+        made = connection.execute(insert(PipelineRow).values(values))
         return int(made.inserted_primary_key[0])  # type: ignore[index]
 
 
@@ -63,7 +63,7 @@ def add_runs(
             for place in range(1, steps + 1)
         ]
     with database.write() as connection:
-        connection.execute(insert(RunRow.__table__), runs)
+        connection.execute(insert(RunRow), runs)
         if step_rows:
-            connection.execute(insert(StepRow.__table__), step_rows)
+            connection.execute(insert(StepRow), step_rows)
     return [str(run["id"]) for run in runs]
