@@ -174,8 +174,8 @@ def test_a_run_of_the_very_time_that_is_wanted_may_not_be_the_last() -> None:
     assert not tracker.done
     assert not any(interval.reaches(at(3)) for interval in tracker.intervals)
     tracker.add_page([cursor(3, "b"), cursor(2)])
-    assert tracker.done
     assert tracker.intervals[0].reaches(at(3))
+    assert tracker.done
 
 
 def test_a_run_that_arrived_meanwhile_does_not_bridge_a_hole() -> None:

@@ -4,6 +4,7 @@ import os
 import shutil
 import sqlite3
 import stat
+import sys
 import tempfile
 import threading
 import time
@@ -203,7 +204,7 @@ def test_what_is_no_url_of_ours_is_refused(
 
 
 def test_a_missing_driver_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(os.sys.modules, "psycopg", None)
+    monkeypatch.setitem(sys.modules, "psycopg", None)
     assert "install it with: pip install 'runsync[postgres]'" in refusal("postgresql://host/x")
 
 

@@ -406,8 +406,8 @@ def test_what_is_unsettled_is_told_oldest_first(shelf: Shelf) -> None:
     assert [run_id for _, run_id in shelf.store.unsettled()] == ["stepless", "run 1", "run 3"]
     incomplete = shelf.store.unsettled(incomplete_only=True)
     assert [run_id for _, run_id in incomplete] == ["stepless"]
-    assert len(shelf.store.present()) == 4
-    assert len(shelf.store.present(EPOCH + timedelta(minutes=1))) == 2
+    assert len(list(shelf.store.present())) == 4
+    assert len(list(shelf.store.present(EPOCH + timedelta(minutes=1)))) == 2
     assert shelf.store.rank(Cursor(EPOCH + timedelta(minutes=1), "x")) == 1
 
 
