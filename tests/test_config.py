@@ -417,7 +417,7 @@ def test_a_token_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_token_is_not_kept_where_it_could_be_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WERCKER_TOKEN", "geheim")
     opened = open_source(source(token_env='"WERCKER_TOKEN"'))
-    shown = repr([opened, opened.client, vars(opened), opened._config, opened.client._prepared])
+    shown = repr([opened, opened.client, vars(opened), opened._config, opened.client._request])
     opened.close()
     assert "geheim" not in shown
 

@@ -1,1 +1,1 @@
-"""One HTTP client for all sources."""
+"""One HTTP client for all sources: requests, connections, limits, and what may be shown of them."""

@@ -1,16 +1,16 @@
-"""Connections that can be broken off from outside, and what they trust.
+"""Connections with a deadline for the whole of a request.
 
-``http.client`` bounds each read but not their number, so a body or a header that drips in byte by
-byte would never end. Here one watching thread shuts the socket of a request whose time is up;
-the thread that reads then fails at once.
+Own code, since ``http.client`` bounds each read but not their number: a body or a header that
+drips in byte by byte would never end. Here one thread watches the requests of a client and shuts
+the socket of one whose time is up; the thread that reads from it then fails at once.
 """
 
-import os
 import socket
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any
 
 from requests.adapters import HTTPAdapter
@@ -21,37 +21,34 @@ _TICK_SECONDS = 0.25
 _here = threading.local()
 
 
+@dataclass(eq=False, slots=True)
 class Deadline:
-    """One request's last moment. ``socket`` is the one it goes over, once it is known."""
+    """When one request must be over. ``socket`` is the one it goes over, once that is known."""
 
-    __slots__ = ("at", "expired", "socket")
-
-    def __init__(self, at: float) -> None:
-        self.at = at
-        self.expired = False
-        self.socket: socket.socket | None = None
+    at: float
+    expired: bool = False
+    socket: Any = None
 
     def expire(self) -> None:
         self.expired = True
         if self.socket is not None:
             with suppress(OSError):
-                self.socket.shutdown(socket.SHUT_RDWR)
+                # A TLS socket's own `shutdown` would also drop the state that a reader uses.
+                socket.socket.shutdown(getattr(self.socket, "socket", self.socket), 2)
 
 
 class Deadlines:
-    """Watches the requests of one client, with one thread that starts with the first of them."""
+    """Watches the requests of one client, with a thread that lives while there are any."""
 
     def __init__(self) -> None:
         self._watched: set[Deadline] = set()
-        self._closed = threading.Event()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
     @contextmanager
     def within(self, seconds: float) -> Iterator[Deadline]:
-        """Whatever this thread asks in here is broken off after that many seconds."""
-        deadline = Deadline(time.monotonic() + seconds)
-        _here.deadline = deadline
+        """What this thread asks in here is broken off after that many seconds."""
+        deadline = _here.deadline = Deadline(time.monotonic() + seconds)
         with self._lock:
             self._watched.add(deadline)
             if self._thread is None:
@@ -72,47 +69,50 @@ class Deadlines:
             for deadline in self._watched:
                 deadline.expire()
 
-    def close(self) -> None:
-        self._closed.set()
-
     def _watch(self) -> None:
-        while not self._closed.wait(_TICK_SECONDS):
+        while True:
+            time.sleep(_TICK_SECONDS)
             now = time.monotonic()
             with self._lock:
+                if not self._watched:
+                    self._thread = None
+                    return
                 for deadline in self._watched:
                     if deadline.at < now:
                         deadline.expire()
 
 
-def _tell(sock: Any) -> None:
-    deadline: Deadline | None = getattr(_here, "deadline", None)
-    if deadline is not None:
-        deadline.socket = sock
-        if deadline.expired:
-            deadline.expire()
+class _TellsItsSocket:
+    """A connection whose socket the deadline of the request on it knows."""
 
+    sock: Any
 
-class _Plain(HTTPConnection):
     def request(self, *args: Any, **kwargs: Any) -> None:
-        super().request(*args, **kwargs)
-        _tell(self.sock)
+        super().request(*args, **kwargs)  # type: ignore[misc]
+        deadline: Deadline | None = getattr(_here, "deadline", None)
+        if deadline is not None:
+            deadline.socket = self.sock
+            if deadline.expired:
+                deadline.expire()
 
 
-class _Secure(HTTPSConnection):
-    def request(self, *args: Any, **kwargs: Any) -> None:
-        super().request(*args, **kwargs)
-        _tell(self.sock)
+class _HTTPConnection(_TellsItsSocket, HTTPConnection):
+    pass
 
 
-class _PlainPool(HTTPConnectionPool):
-    ConnectionCls = _Plain
+class _HTTPSConnection(_TellsItsSocket, HTTPSConnection):
+    pass
 
 
-class _SecurePool(HTTPSConnectionPool):
-    ConnectionCls = _Secure
+class _HTTPPool(HTTPConnectionPool):
+    ConnectionCls = _HTTPConnection
 
 
-_POOLS = {"http": _PlainPool, "https": _SecurePool}
+class _HTTPSPool(HTTPSConnectionPool):
+    ConnectionCls = _HTTPSConnection
+
+
+_POOLS = {"http": _HTTPPool, "https": _HTTPSPool}
 
 
 class Adapter(HTTPAdapter):
@@ -126,10 +126,3 @@ class Adapter(HTTPAdapter):
         manager = super().proxy_manager_for(*args, **kwargs)
         manager.pool_classes_by_scheme = _POOLS
         return manager
-
-
-def verification(base_url: str) -> bool | str:
-    """What certificates are held against: the user's own bundle if the environment names one."""
-    if base_url.startswith("http://"):
-        return True
-    return os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
