@@ -89,6 +89,10 @@ class DatabaseError(RunsyncError):
     exit_code = 5
 
 
+class UnavailableError(DatabaseError):
+    """The database refused for the moment, or its connection broke: the same may succeed again."""
+
+
 class LockedError(RunsyncError):
     """Another sync holds the lock."""
 

@@ -21,7 +21,7 @@ from runsync.records import Cursor, Pipeline, Problem, Result, Run, RunWithSteps
 from runsync.sources import pagination
 from runsync.sources.base import Listed, Listing, Page, ResumePoint, Source
 from runsync.storage.database import Database
-from runsync.storage.models import CoverageRow, RunRow
+from runsync.storage.models import CoverageRow, PipelineRow, RunRow
 from runsync.storage.store import ListingStore
 from runsync.sync.engine import Options, Outcome, Task, sync
 from tests.effort import effort
@@ -134,12 +134,9 @@ class Bench:
         return outcome
 
     def stored(self) -> set[str]:
-        store = ListingStore(self.database, self.source.name, self.listing.key)
+        query = select(RunRow.id).join(PipelineRow).where(PipelineRow.source == self.source.name)
         with self.database.read() as connection:
-            (number,) = store._stored_ids(
-                connection, {self.source.runs.pipeline.external_id}
-            ).values()
-            rows = connection.execute(select(RunRow.id).where(RunRow.pipeline_id == number))
+            rows = connection.execute(query)
             return set(rows.scalars())
 
     def claimed(self) -> set[str]:

@@ -1,27 +1,33 @@
-"""The database as a place: how it is opened, how it is written to, and who may sync a listing.
+"""A connection to the database: how it is opened, read and written to.
 
-SQLite runs in WAL, with foreign keys on, and every writer begins IMMEDIATE, so that it waits for
-its turn instead of failing half-way. A listing's lock is held by the process: a file beside a
-SQLite database, an advisory lock in PostgreSQL.
+SQLite runs in WAL mode, with foreign keys on, and every writer begins IMMEDIATE, so that it waits
+for its turn instead of failing half-way.
 """
 
-import hashlib
+import json
+import logging
 import os
+import random
+import sqlite3
 import stat
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
-from runsync.errors import DatabaseError, LockedError
+from runsync.errors import DatabaseError, UnavailableError
+from runsync.storage.locks import AdvisoryLocks, file_lock
+
+log = logging.getLogger(__name__)
 
 _BUSY_SECONDS = 60.0
-_POLL_SECONDS = 0.5
+_ATTEMPTS = 6
+_FIRST_PAUSE_SECONDS = 0.2
 # What SQLite says, and what can be done about it.
 _MENDS = {
     "file is not a database": "name another file in database_url",
@@ -31,6 +37,9 @@ _MENDS = {
     "unable to open database file": "give runsync the right to read and write it and its folder",
     "database is locked": "wait until nobody else writes to it, then try again",
 }
+# What PostgreSQL says where the same transaction may succeed in a moment: a serialization failure,
+# a deadlock, a server that stops, has crashed or is starting.
+_TRANSIENT_STATES = {"40001", "40P01", "57P01", "57P02", "57P03"}
 
 
 class Database:
@@ -46,10 +55,14 @@ class Database:
     def __init__(self, url: str | URL | Engine) -> None:
         self.engine = url if isinstance(url, Engine) else _engine(_checked_url(url))
         self.is_sqlite = self.engine.dialect.name == "sqlite"
-        one_state = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
-        self._reader = self.engine.execution_options(**one_state)
-        self._writing = threading.Lock()
-        self._advisory_locks = _AdvisoryLocks(self.engine)
+        self.path = _file(self.engine.url)
+        """The file of a SQLite database; None for one in memory and for PostgreSQL."""
+        snapshot = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
+        self._reader = self.engine.execution_options(**snapshot)
+        self._writer = self.engine.execution_options(runsync_begin="IMMEDIATE")
+        # SQLite's own way of waiting is a slow poll, so the threads of one process take turns.
+        self._turn = threading.Lock() if self.is_sqlite else nullcontext()
+        self._advisory_locks = AdvisoryLocks(self.engine)
 
     def __repr__(self) -> str:
         return f"Database({self.name!r})"
@@ -61,13 +74,6 @@ class Database:
         secret = {key: "hidden" for key in url.query if "password" in key.lower()}
         return url.update_query_dict(secret).render_as_string(hide_password=True)
 
-    @property
-    def path(self) -> Path | None:
-        """The file of a SQLite database; None for one in memory and for PostgreSQL."""
-        name = self.engine.url.database
-        in_a_file = self.is_sqlite and name and name != ":memory:" and not name.startswith("file:")
-        return Path(name) if in_a_file and name else None
-
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A connection whose reads see one state of the database.
@@ -75,139 +81,97 @@ class Database:
         Raises:
             DatabaseError: the database cannot be reached or refuses.
         """
-        with self._said_plainly(), self._reader.connect() as connection:
+        with self._errors_in_sentences(), self._reader.connect() as connection:
             yield connection
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
+    def write(self, locked: str | None = None) -> Iterator[Connection]:
         """One transaction, done whole or not at all.
+
+        Args:
+            locked: a listing; where this process took its lock, nothing is committed without it.
 
         Raises:
             DatabaseError: the database cannot be written to.
+            LockedError: the lock was lost to another sync.
         """
-        writer = self.engine.execution_options(runsync_begin="IMMEDIATE")
-        # Threads of one process take turns here; SQLite's own waiting is a slow poll.
-        turn = self._writing if self.is_sqlite else nullcontext()
-        with self._said_plainly(), turn, writer.begin() as connection:
+        with self._errors_in_sentences(), self._turn, self._writer.begin() as connection:
             yield connection
+            if locked is not None and not self.is_sqlite:
+                self._advisory_locks.confirm(locked)
+
+    def attempts(self, locked: str | None = None) -> Iterator[AbstractContextManager[Connection]]:
+        """Transactions to write the same in, until one of them is committed.
+
+        A deadlock, a serialization failure or a connection that breaks ends one attempt; the next
+        follows after a pause. The last one raises what :meth:`write` raises. ::
+
+            for attempt in database.attempts():
+                with attempt as connection:
+                    connection.execute(...)
+        """
+        for number in range(1, _ATTEMPTS + 1):
+            committed: list[bool] = []
+            yield self._attempt(number, locked, committed)
+            if committed:
+                return
+            time.sleep(_FIRST_PAUSE_SECONDS * 2**number * random.uniform(0.5, 1))  # noqa: S311
 
     @contextmanager
-    def lock(self, listing: str, *, wait: bool = False) -> Iterator[None]:
-        """Holds a listing's lock; it is given back however the process ends.
+    def _attempt(
+        self, number: int, locked: str | None, committed: list[bool]
+    ) -> Iterator[Connection]:
+        try:
+            with self.write(locked) as connection:
+                yield connection
+            committed.append(True)
+        except UnavailableError as error:
+            if number == _ATTEMPTS:
+                raise
+            log.warning("attempt %d of %d to write failed: %s", number, _ATTEMPTS, error)
+
+    def lock(self, listing: str, *, wait: bool = False) -> AbstractContextManager[None]:
+        """Holds a listing's lock; it is released however the process ends.
 
         Raises:
             LockedError: another sync holds it, and ``wait`` is off.
         """
-        held = self._file_lock if self.is_sqlite else self._advisory_lock
-        with held(listing, wait):
+        if self.is_sqlite:
+            return file_lock(self.path, listing, wait=wait)
+        return self._advisory_lock(listing, wait=wait)
+
+    @contextmanager
+    def _advisory_lock(self, listing: str, *, wait: bool) -> Iterator[None]:
+        with self._errors_in_sentences(), self._advisory_locks.hold(listing, wait=wait):
             yield
 
     def close(self) -> None:
-        """Gives back the connections."""
+        """Closes the connections."""
         self.engine.dispose()
 
     @contextmanager
-    def _file_lock(self, listing: str, wait: bool) -> Iterator[None]:
-        from filelock import FileLock, Timeout
-
-        if self.path is None:
-            yield
-            return
-        file = self.path.resolve()  # whatever name led to it
-        folder = file.with_name(file.name + ".locks")
-        try:
-            folder.mkdir(mode=0o700, exist_ok=True)
-        except OSError as error:
-            raise DatabaseError(f"cannot make the lock folder {folder}: {error}") from error
-        name = hashlib.sha256(listing.encode()).hexdigest()[:16]
-        lock = FileLock(folder / f"{name}.lock", timeout=-1 if wait else 0, thread_local=False)
-        try:
-            lock.acquire(poll_interval=_POLL_SECONDS)
-        except Timeout:
-            raise _held(listing) from None
-        except OSError as error:
-            raise DatabaseError(f"cannot lock {folder}: {error}") from error
-        try:
-            yield
-        finally:
-            lock.release()
-
-    @contextmanager
-    def _advisory_lock(self, listing: str, wait: bool) -> Iterator[None]:
-        key = int.from_bytes(hashlib.sha256(listing.encode()).digest()[:8], "big", signed=True)
-        with self._said_plainly():
-            while not self._advisory_locks.take(key):
-                if not wait:
-                    raise _held(listing)
-                time.sleep(_POLL_SECONDS)
-            try:
-                yield
-            finally:
-                self._advisory_locks.give_back(key)
-
-    @contextmanager
-    def _said_plainly(self) -> Iterator[None]:
+    def _errors_in_sentences(self) -> Iterator[None]:
         try:
             yield
         except DBAPIError as error:
-            reason = (str(error.orig or "").strip() or "it broke off").splitlines()[0]
+            reason = (str(error.orig or "").strip() or "the connection broke").splitlines()[0]
             mend = f"; {_MENDS[reason]}" if reason in _MENDS else ""
-            raise DatabaseError(f"the database {self.name} answers: {reason}{mend}") from error
+            transient = (
+                error.connection_invalidated
+                or getattr(error.orig, "sqlstate", None) in _TRANSIENT_STATES
+                or (not self.is_sqlite and "connection failed" in reason)
+            )
+            kind = UnavailableError if transient else DatabaseError
+            raise kind(f"the database {self.name} answers: {reason}{mend}") from error
         except SQLAlchemyError as error:
             raise DatabaseError(f"the database {self.name} cannot be used: {error}") from error
 
 
-class _AdvisoryLocks:
-    """The advisory locks of this process, all held over one connection, however many there are.
-
-    A server has few connections, and many machines may share it.
-    """
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._connection: Connection | None = None
-        self._held: set[int] = set()
-        self._turn = threading.Lock()
-
-    def take(self, key: int) -> bool:
-        """Takes a lock, if nobody has it: neither another process nor this one."""
-        with self._turn:
-            if key in self._held:
-                return False
-            if self._connection is None:
-                connection = self._engine.connect()
-                self._connection = connection.execution_options(isolation_level="AUTOCOMMIT")
-            if self._ask("SELECT pg_try_advisory_lock(:key)", key):
-                self._held.add(key)
-            self._drop_if_idle()
-            return key in self._held
-
-    def give_back(self, key: int) -> None:
-        """Gives a lock back; where the connection broke off, the server has done so already."""
-        with self._turn:
-            self._held.discard(key)
-            if self._connection is not None:
-                self._ask("SELECT pg_advisory_unlock(:key)", key)
-                self._drop_if_idle()
-
-    def _ask(self, question: str, key: int) -> bool:
-        assert self._connection is not None  # noqa: S101 - for the type checker
-        try:
-            return bool(self._connection.execute(text(question), {"key": key}).scalar_one())
-        except BaseException:
-            self._connection.invalidate()
-            self._connection.close()
-            self._connection = None
-            raise
-
-    def _drop_if_idle(self) -> None:
-        if self._connection is not None and not self._held:
-            self._connection.close()
-            self._connection = None
-
-
-def _held(listing: str) -> LockedError:
-    return LockedError(f"another sync holds the lock of {listing}; wait for it, or pass --wait")
+def _file(url: URL) -> Path | None:
+    name = url.database
+    if url.get_backend_name() != "sqlite" or not name or name.startswith((":memory:", "file:")):
+        return None
+    return Path(name)
 
 
 def _checked_url(text_or_url: str | URL) -> URL:
@@ -264,9 +228,9 @@ def _driver_mend(url: URL) -> str:
 
 def _check_file(url: URL) -> None:
     """SQLite only says that it is unable to open a file; say why."""
-    if not url.database or url.database == ":memory:" or url.database.startswith("file:"):
+    path = _file(url)
+    if path is None:
         return
-    path = Path(url.database)
     if path.is_dir():
         raise DatabaseError(f"database_url names {path}, which is a folder; name a file in it")
     if not path.parent.is_dir():
@@ -283,24 +247,26 @@ def _check_file(url: URL) -> None:
 
 
 def _make_private(path: Path) -> None:
-    """Makes the file with mode 0600: what CI wrote is nobody else's business."""
+    """Makes the file with mode 0600: nobody else may read it."""
     try:
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, stat.S_IRUSR | stat.S_IWUSR))
     except OSError as error:
         raise DatabaseError(f"cannot make the database {path}: {error.strerror}") from error
 
 
-def _prepare_sqlite(raw: Any, _record: object) -> None:
+def _prepare_sqlite(raw: sqlite3.Connection, _record: object) -> None:
     # The driver would otherwise commit before DDL, and begin late.
     raw.isolation_level = None
-    raw.create_function("json_merged", 2, _json_merged, deterministic=True)
-    cursor = raw.cursor()
-    cursor.execute(f"PRAGMA busy_timeout = {int(_BUSY_SECONDS * 1000)}")
-    cursor.execute("PRAGMA foreign_keys = ON")
-    cursor.execute("PRAGMA synchronous = NORMAL")
-    if cursor.execute("PRAGMA query_only").fetchone()[0] == 0:
-        cursor.execute("PRAGMA journal_mode = WAL")
-    cursor.close()
+    try:
+        raw.create_function("json_merged", 2, _json_merged, deterministic=True)
+        raw.execute(f"PRAGMA busy_timeout = {int(_BUSY_SECONDS * 1000)}")
+        raw.execute("PRAGMA foreign_keys = ON")
+        raw.execute("PRAGMA synchronous = NORMAL")
+        if raw.execute("PRAGMA query_only").fetchone()[0] == 0:
+            raw.execute("PRAGMA journal_mode = WAL")
+    except sqlite3.Error:
+        raw.close()  # the pool forgets a connection that could not be prepared
+        raise
 
 
 def _begin_sqlite(connection: Connection) -> None:
@@ -317,12 +283,8 @@ def _prepare_postgres(raw: Any, _record: object) -> None:
 def _json_merged(under: str, over: str) -> str:
     """What ``under || over`` is in PostgreSQL; SQLite's ``json_patch`` merges deeply, and takes
     nulls away."""
-    import json
-
     return _compact_json(json.loads(under) | json.loads(over))
 
 
 def _compact_json(value: object) -> str:
-    import json
-
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)

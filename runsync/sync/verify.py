@@ -25,8 +25,9 @@ from runsync.errors import (
 from runsync.http.client import RequestCounter
 from runsync.records import Pipeline, Run, RunWithSteps, Step, parse_time
 from runsync.sources.base import Listed, Page
+from runsync.storage.audit import AuditStore
 from runsync.storage.database import Database
-from runsync.storage.store import ListingStore, RunToWrite
+from runsync.storage.store import RunToWrite
 from runsync.storage.upserts import RUN_FACTS, RUN_STATE, STEP_FACTS, STEP_STATE, VERSION_KEY
 from runsync.sync.outcome import Task
 
@@ -94,7 +95,7 @@ def estimated_requests(
     total = 0
     for task in tasks:
         source = task.source
-        store = ListingStore(database, source.name, task.listing.key)
+        store = AuditStore(database, source.name, task.listing.key)
         runs = store.count_present(since)
         total += math.ceil(runs / source.page_runs) + 1
         total += 0 if quick else runs * source.requests_per_run
@@ -142,7 +143,7 @@ class _Audit:
         quick: bool,
     ) -> None:
         self._source, self._listing, self._since = task.source, task.listing, since
-        self._store = ListingStore(database, task.source.name, task.listing.key, task.listing.label)
+        self._store = AuditStore(database, task.source.name, task.listing.key, task.listing.label)
         self._pool, self._repair, self._quick = pool, repair, quick
         self._listed: set[int] = set()
         self._requests = RequestCounter()
