@@ -4,22 +4,21 @@ A key that is not known is an error that names it and the nearest known one. Tok
 in the file: it says where each is to be had, and :meth:`SourceConfig.token` fetches it.
 """
 
-import difflib
 import ipaddress
 import os
 import re
 import stat
 import subprocess
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time
+from datetime import datetime
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote, urlsplit
 
 from runsync.errors import ConfigError
 from runsync.providers import provider, provider_types
+from runsync.toml_table import TomlTable, nearest
 
 FILE_NAME = "runsync.toml"
 DEFAULT_DATABASE = "sqlite:///runsync.db"
@@ -155,7 +154,7 @@ def parse(text: str, path: Path) -> Config:
         raise ConfigError(f"{path} is not TOML: {error}") from None
     except RecursionError:
         raise ConfigError(f"{path} is not TOML that can be read: it is nested too deep") from None
-    top = _Table(raw, "", path)
+    top = TomlTable(raw, "", path)
     top.only("database_url", "sync", "sources", "pipelines")
     database_url = _database_url(top.text("database_url"), path)
     sync = top.table("sync")
@@ -168,104 +167,7 @@ def parse(text: str, path: Path) -> Config:
     return Config(path, database_url, concurrency, since, sources, pipelines)
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """A clause that offers the nearest known word, or lists them all."""
-    words = sorted(known)
-    close = difflib.get_close_matches(word, words, n=1, cutoff=0.6)
-    return f"did you mean {close[0]!r}?" if close else "known are: " + ", ".join(words)
-
-
-class _Table:
-    """A TOML table that knows its place."""
-
-    def __init__(self, raw: Mapping[str, Any], place: str, path: Path) -> None:
-        self._raw, self.place, self.path = raw, place, path
-
-    def only(self, *known: str) -> None:
-        """Refuses any other key, before what is missing for it is complained about."""
-        for key in self._raw:
-            if key not in known:
-                raise self.error(f"`{key}` is not known; {nearest(key, known)}")
-
-    def error(self, what: str) -> ConfigError:
-        place = f"{self.place}: " if self.place else ""
-        return ConfigError(f"{self.path}: {place}{what}")
-
-    def _take(self, key: str, kind: type | tuple[type, ...], wanted: str) -> Any:
-        value = self._raw.get(key)
-        if value is None:
-            return None
-        if not isinstance(value, kind) or (isinstance(value, bool) and kind is int):
-            raise self.error(f"`{key}` must be {wanted}, not {value!r}")
-        return value
-
-    def text(self, key: str) -> str | None:
-        value: str | None = self._take(key, str, "text")
-        if value is not None and not value.strip():
-            raise self.error(f"`{key}` is empty; fill it in or take the line out")
-        if value is not None and "\0" in value:
-            raise self.error(f"`{key}` holds a NUL character; take it out")
-        return value
-
-    def texts(self, key: str) -> tuple[str, ...]:
-        value = self._take(key, list, "a list of texts") or []
-        if not all(isinstance(part, str) for part in value):
-            raise self.error(f"`{key}` must be a list of texts, not {value!r}")
-        if self.has(key) and not value:
-            raise self.error(f"`{key}` is empty; fill it in or take the line out")
-        return tuple(value)
-
-    def number(self, key: str, default: int, least: int, most: int) -> int:
-        value = self._take(key, int, f"a whole number from {least} to {most}")
-        if value is None:
-            return default
-        if not least <= value <= most:
-            raise self.error(f"`{key}` must be from {least} to {most}, not {value}")
-        return int(value)
-
-    def when(self, key: str) -> datetime | None:
-        value = self._take(key, (str, date), 'a date such as "2024-01-01"')
-        try:
-            return None if value is None else as_time(value)
-        except (ValueError, OverflowError):
-            raise self.error(
-                f'`{key}` must be a date such as "2024-01-01", not {value!r}'
-            ) from None
-
-    def table(self, key: str) -> "_Table":
-        value = self._take(key, dict, f"a table, written [{key}]") or {}
-        return _Table(value, f"[{key}]", self.path)
-
-    def tables(self) -> Iterable[tuple[str, "_Table"]]:
-        for key in self._raw:
-            value = self._take(key, dict, f"a table, written {self.place[:-1]}.{key}]")
-            yield key, _Table(value, f"{self.place[:-1]}.{key}]", self.path)
-
-    def array(self, key: str) -> Iterable["_Table"]:
-        for index, value in enumerate(self._take(key, list, f"tables, each [[{key}]]") or [], 1):
-            if not isinstance(value, dict):
-                raise self.error(f"`{key}` must be tables, each headed [[{key}]]")
-            yield _Table(value, f"[[{key}]] number {index}", self.path)
-
-    def has(self, key: str) -> bool:
-        return key in self._raw
-
-
-def as_time(value: str | date) -> datetime:
-    """A UTC time from a date, a time or ISO text; without a zone, UTC is meant.
-
-    Raises:
-        ValueError: the text is neither a date nor a time.
-        OverflowError: it is one that lies outside of the calendar in UTC.
-    """
-    if isinstance(value, str):
-        value = datetime.fromisoformat(value.strip())
-    if not isinstance(value, datetime):
-        value = datetime.combine(value, time())
-    return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
-
-
-def _source(name: str, table: _Table) -> SourceConfig:
+def _source(name: str, table: TomlTable) -> SourceConfig:
     if table.has("token"):
         raise table.error(
             "`token` is refused: a token in a file leaks; put it into an environment variable "
@@ -290,7 +192,7 @@ def _source(name: str, table: _Table) -> SourceConfig:
     return source
 
 
-def _base_url(table: _Table, url: str | None) -> str:
+def _base_url(table: TomlTable, url: str | None) -> str:
     if url is None:
         raise table.error("`base_url` is missing; write where the service answers")
     if "@" in _host(url):
@@ -319,7 +221,7 @@ def _is_url(url: str) -> bool:
         return False
 
 
-def _pipeline(table: _Table, sources: Mapping[str, SourceConfig]) -> PipelineConfig:
+def _pipeline(table: TomlTable, sources: Mapping[str, SourceConfig]) -> PipelineConfig:
     table.only("source", "name", *_PIPELINE_IDS)
     keys = {key: table.text(key) for key in _PIPELINE_IDS}
     named = [key for key, value in keys.items() if value is not None]
@@ -329,7 +231,7 @@ def _pipeline(table: _Table, sources: Mapping[str, SourceConfig]) -> PipelineCon
     return PipelineConfig(source=_source_of(table, sources), name=table.text("name"), **keys)
 
 
-def _source_of(table: _Table, sources: Mapping[str, SourceConfig]) -> str:
+def _source_of(table: TomlTable, sources: Mapping[str, SourceConfig]) -> str:
     source = table.text("source")
     if source is None:
         if len(sources) != 1:
@@ -423,3 +325,17 @@ def _checked_token(token: str, place: str, source: str) -> str:
             f"{place} holds something that is no token (a space, a line break or an accent in it)"
         )
     return token
+
+
+__all__ = [
+    "DEFAULT_DATABASE",
+    "FILE_NAME",
+    "Config",
+    "PipelineConfig",
+    "SourceConfig",
+    "find",
+    "load",
+    "nearest",
+    "parse",
+    "user_file",
+]

@@ -20,6 +20,7 @@ from runsync.config import Config, PipelineConfig, SourceConfig
 from runsync.errors import ConfigError
 from runsync.sources import open_source
 from runsync.storage.database import Database
+from runsync.toml_table import as_time
 
 ID = "5751377e7e1bd5f17f050bc4"
 OTHER_ID = "5751377e7e1bd5f17f050bc0"
@@ -134,8 +135,8 @@ def test_since_is_a_date_or_a_time(written: str, meant: datetime) -> None:
     )
 )
 def test_any_time_is_taken_in_utc(when: datetime) -> None:
-    assert config.as_time(when.isoformat()) == when
-    assert config.as_time(when).tzinfo is UTC
+    assert as_time(when.isoformat()) == when
+    assert as_time(when).tzinfo is UTC
 
 
 # Where the database is.

@@ -6,25 +6,18 @@ place at once; months in which nothing has changed are left alone. What the data
 any more stays in the files.
 """
 
-import csv
 import hashlib
-import json
-import os
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from typing import Any
 
 from sqlalchemy import (
-    BigInteger,
-    Boolean,
     Column,
     Connection,
-    Integer,
     Select,
     Text,
     cast,
@@ -33,25 +26,18 @@ from sqlalchemy import (
     type_coerce,
 )
 
+from runsync.archive.files import AT_ONCE, Writer, csv_writer, parquet_writer
+from runsync.archive.manifest import Manifest, pipeline_folder, pipeline_labels
 from runsync.errors import ConfigError
 from runsync.storage import tables
 from runsync.storage.database import Database
 from runsync.storage.tables import JsonObject, UTCDateTime
-from runsync.text import csv_cell
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 FORMATS = ("parquet", "csv")
-_STATE = "_runsync.json"
-_LAYOUT = 1
-_AT_ONCE = 20_000
 
 _RUNS: Any = tables.runs.c
 _STEPS: Any = tables.steps.c
 _TABLES: dict[str, list[Column[Any]]] = {"runs": list(_RUNS), "steps": list(_STEPS)}
-
-RowEncoder = Iterable[Sequence[Any]]
 
 
 @dataclass(slots=True)
@@ -96,12 +82,12 @@ def export(
     Raises:
         ConfigError: the folder cannot be written, holds another format, or pyarrow is missing.
     """
-    writer = {"parquet": _parquet_writer, "csv": _csv_writer}[format]()
+    writer = {"parquet": parquet_writer, "csv": csv_writer}[format]()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        state = _State(folder, format)
+        manifest = Manifest(folder, format)
         with database.read() as connection:
-            return _Export(connection, folder, state, writer).run(watch)
+            return _Export(connection, folder, manifest, writer).run(watch)
     except OSError as error:
         raise ConfigError(
             f"cannot write to {error.filename or folder}: {error.strerror}; "
@@ -113,15 +99,15 @@ class _Export:
     """One export, month by month, in one state of the database."""
 
     def __init__(
-        self, connection: Connection, folder: Path, state: "_State", writer: "_Writer"
+        self, connection: Connection, folder: Path, manifest: Manifest, writer: Writer
     ) -> None:
         self._connection, self._folder = connection, folder
-        self._state, self._writer = state, writer
+        self._manifest, self._writer = manifest, writer
         self._summary = Summary()
-        self._labels = _labels(connection)
+        self._labels = pipeline_labels(connection)
 
     def run(self, watch: Callable[[str, Summary], None]) -> Summary:
-        self._state.rename(self._labels)
+        self._manifest.rename(self._labels)
         for month in self._months():
             self._export(month)
             watch(month.name, self._summary)
@@ -139,7 +125,9 @@ class _Export:
 
     def _export(self, month: _Month) -> None:
         prints = self._fingerprints(month)
-        changed = [id for id, found in prints.items() if not self._state.holds(id, month, found)]
+        changed = [
+            id for id, found in prints.items() if not self._manifest.holds(id, month.name, found)
+        ]
         self._summary.unchanged += len(prints) - len(changed)
         self._summary.written += len(changed)
         if not changed:
@@ -147,8 +135,8 @@ class _Export:
         self._summary.runs += self._write("runs", _runs_of(month, changed), month)
         self._summary.steps += self._write("steps", _steps_of(month, changed), month)
         for id in changed:
-            self._state.keep(id, month, prints[id])
-        self._state.save()
+            self._manifest.keep(id, month.name, prints[id])
+        self._manifest.save()
 
     def _fingerprints(self, month: _Month) -> dict[int, str]:
         """Of each pipeline, what changes whenever one of its runs of this month does."""
@@ -172,12 +160,12 @@ class _Export:
         with closing(self._stream(chosen)) as stream:
             for id, rows in groupby(stream, key=lambda row: int(row[0])):
                 label = self._labels[id].label
-                path = self._folder / table / _segment(label) / f"month={month.name}"
+                path = self._folder / table / pipeline_folder(label) / f"month={month.name}"
                 total += self._writer(path / table, columns, label, rows)
         return total
 
     def _stream(self, query: Select[Any]) -> Generator[Any, None, None]:
-        result = self._connection.execution_options(yield_per=_AT_ONCE).execute(query)
+        result = self._connection.execution_options(yield_per=AT_ONCE).execute(query)
         with closing(result):
             for part in result.partitions():
                 yield from part
@@ -219,200 +207,3 @@ def _steps_of(month: _Month, pipelines: list[int]) -> Select[Any]:
     order = (_RUNS.pipeline_id, _RUNS.created_at, _RUNS.id, _STEPS.position, _STEPS.id)
     query = select(tables.steps).select_from(joined)
     return _within(query, month, pipelines).order_by(*order)
-
-
-# Where files go.
-
-
-@dataclass(frozen=True, slots=True)
-class _Label:
-    """A pipeline's name in the files, and what it is known by for ever."""
-
-    label: str
-    key: str
-
-
-def _labels(connection: Connection) -> dict[int, _Label]:
-    """Names as reports give them: told apart where several pipelines bear the same."""
-    from runsync.reports.pipelines import labelled
-
-    query = select(
-        tables.pipelines.c.id,
-        tables.pipelines.c.source,
-        tables.pipelines.c.external_id,
-        tables.pipelines.c.name,
-    )
-    named = labelled((row[0], row[1], row[2], row[3]) for row in connection.execute(query))
-    return {one.id: _Label(one.label, f"{one.source}/{one.external_id}") for one in named}
-
-
-def _segment(label: str) -> str:
-    """``pipeline=NAME`` as Hive writes it, so that no name can leave its place."""
-    escaped = quote(label, safe=" ()+,@")
-    if len(escaped) > 200:
-        escaped = f"{escaped[:180]}-{hashlib.sha256(label.encode()).hexdigest()[:16]}"
-    return f"pipeline={escaped}"
-
-
-class _State:
-    """What the last export left: of each pipeline its folder, and each month's fingerprint."""
-
-    def __init__(self, folder: Path, format: str) -> None:
-        self._folder, self._path = folder, folder / _STATE
-        self._format = format
-        self._pipelines: dict[str, dict[str, Any]] = {}
-        self._keys: dict[int, str] = {}
-        if self._path.exists():
-            self._pipelines = self._read()
-
-    def _read(self) -> dict[str, dict[str, Any]]:
-        try:
-            state = json.loads(self._path.read_text(encoding="utf-8"))
-            found, layout = state["format"], state["layout"]
-            pipelines: dict[str, dict[str, Any]] = state["pipelines"]
-        except (ValueError, KeyError, TypeError):
-            return {}  # written by something else; all months are written anew
-        if found != self._format:
-            raise ConfigError(
-                f"{self._folder} holds an export as {found}; name another folder for {self._format}"
-            )
-        return pipelines if layout == _LAYOUT else {}
-
-    def rename(self, labels: dict[int, _Label]) -> None:
-        """Moves the folders of pipelines that have another name than before."""
-        for id, label in labels.items():
-            self._keys[id] = label.key
-            entry = self._pipelines.setdefault(
-                label.key, {"folder": _segment(label.label), "months": {}}
-            )
-            if entry["folder"] != _segment(label.label):
-                self._move(entry, _segment(label.label))
-        self.save()
-
-    def _move(self, entry: dict[str, Any], name: str) -> None:
-        for table in _TABLES:
-            old, new = self._folder / table / entry["folder"], self._folder / table / name
-            if new.exists():  # another pipeline had this name: its months are written anew
-                entry["months"] = {}
-            elif old.exists():
-                old.rename(new)
-        entry["folder"] = name
-
-    def holds(self, id: int, month: _Month, found: str) -> bool:
-        """Whether that month was written as it is now."""
-        entry = self._pipelines[self._keys[id]]
-        path = self._folder / "runs" / entry["folder"] / f"month={month.name}"
-        return bool(entry["months"].get(month.name) == found) and path.is_dir()
-
-    def keep(self, id: int, month: _Month, found: str) -> None:
-        self._pipelines[self._keys[id]]["months"][month.name] = found
-
-    def save(self) -> None:
-        state = {"format": self._format, "layout": _LAYOUT, "pipelines": self._pipelines}
-        with _replacing(self._path) as made:
-            made.write_text(json.dumps(state, indent=1, sort_keys=True), encoding="utf-8")
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """A file beside ``path`` to be filled, which then takes its place at once."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    made = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        yield made
-        made.replace(path)
-    finally:
-        made.unlink(missing_ok=True)
-
-
-# How files are written.
-
-_Writer = Callable[[Path, list[Column[Any]], str, RowEncoder], int]
-
-
-def _parts(rows: RowEncoder) -> Iterator[list[Sequence[Any]]]:
-    part: list[Sequence[Any]] = []
-    for row in rows:
-        part.append(row)
-        if len(part) == _AT_ONCE:
-            yield part
-            part = []
-    if part:
-        yield part
-
-
-def _parquet_writer() -> _Writer:
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    except ModuleNotFoundError:
-        raise ConfigError(
-            "Parquet needs pyarrow: pip install 'runsync[parquet]', or take --format csv"
-        ) from None
-
-    def write(path: Path, columns: list[Column[Any]], _label: str, rows: RowEncoder) -> int:
-        schema = pa.schema([(column.name, _arrow_type(column)) for column in columns])
-        total = 0
-        with (
-            _replacing(path.with_suffix(".parquet")) as made,
-            pq.ParquetWriter(made, schema, compression="zstd") as file,
-        ):
-            for part in _parts(rows):
-                file.write_table(_arrow_table(schema, part))
-                total += len(part)
-        return total
-
-    return write
-
-
-def _arrow_type(column: Column[Any]) -> "pa.DataType":
-    import pyarrow as pa
-
-    if isinstance(column.type, UTCDateTime):
-        return pa.timestamp("us", tz="UTC")
-    if isinstance(column.type, BigInteger):
-        return pa.int64()
-    if isinstance(column.type, Integer):
-        return pa.int32()
-    return pa.bool_() if isinstance(column.type, Boolean) else pa.string()
-
-
-def _arrow_table(schema: "pa.Schema", rows: list[Sequence[Any]]) -> "pa.Table":
-    import pyarrow as pa
-
-    arrays = []
-    for field, values in zip(schema, zip(*rows, strict=True), strict=True):
-        is_text = pa.types.is_timestamp(field.type) and any(isinstance(v, str) for v in values)
-        array = pa.array(values, type=pa.string() if is_text else field.type)
-        arrays.append(array.cast(field.type))
-    return pa.Table.from_arrays(arrays, schema=schema)
-
-
-def _csv_writer() -> _Writer:
-    def write(path: Path, columns: list[Column[Any]], label: str, rows: RowEncoder) -> int:
-        times = [isinstance(column.type, UTCDateTime) for column in columns]
-        total = 0
-        with (
-            _replacing(path.with_suffix(".csv")) as made,
-            made.open("w", encoding="utf-8", newline="") as file,
-        ):
-            writer = csv.writer(file, lineterminator="\r\n")
-            writer.writerow(["pipeline", *(column.name for column in columns)])
-            for row in rows:
-                cells = [_csv_value(v, is_time) for v, is_time in zip(row, times, strict=True)]
-                writer.writerow([csv_cell(label), *cells])
-                total += 1
-        return total
-
-    return write
-
-
-def _csv_value(value: Any, is_time: bool) -> Any:
-    if value is None or isinstance(value, int):
-        return "" if value is None else str(value).lower()
-    if isinstance(value, datetime):
-        value = value.astimezone(UTC).isoformat(timespec="microseconds")[:26] + "Z"
-    text = str(value)
-    if is_time:
-        return f"{text[:-4]}Z" if text.endswith("000Z") else text
-    return csv_cell(text)

@@ -1,4 +1,4 @@
-"""Where the schema stands: reads its revision, makes a new one, upgrades an old one.
+"""The schema's revision: reads it, makes a new schema, upgrades an old one.
 
 The revisions in ``migrations/`` are the only way a schema comes to be. A look at the revision
 needs no alembic, which would be most of the time of a sync that finds nothing.
@@ -16,14 +16,21 @@ from runsync.storage.database import Database
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0001"
-"""The revision that this version of runsync reads and writes."""
-
 
 def migrations_path() -> Path:
-    """The folder of the revisions: in an installed package, or beside it in a checkout."""
+    """The folder of the revisions: in an installed package, or next to it in a checkout."""
     packaged = Path(str(files("runsync"))) / "migrations"
     return packaged if packaged.is_dir() else packaged.parent.parent / "migrations"
+
+
+def _revisions() -> list[str]:
+    """All revisions, oldest first: their files are named by numbers that grow."""
+    found = (migrations_path() / "versions").glob("[0-9]*.py")
+    return sorted(path.name.partition("_")[0] for path in found)
+
+
+HEAD = _revisions()[-1]
+"""The revision that this version of runsync reads and writes."""
 
 
 def current(database: Database) -> str | None:
@@ -49,7 +56,7 @@ def check(database: Database) -> None:
         raise DatabaseError(
             f"the database {database.name} has no schema yet; `runsync sync` makes it"
         )
-    if found in _known_revisions():
+    if found in _revisions():
         raise DatabaseError(
             f"the database {database.name} is at revision {found} and this runsync needs {HEAD}; "
             "run `runsync db upgrade`"
@@ -72,7 +79,8 @@ def upgrade(database: Database, revision: str = "head") -> None:
     with database.write() as connection:
         config = _config()
         config.attributes["connection"] = connection
-        _take_turns(connection)
+        if not database.is_sqlite:  # of two machines that upgrade at once, one waits
+            connection.execute(text("SELECT pg_advisory_xact_lock(7239814365)"))
         try:
             command.upgrade(config, revision)
         except CommandError as error:
@@ -95,18 +103,6 @@ def _revision(connection: Connection) -> str | None:
     if not inspect(connection).has_table("alembic_version"):
         return None
     return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
-
-
-def _take_turns(connection: Connection) -> None:
-    """Two machines may both find an empty PostgreSQL; the second waits and finds it done."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(text("SELECT pg_advisory_xact_lock(7239814365)"))
-
-
-def _known_revisions() -> set[str]:
-    from alembic.script import ScriptDirectory
-
-    return {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
 
 
 def _config() -> "Config":

@@ -13,7 +13,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, select, text, update
 
-from runsync.archive import export as engine
 from runsync.archive.export import Summary, export
 from runsync.errors import ConfigError
 from runsync.storage.database import Database
@@ -191,7 +190,8 @@ def test_a_state_that_cannot_be_read_only_costs_time(sqlite: Database, tmp_path:
 def test_parts_of_a_month_make_one_file(
     filled: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "_AT_ONCE", 2)
+    monkeypatch.setattr("runsync.archive.export.AT_ONCE", 2)
+    monkeypatch.setattr("runsync.archive.files.AT_ONCE", 2)
     assert export(filled, tmp_path) == Summary(written=3, runs=4, steps=6)
     assert len(parquet(tmp_path, "steps")) == 6
 

@@ -4,9 +4,11 @@ import subprocess
 import sys
 
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
-from runsync.storage import models
+from runsync.storage import models, schema
 from runsync.storage.database import Database
 
 
@@ -14,6 +16,14 @@ def test_the_revisions_make_what_the_tables_declare(database: Database) -> None:
     with database.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, models.REGISTRY.metadata) == []
+
+
+def test_the_newest_file_is_the_head_of_the_revisions() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(schema.migrations_path()))
+    scripts = ScriptDirectory.from_config(config)
+    assert scripts.get_heads() == [schema.HEAD]
+    assert [one.revision for one in scripts.walk_revisions()][::-1] == schema._revisions()
 
 
 SYNC_NOTHING = """
