@@ -6,6 +6,8 @@ as what Python would write for it (``\\x1b``, ``\\u202e``), so nothing is lost a
 """
 
 import re
+from collections.abc import Sequence
+from difflib import get_close_matches
 
 # Controls (C0, DEL, C1), bidi controls, what has no width, line separators, lone surrogates and
 # tag characters. The joiners U+200C and U+200D stay: scripts and emoji need them.
@@ -46,6 +48,14 @@ def escaped_json(text: str) -> str:
     In JSON such characters occur within strings alone; line breaks of the layout are kept.
     """
     return _IN_LINES.sub(lambda found: _json_escape(found[0]), text)
+
+
+def did_you_mean(word: str, known: Sequence[str]) -> str:
+    """The end of a sentence about an unknown word: the nearest known one, or a short list."""
+    folded = {name.casefold(): name for name in known}
+    if near := get_close_matches(word.casefold(), list(folded), n=1, cutoff=0.5):
+        return f"; did you mean {folded[near[0]]!r}?"
+    return f"; known: {', '.join(known)}" if 0 < len(known) <= 12 else ""
 
 
 def _escaped(found: re.Match[str]) -> str:

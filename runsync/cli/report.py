@@ -1,7 +1,8 @@
 """``runsync report``: one report, or all of them on a page."""
 
+import inspect
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,6 +13,8 @@ from runsync.cli.app_context import open_database
 from runsync.cli.options import ConfigOption, FormatOption, JsonOption, OutputOption, chosen
 from runsync.cli.output import Format, emit, note, write
 from runsync.errors import ConfigError
+from runsync.reports.definitions import REPORTS, report_named
+from runsync.reports.report import Report
 
 app = typer.Typer(no_args_is_help=True, help="Pass rates, durations, aborts and more.")
 
@@ -49,49 +52,11 @@ Result = Annotated[
 
 _NOTES = 3
 
-# What a narrow table drops, the least telling first.
-_SPARE = (
-    "unknown",
-    "skipped",
-    "mean",
-    "total",
-    "never_started",
-    "p90",
-    "max",
-    "median_time_to_abort",
-    "pass_rate_low pass_rate_high",
-    "abort_rate_low abort_rate_high",
-    "partial",
-    "last_step",
-)
 
+def _command_of(report: Report) -> Callable[..., None]:
+    """The command of a report: all options, less those that it does not take."""
 
-def _add(command: str, function: str, help: str) -> None:
-    """Makes the command of a report about runs that are what they are."""
-
-    @app.command(command, help=help)
-    def report(
-        config: ConfigOption = None,
-        since: Since = None,
-        until: Until = None,
-        pipeline: Pipelines = None,
-        branch: Branches = None,
-        by: By = None,
-        every: Every = None,
-        tz: Zone = None,
-        output: OutputOption = None,
-        format: FormatOption = None,
-        json: JsonOption = False,
-    ) -> None:
-        asked = _asked(since, until, pipeline, branch, by, tz) | {"every": every}
-        _print(function, config, asked, chosen(format, json), output)
-
-
-def _add_timed(command: str, function: str, help: str) -> None:
-    """Makes the command of a report about how long things took, which may be of one result."""
-
-    @app.command(command, help=help)
-    def report(
+    def command(
         config: ConfigOption = None,
         since: Since = None,
         until: Until = None,
@@ -105,18 +70,19 @@ def _add_timed(command: str, function: str, help: str) -> None:
         format: FormatOption = None,
         json: JsonOption = False,
     ) -> None:
-        asked = _asked(since, until, pipeline, branch, by, tz)
-        asked |= {"every": every, "result": result}
-        _print(function, config, asked, chosen(format, json), output)
+        asked = _arguments(since, until, pipeline, branch, tz) | {"by": _keys(by), "every": every}
+        if report.takes_result:
+            asked["result"] = result
+        _print(report.name, report, config, asked, chosen(format, json), output)
+
+    signature = inspect.signature(command)
+    taken = [p for p in signature.parameters.values() if p.name != "result" or report.takes_result]
+    command.__signature__ = signature.replace(parameters=taken)  # type: ignore[attr-defined]
+    return command
 
 
-_add("pass-rates", "pass_rates", "How many of the runs that passed or failed have passed.")
-_add_timed("step-durations", "step_durations", "How long steps took.")
-_add("aborts", "abort_frequencies", "How many runs were aborted, after how long, in which step.")
-_add("queue-times", "queue_times", "How long runs waited for their start.")
-_add_timed("run-durations", "run_durations", "How long runs took.")
-_add("recovery", "recoveries", "How often branches broke, and how long they stayed broken.")
-_add("flaky", "flaky_steps", "Steps that both passed and failed on one commit.")
+for _report in REPORTS.values():
+    app.command(_report.command, help=_report.summary)(_command_of(_report))
 
 
 @app.command()
@@ -140,8 +106,9 @@ def compare(
     json: JsonOption = False,
 ) -> None:
     """A report's main figure against the window before, and whether chance explains the change."""
-    asked = _asked(since, until, pipeline, branch, by, tz) | {"result": result, "report": report}
-    _print("compare", config, asked, chosen(format, json), output)
+    asked = _arguments(since, until, pipeline, branch, tz)
+    asked |= {"report": report, "by": _keys(by), "result": result}
+    _print("compare", report_named(report), config, asked, chosen(format, json), output)
 
 
 @app.command()
@@ -160,29 +127,37 @@ def html(
         raise ConfigError("a page is not for a terminal; name a file: --output report.html")
     from runsync import reports
 
-    asked = _asked(since, until, pipeline, branch, None, tz) | {"every": every}
+    asked = _arguments(since, until, pipeline, branch, tz) | {"every": every}
     with closing(open_database(config)) as database:
         write(reports.html(database, **asked), output)
     if output is not None and str(output) != "-":
         note(f"wrote {output}")
 
 
-def _asked(
+def _arguments(
     since: str | None,
     until: str | None,
     pipelines: list[str] | None,
     branches: list[str] | None,
-    by: list[str] | None,
     tz: str | None,
 ) -> dict[str, Any]:
     """What the options ask of a function of ``runsync.reports``."""
-    asked: dict[str, Any] = {"since": since, "until": until, "tz": tz}
-    asked |= {"pipelines": pipelines or None, "branches": branches or None}
-    return asked | ({"by": () if by == ["all"] else by} if by else {})
+    return {
+        "since": since,
+        "until": until,
+        "tz": tz,
+        "pipelines": pipelines or None,
+        "branches": branches or None,
+    }
+
+
+def _keys(by: list[str] | None) -> Sequence[str] | None:
+    return () if by == ["all"] else by or None
 
 
 def _print(
     function: str,
+    report: Report,
     config: Path | None,
     asked: dict[str, Any],
     format: Format | None,
@@ -193,8 +168,8 @@ def _print(
 
     with closing(open_database(config)) as database:
         frame = getattr(reports, function)(database, **asked)
-        about = {name: asked[name] for name in ("since", "until", "pipelines", "tz")}
-        _note_lacks(reports.lacking(database, **about, compared=function == "compare"))
+        window = {name: asked[name] for name in ("since", "until", "pipelines", "tz")}
+        _note_lacks(reports.lacking(database, **window, compared=function == "compare"))
     by_name = output.suffix.lower() if format is None and output else ""
     if format in (Format.JSON, Format.CSV) or by_name in (".json", ".csv"):
         columns, made = rows.plain(frame)
@@ -202,7 +177,8 @@ def _print(
         return
     columns, made = rows.readable(frame)
     figures = [str(name) for name in frame if frame[name].dtype.kind in "mf"]
-    emit(made, columns=columns, format=format, output=output, spare=_SPARE, right=figures)
+    spare = [*report.spare, "partial"]
+    emit(made, columns=columns, format=format, output=output, spare=spare, right=figures)
 
 
 def _note_lacks(lacks: Sequence[str]) -> None:

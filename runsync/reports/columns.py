@@ -1,29 +1,118 @@
-"""What each report gives: its columns, what each counts, and in which dtype."""
+"""The columns of a report's frame: what each key is made of, and the dtypes of keys and figures."""
 
-from dataclasses import dataclass
-from enum import Enum
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from runsync.reports.categories import TEXT
-from runsync.reports.groups import RUN_KEYS, STEP_KEYS, WEEKDAYS
+from runsync.reports.query_spec import Query
+from runsync.reports.report import Column, Kind, Report
+
+if TYPE_CHECKING:
+    from runsync.reports.load import Reader
+
+WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
+TEXT = pd.Series(["text"]).dtype
+"""What this pandas makes of text: ``str`` from version 3 on, before it ``object``."""
+
+# Of each key what it holds, and the loaded column that it is made of.
+_KEYS = {
+    "pipeline": (Kind.TEXT, "pipeline_id"),
+    "source": (Kind.TEXT, "pipeline_id"),
+    "branch": (Kind.TEXT, "branch"),
+    "author": (Kind.TEXT, "author"),
+    "weekday": (Kind.WEEKDAY, "run_created_at"),
+    "hour": (Kind.COUNT, "run_created_at"),
+    "step": (Kind.TEXT, "name"),
+    "job": (Kind.TEXT, "job"),
+    "period": (Kind.DAY, "run_created_at"),
+}
 
 
-class Kind(Enum):
-    """What a column holds, and its dtype in a frame."""
-
-    COUNT = "int64"
-    RATE = "float64"
-    DURATION = "timedelta64[us]"
-    TIME = "datetime64[us, UTC]"
-    DAY = "datetime64[us]"
-    FLAG = "bool"
-    MAYBE = "boolean"
-    TEXT = "text"
-    WEEKDAY = "weekday"
+def sources_of(keys: Iterable[str]) -> list[str]:
+    """The loaded columns that the keys are made of."""
+    return [_KEYS[key][1] for key in keys]
 
 
-def as_kind(values: object, kind: Kind) -> pd.Series:
+def with_keys(frame: pd.DataFrame, query: Query) -> pd.DataFrame:
+    """The frame with a column for each of the query's keys, in the query's zone."""
+    made: dict[str, Any] = {}
+    if not {"weekday", "hour", "period"}.isdisjoint(query.keys):
+        local = frame["run_created_at"].dt.tz_convert(query.window.zone).dt.tz_localize(None)
+        made |= _of_time(local, query)
+    if "pipeline" in query.keys:
+        labels = {p.id: p.label for p in query.pipelines}
+        made["pipeline"] = _of_pipelines(frame["pipeline_id"], labels)
+    if "source" in query.keys:
+        made["source"] = _of_pipelines(
+            frame["pipeline_id"], {p.id: p.source for p in query.pipelines}
+        )
+    if "step" in query.keys:
+        made["step"] = frame["name"]
+    return frame.assign(**made)
+
+
+def finished(table: pd.DataFrame, report: Report, query: Query, reader: "Reader") -> pd.DataFrame:
+    """A report's table of figures as users get it: with ``partial`` over time, in its dtypes."""
+    keys = query.keys
+    if query.every:
+        from runsync.reports.coverage_notes import partial
+
+        keys = (*keys, "partial")
+        table = table.assign(partial=partial(table, query, reader.covered_spans))
+    return shaped(table, keys, report.columns)
+
+
+def shaped(table: pd.DataFrame, keys: tuple[str, ...], columns: tuple[Column, ...]) -> pd.DataFrame:
+    """The table with exactly these columns, in this order and in their dtypes."""
+    kinds = {key: _KEYS[key][0] if key in _KEYS else Kind.FLAG for key in keys}
+    kinds |= {column.name: column.kind for column in columns}
+    return pd.DataFrame(
+        {name: _as_kind(table[name].to_numpy(), kind) for name, kind in kinds.items()}
+    )
+
+
+def categorical(
+    codes: npt.NDArray[np.integer[Any]], words: Sequence[str], *, ordered: bool = False
+) -> "pd.Categorical[str]":
+    """Text by the place of each row's word in ``words``; -1 is missing."""
+    categories: pd.Index[str] = pd.Index(pd.Series(list(words), dtype=TEXT))
+    return pd.Categorical.from_codes(codes, categories=categories, ordered=ordered)
+
+
+def _of_time(local: pd.Series, query: Query) -> dict[str, Any]:
+    made: dict[str, Any] = {}
+    if "weekday" in query.keys:
+        made["weekday"] = categorical(local.dt.day_of_week.to_numpy(), WEEKDAYS, ordered=True)
+    if "hour" in query.keys:
+        made["hour"] = local.dt.hour.astype("int64")
+    if query.every:
+        made["period"] = _period(local, query.every)
+    return made
+
+
+def _period(local: pd.Series, every: str) -> pd.Series:
+    """The first day of each time's day, ISO week or month."""
+    days = local.dt.normalize()
+    if every == "week":
+        days = days - pd.to_timedelta(days.dt.day_of_week, unit="D")
+    elif every == "month":
+        days = days - pd.to_timedelta(days.dt.day - 1, unit="D")
+    first: pd.Series = days.astype("datetime64[us]")
+    return first
+
+
+def _of_pipelines(ids: pd.Series, words: dict[int, str]) -> "pd.Categorical[str]":
+    categories = sorted(set(words.values()))
+    place = np.full(max(words, default=0) + 1, -1)
+    place[list(words)] = [categories.index(word) for word in words.values()]
+    return categorical(place[ids.to_numpy()], categories)
+
+
+def _as_kind(values: object, kind: Kind) -> pd.Series:
     """A column in its kind's dtype; durations come as milliseconds."""
     series = pd.Series(values)
     if kind is Kind.DURATION:
@@ -37,213 +126,3 @@ def as_kind(values: object, kind: Kind) -> pd.Series:
     if kind is Kind.WEEKDAY:
         return series.astype(pd.CategoricalDtype(list(WEEKDAYS), ordered=True))
     return series.astype(kind.value)
-
-
-KEY_KINDS = {
-    "pipeline": Kind.TEXT,
-    "source": Kind.TEXT,
-    "branch": Kind.TEXT,
-    "author": Kind.TEXT,
-    "weekday": Kind.WEEKDAY,
-    "hour": Kind.COUNT,
-    "step": Kind.TEXT,
-    "job": Kind.TEXT,
-    "period": Kind.DAY,
-    "partial": Kind.FLAG,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One figure: its name, what it holds, and what it counts, in words."""
-
-    name: str
-    kind: Kind
-    meaning: str
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """One report.
-
-    Attributes:
-        name: of its function; ``command`` of its command.
-        main: the figure that a comparison compares.
-        keys: what it can be grouped by; ``by`` what it is grouped by if nobody says.
-        implied: keys that are always there, behind those that were asked for.
-    """
-
-    name: str
-    command: str
-    title: str
-    about: str
-    main: str
-    columns: tuple[Column, ...]
-    keys: tuple[str, ...] = RUN_KEYS
-    by: tuple[str, ...] = ("pipeline",)
-    implied: tuple[str, ...] = ()
-
-
-def _counts(**meanings: str) -> tuple[Column, ...]:
-    return tuple(Column(name, Kind.COUNT, meaning) for name, meaning in meanings.items())
-
-
-def _interval(rate: str) -> tuple[Column, ...]:
-    return (
-        Column(f"{rate}_low", Kind.RATE, "lower end of its 95% interval (Wilson)"),
-        Column(f"{rate}_high", Kind.RATE, "upper end of its 95% interval (Wilson)"),
-    )
-
-
-def _durations(**meanings: str) -> tuple[Column, ...]:
-    return tuple(Column(name, Kind.DURATION, meaning) for name, meaning in meanings.items())
-
-
-_SPREAD = _durations(
-    mean="their mean",
-    p50="their median",
-    p90="nine of ten took no longer than this",
-    p95="nineteen of twenty took no longer than this",
-    max="the longest",
-)
-
-PASS_RATES = Report(
-    "pass_rates",
-    "pass-rates",
-    "Pass rates",
-    "How many of the runs that passed or failed have passed. Aborted, skipped and unknown runs "
-    "are counted beside, and are not in the rate.",
-    "pass_rate",
-    (
-        *_counts(
-            finished="runs that have finished, however",
-            passed="finished runs that passed",
-            failed="finished runs that failed",
-            aborted="finished runs that were aborted",
-            skipped="finished runs that were skipped",
-            unknown="finished runs whose result the provider does not tell",
-        ),
-        Column("pass_rate", Kind.RATE, "passed / (passed + failed)"),
-        *_interval("pass_rate"),
-    ),
-)
-
-STEP_DURATIONS = Report(
-    "step_durations",
-    "step-durations",
-    "Step durations",
-    "How long steps took: finished steps that ran, whatever their result. Skipped steps and steps "
-    "without a start or an end are left out.",
-    "p50",
-    (
-        *_counts(count="finished steps that ran"),
-        *_SPREAD,
-        *_durations(total="the time of all of them together"),
-        Column("share", Kind.RATE, "of the time of all steps of its group"),
-    ),
-    keys=STEP_KEYS,
-    implied=("step",),
-)
-
-ABORT_FREQUENCIES = Report(
-    "abort_frequencies",
-    "aborts",
-    "Aborts",
-    "How many of the finished runs were aborted, how long they had run, and in which step.",
-    "abort_rate",
-    (
-        *_counts(
-            finished="runs that have finished, however",
-            aborted="finished runs that were aborted",
-        ),
-        Column("abort_rate", Kind.RATE, "aborted / finished"),
-        *_interval("abort_rate"),
-        *_counts(never_started="aborted runs that were aborted before they started"),
-        *_durations(
-            median_time_to_abort="median time from start to abort of the aborted runs that started"
-        ),
-        Column(
-            "last_step",
-            Kind.TEXT,
-            "the step most of them were in: the last, by position, that had started",
-        ),
-    ),
-)
-
-QUEUE_TIMES = Report(
-    "queue_times",
-    "queue-times",
-    "Queue times",
-    "How long runs waited from their creation to their start: every run that has started.",
-    "p50",
-    (*_counts(count="runs that have started"), *_SPREAD),
-)
-
-RUN_DURATIONS = Report(
-    "run_durations",
-    "run-durations",
-    "Run durations",
-    "How long runs took from their start to their end: every finished run that started, whatever "
-    "its result.",
-    "p50",
-    (*_counts(count="finished runs that had started"), *_SPREAD),
-)
-
-RECOVERIES = Report(
-    "recoveries",
-    "recovery",
-    "Recoveries",
-    "How long a branch of a pipeline stayed broken: from the end of the first failure after a "
-    "pass to the end of the next pass. Aborted, skipped and unknown runs are ignored. Listed are "
-    "those that broke in the window, or were still broken at its end.",
-    "p50",
-    (
-        *_counts(failures="times it broke in the window: first failures after a pass"),
-        Column("open_since", Kind.TIME, "since when it is broken, where it still is"),
-        *_durations(
-            mean_time_to_recovery="mean time to the next pass; a break still open is not in it",
-            p50="its median",
-            p90="nine of ten were mended within this",
-        ),
-    ),
-    by=("pipeline", "branch"),
-)
-
-FLAKY_STEPS = Report(
-    "flaky_steps",
-    "flaky",
-    "Flaky steps",
-    "Steps that both passed and failed on one commit of a pipeline. The rate is a lower bound: "
-    "a commit that was tried once cannot show it.",
-    "flake_rate",
-    (
-        *_counts(
-            commits="commits on which the step passed or failed",
-            flaky_commits="commits on which it did both",
-        ),
-        Column("flake_rate", Kind.RATE, "flaky_commits / commits"),
-    ),
-    keys=STEP_KEYS,
-    implied=("step",),
-)
-
-REPORTS = {
-    report.name: report
-    for report in (
-        PASS_RATES,
-        STEP_DURATIONS,
-        ABORT_FREQUENCIES,
-        QUEUE_TIMES,
-        RUN_DURATIONS,
-        RECOVERIES,
-        FLAKY_STEPS,
-    )
-}
-
-
-def shaped(table: pd.DataFrame, keys: tuple[str, ...], columns: tuple[Column, ...]) -> pd.DataFrame:
-    """The table with exactly these columns, in this order and in their dtypes."""
-    kinds = {key: KEY_KINDS[key] for key in keys} | {c.name: c.kind for c in columns}
-    return pd.DataFrame(
-        {name: as_kind(table[name].to_numpy(), kind) for name, kind in kinds.items()}
-    )

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from runsync.errors import ConfigError
-from runsync.reports.window import nearest
+from runsync.text import did_you_mean
 
 _SHORT = 8
 
@@ -67,7 +67,9 @@ def _fitting(known: Sequence[Pipeline], word: str | int) -> list[Pipeline]:
 
 def _none(known: Sequence[Pipeline], word: str | int) -> list[Pipeline]:
     words = list(dict.fromkeys([p.label for p in known] + [p.external_id for p in known]))
-    raise ConfigError(f"no pipeline in the database is called {word!r}{nearest(str(word), words)}")
+    raise ConfigError(
+        f"no pipeline in the database is called {word!r}{did_you_mean(str(word), words)}"
+    )
 
 
 def _mark(row: tuple[int, str, str, str], twins: Sequence[tuple[int, str, str, str]]) -> str:

@@ -11,5 +11,5 @@ from tests.reports.database_rows import at
 def now(monkeypatch: pytest.MonkeyPatch) -> datetime:
     """100 days after the first Monday of the tests; the reports take it for the present."""
     when = at(100)
-    monkeypatch.setattr("runsync.reports.window._now", lambda: when)
+    monkeypatch.setattr("runsync.reports.query_spec._now", lambda: when)
     return when

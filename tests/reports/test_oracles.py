@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runsync import reports
+from runsync.reports.definitions import REPORTS
 from runsync.storage.database import Database
 from tests.reports import naive
 from tests.reports.database_rows import Row, at, empty, fill, pipeline, run, step
@@ -148,14 +149,14 @@ def test_step_reports_are_the_naive_ones(
 ) -> None:
     stored(sqlite, history)
     steps = joined(history)
-    key = naive.key_of([*by, "step"], every, ZoneInfo(zone))
-    keys = len(by) + 1 + bool(every)
+    key = naive.key_of([*by, "step", "job"], every, ZoneInfo(zone))
+    keys = len(by) + 2 + bool(every)
     frame = reports.step_durations(sqlite, by=by, every=every, tz=zone)  # type: ignore[arg-type]
     agree(told(frame, keys), naive.spread(naive.ran(steps), "duration_ms", key))
     lasting = [name for name in by if name not in ("weekday", "hour")]
-    key = naive.key_of([*lasting, "step"], None, ZoneInfo(zone))
+    key = naive.key_of([*lasting, "step", "job"], None, ZoneInfo(zone))
     flaky = reports.flaky_steps(sqlite, by=lasting)  # type: ignore[arg-type]
-    agree(told(flaky, len(lasting) + 1), naive.flaky(steps, key))
+    agree(told(flaky, len(lasting) + 2), naive.flaky(steps, key))
 
 
 @FEWER
@@ -213,7 +214,7 @@ def test_the_order_in_which_rows_were_stored_does_not_matter(
     frames = []
     for rows in (history, (history[0][::-1], history[1][::-1])):
         stored(sqlite, rows)
-        frames.append([getattr(reports, name)(sqlite) for name in reports.REPORTS])
+        frames.append([getattr(reports, name)(sqlite) for name in REPORTS])
     for one, other in zip(*frames, strict=True):
         pd.testing.assert_frame_equal(one, other)
 
@@ -241,7 +242,7 @@ def test_postgres_and_sqlite_tell_the_same(
     postgres = Database(postgres_url)
     for database in (sqlite, postgres):
         stored(database, (runs, steps))
-    for name, report in reports.REPORTS.items():
+    for name, report in REPORTS.items():
         for by in (report.by, ("branch",), ("weekday", "hour")):
             ask = {"by": by, "every": "week", "since": at(2), "tz": "Asia/Kathmandu"}
             one, other = (getattr(reports, name)(db, **ask) for db in (sqlite, postgres))

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runsync import reports
+from runsync.reports.definitions import REPORTS
 from runsync.reports.rows import duration, percent, plain, readable
 from runsync.storage.database import Database
 from tests.reports.database_rows import at, fill, run
@@ -113,7 +114,7 @@ def test_a_plain_value_is_python_own(broken: Database) -> None:
     def check(value: Any) -> None:
         assert type(value) in (str, int, float, bool, datetime, type(None)), type(value)
 
-    for report in reports.REPORTS:
+    for report in REPORTS:
         for row in plain(getattr(reports, report)(broken, by=["weekday", "hour"]))[1]:
             for value in row.values():
                 check(value)

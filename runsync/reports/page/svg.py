@@ -7,6 +7,8 @@ from itertools import count
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
+from markupsafe import Markup
+
 from runsync.text import visible
 
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ _LEFT_TO_THE_PAGE = ("font-family", "font")
 _LONGEST = 160
 
 
-def svg_of(figure: "Figure", title: str, name: str) -> str:
+def svg_of(figure: "Figure", title: str, name: str) -> Markup:
     """The figure as an ``<svg>`` element, the same for the same figure.
 
     Args:
@@ -41,7 +43,8 @@ def svg_of(figure: "Figure", title: str, name: str) -> str:
     _introduced(root, title)
     ET.register_namespace("", _SVG)
     ET.register_namespace("xlink", "http://www.w3.org/1999/xlink")
-    return re.sub(r"\s*\n\s*", " ", ET.tostring(root, encoding="unicode"))
+    text = re.sub(r"\s*\n\s*", " ", ET.tostring(root, encoding="unicode"))
+    return Markup(text)  # noqa: S704 - ElementTree has escaped all text in it
 
 
 def _without_metadata(root: ET.Element) -> None:

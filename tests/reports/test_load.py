@@ -14,13 +14,14 @@ from hypothesis import strategies as st
 
 from runsync import reports
 from runsync.errors import ConfigError, DatabaseError
-from runsync.reports import frames
-from runsync.reports.packing import Numbers, Times, Words
+from runsync.reports.definitions import REPORTS
+from runsync.reports.load import Numbers, Times, Words, open_reader
+from runsync.reports.query_spec import QuerySpec
 from runsync.storage.database import Database
 from runsync.storage.models import RunRow, StepRow
 from tests.reports.database_rows import at, fill, run, step
 
-EVERY = [getattr(reports, name) for name in reports.REPORTS]
+EVERY = [getattr(reports, name) for name in REPORTS]
 
 
 @pytest.fixture
@@ -43,9 +44,9 @@ def test_no_row_is_lost_between_chunks(database: Database, rows: int) -> None:
     fill(database, runs, [step(r, 1, "test") for r in runs])
     assert list(reports.pass_rates(database)["finished"]) == [rows]
     assert list(reports.step_durations(database)["count"]) == [rows]
-    with frames.reading(database) as reader:
-        asked = frames.Scope(reports.window.window())
-        created = reader.runs(asked, ["created_at"])["created_at"]
+    with open_reader(database) as reader:
+        query = QuerySpec().query(reader.pipelines)
+        created = reader.runs(query, ["run_created_at"])["run_created_at"]
     assert sorted(created) == [pd.Timestamp(r["created_at"]) for r in runs]
 
 
@@ -60,7 +61,7 @@ def test_no_more_columns_are_read_than_needed(database: Database, statements: li
     statements.clear()
     reports.step_durations(database)
     assert [s.split("FROM")[0].split() for s in statements if "v_steps" in s] == [
-        ["SELECT", "v_steps.pipeline_id,", "v_steps.name,", "v_steps.duration_ms,", "v_steps.job"]
+        ["SELECT", "v_steps.pipeline_id,", "v_steps.name,", "v_steps.job,", "v_steps.duration_ms"]
     ]
 
 
@@ -198,13 +199,13 @@ def test_the_tables_rows_are_what_the_frames_hold(database: Database) -> None:
     runs = [run(f"r{n}", at(n), branch=None if n % 2 else "main") for n in range(5)]
     runs[3] |= {"started_at": None, "queued_ms": None, "finished_at": None}
     fill(database, runs)
-    with frames.reading(database) as reader:
-        asked = frames.Scope(reports.window.window())
-        frame = reader.runs(asked, ["branch", "queued_ms", "started_at", "created_at"])
+    with open_reader(database) as reader:
+        query = QuerySpec().query(reader.pipelines)
+        frame = reader.runs(query, ["branch", "queued_ms", "started_at", "run_created_at"])
     columns = (RunRow.branch, RunRow.queued_ms, RunRow.started_at, RunRow.created_at)
     with database.read() as connection:
         told = connection.execute(sa.select(*columns).order_by(RunRow.created_at)).all()
-    frame = frame.sort_values("created_at").astype(object)
+    frame = frame.sort_values("run_created_at").astype(object)
     assert [tuple(row) for row in told] == [
         tuple(None if pd.isna(v) else v for v in row) for row in frame.itertuples(index=False)
     ]
@@ -213,22 +214,22 @@ def test_the_tables_rows_are_what_the_frames_hold(database: Database) -> None:
 
 @given(st.lists(st.lists(st.none() | st.text(max_size=3), max_size=6), max_size=4))
 def test_words_come_out_as_they_went_in(chunks: list[list[str | None]]) -> None:
-    packer = Words()
+    builder = Words()
     for chunk in chunks:
-        packer.add(chunk)
-    packed = packer.packed()
+        builder.add(chunk)
+    built = builder.built()
     whole = [word for chunk in chunks for word in chunk]
-    assert [None if pd.isna(word) else word for word in packed] == whole
-    assert list(packed.categories) == sorted({word for word in whole if word is not None})
+    assert [None if pd.isna(word) else word for word in built] == whole
+    assert list(built.categories) == sorted({word for word in whole if word is not None})
 
 
 @given(st.lists(st.none() | st.integers(-(2**50), 2**50), max_size=9))
 def test_milliseconds_come_out_as_they_went_in(values: list[int | None]) -> None:
     import numpy as np
 
-    packer = Numbers(np.float64)
-    packer.add(values)
-    assert [None if np.isnan(v) else int(v) for v in packer.packed()] == values
+    builder = Numbers(np.float64)
+    builder.add(values)
+    assert [None if np.isnan(v) else int(v) for v in builder.built()] == values
 
 
 @given(
@@ -238,11 +239,13 @@ def test_milliseconds_come_out_as_they_went_in(values: list[int | None]) -> None
 def test_times_come_out_as_they_went_in(times: list[datetime | None], as_text: bool) -> None:
     aware = [None if t is None else t.replace(tzinfo=UTC) for t in times]
     epoch = datetime(1970, 1, 1, tzinfo=UTC)
-    packer = Times()
+    builder = Times()
     if as_text:
-        packer.add([None if t is None else f"{t:%Y-%m-%dT%H:%M:%S.%f}Z" for t in times])
+        builder.add([None if t is None else f"{t:%Y-%m-%dT%H:%M:%S.%f}Z" for t in times])
     else:
-        packer.add([None if t is None else round((t - epoch).total_seconds() * 1e6) for t in aware])
-    packed = packer.packed()
-    assert [None if pd.isna(t) else t.to_pydatetime() for t in packed] == aware
-    assert str(packed.dtype) == "datetime64[us, UTC]"
+        builder.add(
+            [None if t is None else round((t - epoch).total_seconds() * 1e6) for t in aware]
+        )
+    built = builder.built()
+    assert [None if pd.isna(t) else t.to_pydatetime() for t in built] == aware
+    assert str(built.dtype) == "datetime64[us, UTC]"

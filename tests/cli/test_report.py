@@ -6,13 +6,12 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from runsync.cli import run as run_command
-from runsync.reports import REPORTS
+from runsync.reports.definitions import REPORTS
 from runsync.storage.database import Database
 from tests.reports.database_rows import at, cover, fill, pipeline, run, step
 
@@ -26,7 +25,6 @@ def report(
     sqlite: Database,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-    now: datetime,
 ) -> Callable[..., Said]:
     """Runs `runsync report …` on a small history; gives exit code, stdout and stderr."""
     runs = [
@@ -37,6 +35,7 @@ def report(
     fill(sqlite, runs, steps, pipelines=[pipeline(1, "build"), pipeline(2, "deploy")])
     cover(sqlite, (at(-1), at(100)), pipelines=[1, 2], reaches_start=True)
     monkeypatch.delenv("COLUMNS", raising=False)
+    monkeypatch.setattr("runsync.reports.query_spec._now", lambda: at(100))
     monkeypatch.setenv("RUNSYNC_DATABASE_URL", sqlite.engine.url.render_as_string(False))
 
     def typed(*args: str) -> Said:

@@ -2,13 +2,13 @@
 
 import re
 from datetime import datetime
-from typing import Any
 
 import pandas as pd
 import pytest
 
 from runsync import reports
 from runsync.errors import ConfigError
+from runsync.reports.definitions import REPORTS
 from runsync.storage.database import Database
 from tests.reports.database_rows import at, fill, pipeline, records, run, step
 
@@ -102,16 +102,15 @@ def test_both_figures_are_those_of_the_report_itself(database: Database) -> None
     steps = [step(r, 1, "test", 3 + n % 7, str(r["result"])) for n, r in enumerate(runs)]
     fill(database, runs, steps)
     windows = {"before": (at(0), at(10)), "after": (at(10), at(20))}
-    for name, report in reports.REPORTS.items():
-        groupings: tuple[Any, ...] = (report.by, (), ("weekday",))
-        for by in groupings:
+    for name, report in REPORTS.items():
+        for by in (report.by, (), ("weekday",)):
             compared = reports.compare(database, name, since=at(10), until=at(20), by=by)
-            keys = [str(key) for key in compared][:-6]
+            keys = [str(name) for name in compared][:-6]
             for side, (since, until) in windows.items():
                 alone = getattr(reports, name)(database, since=since, until=until, by=by)
-                whole = alone[[*keys, report.main]].dropna(subset=[report.main])
+                whole = alone[[*keys, report.main.column]].dropna(subset=[report.main.column])
                 mine = compared[[*keys, side]].dropna(subset=[side])
-                mine = mine.rename(columns={side: report.main})
+                mine = mine.rename(columns={side: report.main.column})
                 if keys:
                     whole, mine = (f.sort_values(keys, ignore_index=True) for f in (whole, mine))
                 pd.testing.assert_frame_equal(
@@ -152,7 +151,7 @@ def test_what_cannot_be_compared_is_said(sqlite: Database, now: datetime) -> Non
 
 def test_empty_and_full_comparisons_are_of_one_form(sqlite: Database) -> None:
     asked = {"since": at(10), "until": at(20)}
-    empty = {n: reports.compare(sqlite, n, **asked).dtypes for n in reports.REPORTS}  # type: ignore[arg-type]
+    empty = {n: reports.compare(sqlite, n, **asked).dtypes for n in REPORTS}  # type: ignore[arg-type]
     runs = [*_runs(0, "pfpaf"), *_runs(10, "pfpaf")]
     fill(sqlite, runs, [step(r, 1, "test", 1, str(r["result"])) for r in runs])
     for name, dtypes in empty.items():

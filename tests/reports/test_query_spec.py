@@ -7,13 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runsync.errors import ConfigError
-from runsync.reports.window import (
-    checked_every,
-    midnight,
-    next_period,
-    window,
-    zone_of,
-)
+from runsync.reports.coverage_notes import midnight, next_period
+from runsync.reports.query_spec import checked_every, window, zone_of
 
 BERLIN = zone_of("Europe/Berlin")
 

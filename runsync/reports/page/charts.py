@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from markupsafe import Markup
 
-from runsync.reports.svg import svg_of
+from runsync.reports.page.svg import svg_of
 from runsync.text import visible
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class Trend:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ChartRow:
     """A figure of one thing, the stretch drawn around it, and a word for the right margin."""
 
     label: str
@@ -62,7 +63,9 @@ class Row:
     strong: bool = True
 
 
-def trend(drawn: Trend, title: str, name: str, *, unit: Unit, bounds: tuple[float, float]) -> str:
+def trend(
+    drawn: Trend, title: str, name: str, *, unit: Unit, bounds: tuple[float, float]
+) -> Markup:
     """A line with its band over time; points of periods that do not tell all are hollow."""
     axes = _axes(_TREND, left=40, right=12, top=8, bottom=20)
     x, y, partial = drawn.periods.to_numpy(), drawn.values, drawn.partial
@@ -78,7 +81,7 @@ def trend(drawn: Trend, title: str, name: str, *, unit: Unit, bounds: tuple[floa
     return svg_of(_figure(axes), title, name)
 
 
-def bars(rows: Sequence[Row], title: str, name: str, *, unit: Unit = "s") -> str:
+def bars(rows: Sequence[ChartRow], title: str, name: str, *, unit: Unit = "s") -> Markup:
     """For each row a bar as long as its value, and a line on to ``high``."""
     axes = _rows_axes(rows)
     at = np.arange(len(rows))
@@ -92,8 +95,8 @@ def bars(rows: Sequence[Row], title: str, name: str, *, unit: Unit = "s") -> str
 
 
 def intervals(
-    rows: Sequence[Row], title: str, name: str, *, unit: Unit, around_zero: bool = False
-) -> str:
+    rows: Sequence[ChartRow], title: str, name: str, *, unit: Unit, around_zero: bool = False
+) -> Markup:
     """For each row a point in its interval; those that are not strong in grey."""
     axes = _rows_axes(rows)
     for at, row in enumerate(rows):
@@ -107,7 +110,7 @@ def intervals(
     return svg_of(_figure(axes), title, name)
 
 
-def heat(values: Floats, rows: Sequence[str], title: str, name: str) -> str:
+def heat(values: Floats, rows: Sequence[str], title: str, name: str) -> Markup:
     """A field for each row and each of 24 hours, the darker the greater; white: nothing."""
     from matplotlib.colors import LinearSegmentedColormap
 
@@ -149,18 +152,18 @@ def _figure(axes: "Axes") -> "Figure":
     return cast("Figure", axes.figure)
 
 
-def _rows_axes(rows: Sequence[Row]) -> "Axes":
+def _rows_axes(rows: Sequence[ChartRow]) -> "Axes":
     height = _ROW * len(rows) + 22
     longest = max(len(_label(row)) for row in rows)
     return _axes(height, left=10 + _SIGN * longest, right=_NOTES, top=2, bottom=20)
 
 
-def _label(row: Row) -> str:
+def _label(row: ChartRow) -> str:
     return visible(row.label[: _LONGEST_LABEL * 4], _LONGEST_LABEL)
 
 
 def _finish_rows(
-    axes: "Axes", rows: Sequence[Row], bounds: tuple[float, float], unit: Unit
+    axes: "Axes", rows: Sequence[ChartRow], bounds: tuple[float, float], unit: Unit
 ) -> None:
     axes.set_yticks(np.arange(len(rows)), labels=[_label(row) for row in rows])
     axes.tick_params(axis="y", labelcolor=_INK)
@@ -224,4 +227,4 @@ def _greatest(values: Sequence[float], otherwise: float = 1.0) -> float:
     return max([*known, 0.0]) * 1.06 or otherwise
 
 
-__all__ = ["Row", "Trend", "bars", "heat", "intervals", "nice_top", "trend"]
+__all__ = ["ChartRow", "Trend", "bars", "heat", "intervals", "nice_top", "trend"]

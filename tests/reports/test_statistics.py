@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runsync.reports.intervals import difference, median_ranks, rate, wilson
+from runsync.reports.statistics import difference, median_ranks, rate, wilson
 
 Z = 1.959963984540054
 

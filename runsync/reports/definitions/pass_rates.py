@@ -1,0 +1,73 @@
+"""Pass rates of runs."""
+
+from typing import TYPE_CHECKING
+
+from runsync.reports.report import Frames, Rate, Report, counts, rate_with_interval
+from runsync.reports.section import Band, Card, Section, Trends
+from runsync.reports.statistics import Groups, rate, wilson
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from runsync.reports.load import Reader
+    from runsync.reports.query_spec import Query
+
+FLAGS = ("is_finished", "is_passed", "is_failed", "is_aborted", "is_skipped", "in_rate")
+
+
+def load(reader: "Reader", query: "Query") -> Frames:
+    """Finished runs with the flags of ``v_runs``."""
+    return (reader.runs(query, FLAGS, where=["is_finished"]),)
+
+
+def figures(query: "Query", runs: "pd.DataFrame") -> "pd.DataFrame":
+    """Counts runs by result."""
+    groups = Groups(runs, query.keys)
+    finished, passed, failed, aborted, skipped, rated = (groups.total(runs[f]) for f in FLAGS)
+    low, high = wilson(passed, rated)
+    return groups.keys.assign(
+        finished=finished,
+        passed=passed,
+        failed=failed,
+        aborted=aborted,
+        skipped=skipped,
+        unknown=finished - rated - aborted - skipped,
+        pass_rate=rate(passed, rated),
+        pass_rate_low=low,
+        pass_rate_high=high,
+    )
+
+
+REPORT = Report(
+    name="pass_rates",
+    command="pass-rates",
+    title="Pass rates",
+    summary="How many of the runs that passed or failed have passed.",
+    about="Aborted, skipped and unknown runs are counted, but are not in the rate.",
+    columns=(
+        *counts(
+            finished="runs that have finished, with any result",
+            passed="finished runs that passed",
+            failed="finished runs that failed",
+            aborted="finished runs that were aborted",
+            skipped="finished runs that were skipped",
+            unknown="finished runs whose result the provider does not tell",
+        ),
+        *rate_with_interval("pass_rate", "passed / (passed + failed)"),
+    ),
+    load=load,
+    figures=figures,
+    main=Rate("pass_rate", hits="passed", trials=("passed", "failed")),
+    section=Section(
+        panels=(Trends(Band("pass_rate", "pass_rate_low", "pass_rate_high"), near_one=True),),
+        caption="Pass rate per {every} with its 95% interval. {hollow}",
+        cards=(
+            Card("Finished runs", "of {pipelines} pipelines", "sum", "finished"),
+            Card("Pass rate", "passed / (passed + failed)"),
+        ),
+        change="pass rate",
+        change_chart=True,
+    ),
+    order=10,
+    spare=("unknown", "skipped", "pass_rate_low pass_rate_high"),
+)

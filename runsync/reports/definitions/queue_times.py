@@ -1,0 +1,50 @@
+"""Waiting times of runs."""
+
+from typing import TYPE_CHECKING
+
+from runsync.reports.report import SPREAD, Frames, Median, Report, counts
+from runsync.reports.section import P50_TO_P95, Card, Section, Trends, WeekdayHours
+from runsync.reports.statistics import Groups
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from runsync.reports.load import Reader
+    from runsync.reports.query_spec import Query
+
+
+def load(reader: "Reader", query: "Query") -> Frames:
+    """Runs that have started, with their wait, ``ms``."""
+    runs = reader.runs(query, ["queued_ms"], known=["queued_ms"])
+    return (runs.rename(columns={"queued_ms": "ms"}),)
+
+
+def figures(query: "Query", runs: "pd.DataFrame") -> "pd.DataFrame":
+    """The spread of the waits."""
+    groups = Groups(runs, query.keys)
+    return groups.keys.assign(**groups.spread(runs["ms"]))
+
+
+REPORT = Report(
+    name="queue_times",
+    command="queue-times",
+    title="Queue times",
+    summary="How long runs waited for their start.",
+    about="From creation to start: every run that has started.",
+    columns=(*counts(count="runs that have started"), *SPREAD),
+    load=load,
+    figures=figures,
+    main=Median(),
+    section=Section(
+        panels=(
+            Trends(P50_TO_P95, sum="median", most=5),
+            WeekdayHours("p50", "Median wait by weekday and hour"),
+        ),
+        caption="Median wait per {every}, shaded up to the 95th percentile. {hollow} "
+        "Last: median wait by the weekday and hour in which the run was created.",
+        cards=(Card("Median wait", "creation to start"),),
+        change="median wait",
+    ),
+    order=40,
+    spare=("mean", "p90", "max"),
+)

@@ -1,0 +1,48 @@
+"""Durations of runs."""
+
+from typing import TYPE_CHECKING
+
+from runsync.reports.report import SPREAD, Frames, Median, Report, counts
+from runsync.reports.section import P50_TO_P95, Card, Section, Trends
+from runsync.reports.statistics import Groups
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from runsync.reports.load import Reader
+    from runsync.reports.query_spec import Query
+
+
+def load(reader: "Reader", query: "Query") -> Frames:
+    """Finished runs that have a duration, ``ms``."""
+    runs = reader.runs(query, ["duration_ms"], where=["is_finished"], known=["duration_ms"])
+    return (runs.rename(columns={"duration_ms": "ms"}),)
+
+
+def figures(query: "Query", runs: "pd.DataFrame") -> "pd.DataFrame":
+    """The spread of the durations."""
+    groups = Groups(runs, query.keys)
+    return groups.keys.assign(**groups.spread(runs["ms"]))
+
+
+REPORT = Report(
+    name="run_durations",
+    command="run-durations",
+    title="Run durations",
+    summary="How long runs took.",
+    about="From start to end: every finished run that started, with any result.",
+    columns=(*counts(count="finished runs that had started"), *SPREAD),
+    load=load,
+    figures=figures,
+    main=Median(),
+    section=Section(
+        panels=(Trends(P50_TO_P95, sum="median"),),
+        caption="Median per {every}, shaded up to the 95th percentile. {hollow}",
+        cards=(Card("Median run", "start to end"),),
+        change="median run",
+        change_chart=True,
+    ),
+    order=20,
+    spare=("mean", "p90", "max"),
+    takes_result=True,
+)

@@ -1,0 +1,321 @@
+"""The only reader of runs and steps: narrow selects from the views, as frames.
+
+A frame holds the columns that one report needs and no others, and those of the report's keys. Text
+becomes categories while it is read, times become ``datetime64[us, UTC]`` and milliseconds floats,
+so a million steps take a few tens of megabytes.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import sqlalchemy as sa
+
+from runsync.errors import DatabaseError
+from runsync.reports.columns import categorical, sources_of, with_keys
+from runsync.reports.pipelines import Pipeline, labelled
+from runsync.reports.query_spec import Query
+from runsync.reports.report import AnyDatabase
+from runsync.storage import schema
+from runsync.storage.database import Database
+from runsync.storage.tables import (
+    UTCDateTime,
+    coverage,
+    listing_pipelines,
+    pipelines,
+    syncs,
+    v_runs,
+    v_steps,
+)
+
+# Few rows at once stay in the processor's cache: half the time of 50,000. PostgreSQL is asked for
+# more of them, as each asking is a round trip.
+_AT_ONCE = 500
+_FETCHED = 20_000
+# Each parsing of times has a cost of its own, of some milliseconds.
+_TIMES_AT_ONCE = 20_000
+_NO_TIME = np.iinfo(np.int64).min
+
+# A step has a creation time of its own, so the run's goes by another name, in both views.
+_RUN_CREATED_AT = {
+    v_runs: v_runs.c.created_at.label("run_created_at"),
+    v_steps: v_steps.c.run_created_at,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CoveredSpan:
+    """A part of a pipeline's history that is known to be complete; None: to its beginning."""
+
+    pipeline_id: int
+    oldest: datetime | None
+    newest: datetime
+
+
+@contextmanager
+def open_reader(db: AnyDatabase) -> Iterator["Reader"]:
+    """A reader of a database whose schema is this version's.
+
+    Raises:
+        DatabaseError: it cannot be opened, or its schema does not fit.
+    """
+    is_ours = isinstance(db, str | sa.URL)
+    if isinstance(db, str | sa.URL):
+        _must_exist(db)
+    database = db if isinstance(db, Database) else Database(db)
+    try:
+        schema.check(database)
+        with database.read() as connection:
+            yield Reader(connection, database.name)
+    finally:
+        if is_ours:
+            database.close()
+
+
+class Reader:
+    """Reads one database over one connection, so that all it reads is of one moment."""
+
+    def __init__(self, connection: sa.Connection, name: str) -> None:
+        self.connection = connection
+        self.name = name
+        self._is_sqlite = connection.dialect.name == "sqlite"
+
+    @cached_property
+    def pipelines(self) -> tuple[Pipeline, ...]:
+        """Every pipeline, by label."""
+        p = pipelines.c
+        rows = self.connection.execute(sa.select(p.id, p.source, p.external_id, p.name))
+        return labelled([(r.id, r.source, r.external_id, r.name) for r in rows])
+
+    def runs(
+        self,
+        query: Query,
+        columns: Sequence[str],
+        *,
+        where: Sequence[str] = (),
+        known: Sequence[str] = (),
+    ) -> pd.DataFrame:
+        """The query's runs, with a column for each of its keys.
+
+        Args:
+            columns: of ``v_runs``; the creation time is called ``run_created_at``.
+            where: flags of the view that must be 1.
+            known: columns that must not be null.
+        """
+        return self._read(v_runs, query, columns, where, known)
+
+    def steps(
+        self,
+        query: Query,
+        columns: Sequence[str],
+        *,
+        where: Sequence[str] = (),
+        known: Sequence[str] = (),
+    ) -> pd.DataFrame:
+        """The steps of the query's runs; as :meth:`runs`, with columns of ``v_steps``."""
+        return self._read(v_steps, query, columns, where, known)
+
+    def span(self, query: Query) -> tuple[datetime, datetime] | None:
+        """When the first and the last of the query's runs were created; None: there is none."""
+        created_at = v_runs.c.created_at
+        ends = sa.select(sa.func.min(created_at), sa.func.max(created_at))
+        first, last = self.connection.execute(ends.where(*self._conditions(v_runs, query))).one()
+        return None if first is None else (first, last)
+
+    @cached_property
+    def covered_spans(self) -> list[CoveredSpan]:
+        """What is known to be complete, per pipeline, in no order; spans may overlap.
+
+        A listing's newest span goes on to its last good sync: that sync saw all there was.
+        """
+        rows = self.connection.execute(_COVERAGE).all()
+        newest: dict[str, datetime] = {}
+        for row in rows:
+            known = newest.setdefault(row.listing, row.newest_created_at)
+            newest[row.listing] = max(known, row.newest_created_at)
+        return [_span(row, row.newest_created_at == newest[row.listing]) for row in rows]
+
+    def _read(
+        self,
+        view: sa.Table,
+        query: Query,
+        columns: Sequence[str],
+        where: Sequence[str],
+        known: Sequence[str],
+    ) -> pd.DataFrame:
+        names = dict.fromkeys([*sources_of(query.keys), *columns])
+        wanted = {n: _RUN_CREATED_AT[view] if n == "run_created_at" else view.c[n] for n in names}
+        select = sa.select(*(self._quick(column) for column in wanted.values())).where(
+            *self._conditions(view, query),
+            *(view.c[flag] == 1 for flag in where),
+            *(view.c[name].is_not(None) for name in known),
+        )
+        return with_keys(self._frame(select, wanted), query)
+
+    def _conditions(self, view: sa.Table, query: Query) -> Iterator[sa.ColumnElement[bool]]:
+        created_at, window = _RUN_CREATED_AT[view], query.window
+        if window.since is not None:
+            yield created_at >= window.since
+        if window.until is not None:
+            yield created_at < window.until
+        if query.pipeline_ids is not None:
+            # SQLite would rather follow the key, through all of a pipeline's history, than the
+            # index of the window; `+ 0` takes the key away from it.
+            is_bounded = self._is_sqlite and window.since is not None
+            pipeline_id = view.c.pipeline_id + 0 if is_bounded else view.c.pipeline_id
+            yield pipeline_id.in_(query.pipeline_ids)
+        if query.branches is not None:
+            yield view.c.branch.in_(query.branches)
+        if query.result is not None:
+            yield view.c.result == query.result
+
+    def _quick(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+        """A column in the form that is quickest to read: a time as text or as microseconds."""
+        if not isinstance(column.type, UTCDateTime):
+            return column
+        if self._is_sqlite:
+            return sa.type_coerce(column, sa.Text)
+        return sa.cast(sa.func.extract("epoch", column) * 1_000_000, sa.BigInteger)
+
+    def _frame(
+        self, select: sa.Select[Any], columns: Mapping[str, sa.ColumnElement[Any]]
+    ) -> pd.DataFrame:
+        builders = [_builder_of(column.type) for column in columns.values()]
+        fetched = _AT_ONCE if self._is_sqlite else _FETCHED
+        result = self.connection.execute(select.execution_options(yield_per=fetched))
+        for rows in result.partitions():
+            for at in range(0, len(rows), _AT_ONCE):
+                chunk = zip(*rows[at : at + _AT_ONCE], strict=True)
+                for builder, values in zip(builders, chunk, strict=True):
+                    builder.add(values)
+        built = (builder.built() for builder in builders)
+        return pd.DataFrame(dict(zip(columns, built, strict=True)), copy=False)
+
+
+_SYNCED = (
+    sa.select(syncs.c.listing, sa.func.max(syncs.c.started_at).label("at"))
+    .where(syncs.c.outcome == "ok")
+    .group_by(syncs.c.listing)
+    .subquery()
+)
+# Each span for each pipeline of its listing, and the listing's last good sync.
+_COVERAGE = (
+    sa.select(listing_pipelines.c.pipeline_id, *coverage.c, _SYNCED.c.at.label("synced_at"))
+    .join_from(coverage, listing_pipelines, listing_pipelines.c.listing == coverage.c.listing)
+    .outerjoin(_SYNCED, _SYNCED.c.listing == coverage.c.listing)
+)
+
+
+def _span(row: Any, is_newest: bool) -> CoveredSpan:
+    newest = row.newest_created_at
+    if is_newest and row.synced_at is not None:
+        newest = max(newest, row.synced_at)
+    return CoveredSpan(
+        row.pipeline_id, None if row.reaches_start else row.oldest_created_at, newest
+    )
+
+
+class ColumnBuilder(Protocol):
+    """Takes the values of one column in chunks and gives them back as one small array."""
+
+    def add(self, values: Sequence[Any]) -> None: ...
+
+    def built(self) -> Any: ...
+
+
+def _builder_of(type_: sa.types.TypeEngine[Any]) -> ColumnBuilder:
+    if isinstance(type_, UTCDateTime):
+        return Times()
+    if isinstance(type_, sa.Text):
+        return Words()
+    # Milliseconds may be missing; flags and numbers never are.
+    return Numbers(np.float64 if isinstance(type_, sa.BigInteger) else np.int64)
+
+
+class Numbers:
+    """Integers; as floats, where None becomes NaN."""
+
+    def __init__(self, dtype: type[np.float64 | np.int64]) -> None:
+        self._chunks: list[npt.NDArray[Any]] = [np.empty(0, dtype)]
+
+    def add(self, values: Sequence[int | None]) -> None:
+        self._chunks.append(np.array(values, dtype=self._chunks[0].dtype))
+
+    def built(self) -> npt.NDArray[Any]:
+        return np.concatenate(self._chunks)
+
+
+class Words:
+    """Text, as sorted categories: each word is kept once, however many rows hold it."""
+
+    def __init__(self) -> None:
+        self._codes = _Codes({None: -1})
+        self._chunks = [np.empty(0, np.int32)]
+
+    def add(self, values: Sequence[str | None]) -> None:
+        codes = map(self._codes.__getitem__, values)
+        self._chunks.append(np.fromiter(codes, np.int32, len(values)))
+
+    def built(self) -> "pd.Categorical[str]":
+        words = [word for word in self._codes if word is not None]
+        order = sorted(range(len(words)), key=words.__getitem__)
+        place = np.empty(len(words) + 1, np.int32)
+        place[order] = np.arange(len(words))
+        place[-1] = -1  # what None's code, -1, points at
+        return categorical(place[np.concatenate(self._chunks)], [words[i] for i in order])
+
+
+class _Codes(dict[str | None, int]):
+    """Numbers words in the order in which they are first met; None is -1."""
+
+    def __missing__(self, word: str | None) -> int:
+        self[word] = code = len(self) - 1
+        return code
+
+
+class Times:
+    """Times: ISO text of one form (SQLite), or microseconds since 1970 (PostgreSQL)."""
+
+    def __init__(self) -> None:
+        self._chunks = [np.empty(0, np.int64)]
+        self._waiting: list[str | int | None] = []
+
+    def add(self, values: Sequence[str | int | None]) -> None:
+        self._waiting.extend(values)
+        if len(self._waiting) >= _TIMES_AT_ONCE:
+            self._parse()
+
+    def built(self) -> pd.DatetimeIndex:
+        self._parse()
+        micros = np.concatenate(self._chunks)
+        return pd.DatetimeIndex(micros.view("datetime64[us]")).tz_localize("UTC")
+
+    def _parse(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        if isinstance(next((v for v in waiting if v is not None), 0), int):
+            known = [_NO_TIME if v is None else v for v in waiting]
+            self._chunks.append(np.array(known, dtype=np.int64))
+            return
+        texts = np.array(waiting, dtype=object)
+        times = pd.to_datetime(texts, format="ISO8601", utc=True, cache=False).as_unit("us")
+        self._chunks.append(times.asi8)
+
+
+def _must_exist(url: str | sa.URL) -> None:
+    """Opening a SQLite file makes it; a report of a mistyped name should not."""
+    try:
+        url = sa.make_url(url)
+    except sa.exc.ArgumentError:
+        return  # Database says it better.
+    name = url.database
+    if url.get_backend_name() != "sqlite" or not name or name.startswith((":memory:", "file:")):
+        return
+    if not Path(name).exists():
+        raise DatabaseError(f"there is no database {name}; `runsync sync` makes it")

@@ -1,0 +1,82 @@
+"""All reports on one window, each loaded once and grouped in as many ways as the page wants."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import cached_property
+
+import pandas as pd
+
+from runsync.reports.columns import finished
+from runsync.reports.comparison import comparison
+from runsync.reports.coverage_notes import PipelineCoverage, coverage_of
+from runsync.reports.definitions import REPORTS
+from runsync.reports.load import Reader
+from runsync.reports.query_spec import Query, Window
+from runsync.reports.report import Frames, Report
+
+_COMPARED = timedelta(days=30)
+
+
+class Dataset:
+    """Loads a report when it is first asked for.
+
+    Attributes:
+        query: which runs; its ``every`` is the period in which figures are followed over time.
+    """
+
+    def __init__(self, reader: Reader, query: Query) -> None:
+        self.reader = reader
+        self.span = reader.span(query)
+        """When the first and the last run were created; None where there is none."""
+        self.query = replace(query, every=query.every or _suited_period(self.span))
+        self._loaded: dict[str, Frames] = {}
+
+    @property
+    def every(self) -> str:
+        """The period in which figures are followed over time."""
+        return self.query.every or "day"
+
+    def table(self, report: Report, *by: str, over_time: bool = False) -> pd.DataFrame:
+        """A report grouped by these keys, as its function would give it."""
+        if report.name not in self._loaded:
+            widest = replace(self.query, by=report.section.keys, implied=report.implied)
+            self._loaded[report.name] = report.load(self.reader, widest)
+        query = replace(
+            self.query, by=by, implied=report.implied, every=self.every if over_time else None
+        )
+        table = report.figures(query, *self._loaded[report.name])
+        return finished(table, report, query, self.reader)
+
+    def comparison(self, report: Report, *by: str) -> pd.DataFrame:
+        """A report's main figure in :attr:`compared` and in the window before."""
+        query = replace(self.query, by=by, implied=report.implied, every=None, window=self.compared)
+        return comparison(self.reader, report, query)
+
+    @cached_property
+    def busiest_pipelines(self) -> list[str]:
+        """The pipelines by how many runs have finished, the most first."""
+        table = self.table(REPORTS["pass_rates"], "pipeline")
+        return list(table.nlargest(len(table), "finished")["pipeline"])
+
+    @cached_property
+    def compared(self) -> Window:
+        """The window; where that is open the last thirty days, or half of a shorter history."""
+        window = self.query.window
+        if window.since is not None or self.span is None:
+            return window
+        length = min(_COMPARED, (window.end - self.span[0]) / 2)
+        return replace(window, since=window.end - length)
+
+    @cached_property
+    def coverage(self) -> list[PipelineCoverage]:
+        """How much of the window is known to be in the database."""
+        query = self.query
+        return coverage_of(query.window, query.pipelines, self.reader.covered_spans)
+
+
+def _suited_period(span: tuple[datetime, datetime] | None) -> str:
+    """The period that cuts a span into some ten to forty pieces."""
+    length = span[1] - span[0] if span else timedelta()
+    if length <= timedelta(days=35):
+        return "day"
+    return "week" if length <= timedelta(days=300) else "month"

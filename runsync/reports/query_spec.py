@@ -1,0 +1,238 @@
+"""What a report is asked for: the arguments that all reports share, and the checks on them.
+
+A window is half-open: ``since`` belongs to it, ``until`` does not, so that neighbouring windows
+share no run. A date means its midnight in the report's zone.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time, tzinfo
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+from zoneinfo import ZoneInfo, available_timezones
+
+from runsync import timespan
+from runsync.errors import ConfigError
+from runsync.records import Result
+from runsync.reports.pipelines import Pipeline, chosen
+from runsync.text import did_you_mean
+
+if TYPE_CHECKING:
+    from runsync.reports.report import Report
+
+Moment: TypeAlias = datetime | date | str
+Every: TypeAlias = Literal["day", "week", "month"]
+By: TypeAlias = Literal["pipeline", "source", "branch", "author", "weekday", "hour", "step", "job"]
+Words: TypeAlias = str | Iterable[str]
+PipelineWords: TypeAlias = str | int | Iterable[str | int]
+
+EVERY: tuple[str, ...] = get_args(Every)
+BY: tuple[str, ...] = get_args(By)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class QuerySpec:
+    """The arguments that every report takes.
+
+    Attributes:
+        since: where the window begins: runs created then or later. A ``datetime`` or ``date``,
+            ISO 8601 text, or an age such as ``"30d"``, ``"12h"``, ``"8w"``. None: no limit.
+        until: where the window ends: runs created before that.
+        pipelines: names, ids, or unique beginnings of ids. None: all.
+        branches: names. None: all.
+        by: what to group by, of ``pipeline source branch author weekday hour``, in step reports
+            ``step job`` as well. ``()`` makes one row of all. None: the report's own grouping.
+        every: ``day``, ``week`` (ISO, from Monday) or ``month``: one row for each, with
+            ``period``, its first day, and ``partial``: whether the period is not over, is cut by
+            the window, or is not wholly covered by what was synced. A run belongs to the period
+            in which it was created. A period without any runs has no row.
+        tz: the zone of days, weekdays and hours, and of times without a zone. None: UTC.
+        result: counts only what ended so, such as ``"passed"``; for reports on durations.
+    """
+
+    since: Moment | None = None
+    until: Moment | None = None
+    pipelines: PipelineWords | None = None
+    branches: Words | None = None
+    by: By | Iterable[By] | None = None
+    every: Every | None = None
+    tz: str | tzinfo | None = None
+    result: str | None = None
+
+    def query(self, known: Sequence[Pipeline], report: "Report | None" = None) -> "Query":
+        """The same, checked; without a report there are no keys to group by.
+
+        Args:
+            known: the pipelines in the database.
+
+        Raises:
+            ConfigError: a time, pipeline, key, period, zone or result is unknown.
+        """
+        picked = None if self.pipelines is None else chosen(known, self.pipelines)
+        branches = [self.branches] if isinstance(self.branches, str) else self.branches
+        return Query(
+            window=window(self.since, self.until, self.tz),
+            pipelines=tuple(known) if picked is None else picked,
+            pipeline_ids=None if picked is None else tuple(p.id for p in picked),
+            branches=None if branches is None else tuple(branches),
+            by=() if report is None else _checked_by(self.by, report),
+            implied=() if report is None else report.implied,
+            every=checked_every(self.every),
+            result=_checked_result(self.result, report),
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Query:
+    """A checked :class:`QuerySpec`, for one report on one database.
+
+    Attributes:
+        pipelines: those it is about; every pipeline where none was named.
+        pipeline_ids: of those that were named; None: no limit.
+        implied: keys of the report's rows that nobody has to ask for.
+    """
+
+    window: "Window"
+    pipelines: tuple[Pipeline, ...]
+    pipeline_ids: tuple[int, ...] | None
+    branches: tuple[str, ...] | None
+    by: tuple[str, ...]
+    implied: tuple[str, ...]
+    every: str | None
+    result: str | None
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The keys of the report's rows, ``period`` last."""
+        return (*dict.fromkeys([*self.by, *self.implied]), *self._period)
+
+    @property
+    def outer_keys(self) -> tuple[str, ...]:
+        """The keys of the group whose total a step has a share of."""
+        return (*(key for key in self.by if key != "step"), *self._period)
+
+    @property
+    def _period(self) -> tuple[str, ...]:
+        return ("period",) if self.every else ()
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A stretch of time, ``[since, until)``, in UTC; an open end is None.
+
+    ``zone`` says where days begin, ``now`` which periods are over.
+    """
+
+    since: datetime | None
+    until: datetime | None
+    zone: tzinfo
+    now: datetime
+
+    @property
+    def end(self) -> datetime:
+        """Where the window ends: ``until``, or now where that is open or still to come."""
+        return self.now if self.until is None else min(self.until, self.now)
+
+    def before(self) -> "Window":
+        """The window of the same length that ends where this one begins.
+
+        Raises:
+            ConfigError: this window has no beginning, or that one would have none.
+        """
+        if self.since is None:
+            raise ConfigError("a comparison needs since: where the window begins")
+        try:
+            return replace(self, since=self.since - (self.end - self.since), until=self.since)
+        except OverflowError:
+            raise ConfigError(f"there is no window of that length before {self.since}") from None
+
+
+def window(
+    since: Moment | None = None, until: Moment | None = None, tz: str | tzinfo | None = None
+) -> Window:
+    """Reads what the user typed.
+
+    Raises:
+        ConfigError: a time or zone cannot be read, or the window ends before it begins.
+    """
+    zone, now = zone_of(tz), _now()
+    made = Window(_moment("since", since, zone, now), _moment("until", until, zone, now), zone, now)
+    if made.since is not None and made.since >= made.end:
+        raise ConfigError(
+            f"the window begins at {made.since:%Y-%m-%d %H:%M} UTC and ends at "
+            f"{made.end:%Y-%m-%d %H:%M} UTC; choose a since before its until, and before now"
+        )
+    return made
+
+
+def zone_of(tz: str | tzinfo | None) -> tzinfo:
+    """The zone of that name; UTC for None.
+
+    Raises:
+        ConfigError: there is no such zone; the text names the nearest.
+    """
+    if tz is None or isinstance(tz, tzinfo):
+        return tz or UTC
+    try:
+        return ZoneInfo(tz)
+    except (LookupError, ValueError, OSError):
+        zones = sorted(available_timezones())
+        raise ConfigError(f"there is no time zone {tz!r}{did_you_mean(tz, zones)}") from None
+
+
+def checked_every(every: str | None) -> str | None:
+    """``every``, where it is one of day, week and month.
+
+    Raises:
+        ConfigError: it is another word; the text names the nearest.
+    """
+    if every is None or every in EVERY:
+        return every
+    raise ConfigError(f"every={every!r} is no period{did_you_mean(every, EVERY)}")
+
+
+def _checked_by(by: str | Iterable[str] | None, report: "Report") -> tuple[str, ...]:
+    """The keys that ``by`` names, each once."""
+    if by is None:
+        return report.by
+    keys = tuple(dict.fromkeys([by] if isinstance(by, str) else by))
+    for key in keys:
+        if key not in BY:
+            raise ConfigError(
+                f"{report.name} cannot be grouped by {key!r}{did_you_mean(key, report.keys)}"
+            )
+        if key not in report.keys:
+            raise ConfigError(
+                f"{report.name} counts whole runs, which cannot be grouped by {key!r}; "
+                f"known: {', '.join(report.keys)}"
+            )
+    return keys
+
+
+def _checked_result(result: str | None, report: "Report | None") -> str | None:
+    if result is None:
+        return None
+    known = [str(word) for word in Result]
+    if result not in known:
+        raise ConfigError(f"result={result!r} is no result{did_you_mean(result, known)}")
+    if report is not None and not report.takes_result:
+        raise ConfigError(f"{report.name} is about all results; leave result away")
+    return result
+
+
+def _moment(name: str, value: Moment | None, zone: tzinfo, now: datetime) -> datetime | None:
+    try:
+        return None if value is None else _read_moment(value, zone, now)
+    except (ValueError, OverflowError):
+        raise ConfigError(f"{name}={value!r} is no time; {timespan.EXAMPLES}") from None
+
+
+def _read_moment(value: Moment, zone: tzinfo, now: datetime) -> datetime:
+    if isinstance(value, str):
+        return timespan.moment(value, now=now, zone=zone)
+    if not isinstance(value, datetime):
+        return datetime.combine(value, time(), zone).astimezone(UTC)
+    return (value if value.tzinfo else value.replace(tzinfo=zone)).astimezone(UTC)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

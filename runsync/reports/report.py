@@ -1,0 +1,204 @@
+"""What a report is: the declaration that each file in ``definitions/`` makes, and how it is run.
+
+Nothing here or in a definition imports pandas, so that ``runsync report --help`` can list them.
+"""
+
+import inspect
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import tzinfo
+from enum import Enum
+from textwrap import fill
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
+
+from runsync.reports.query_spec import (
+    By,
+    Every,
+    Moment,
+    PipelineWords,
+    Query,
+    QuerySpec,
+    Words,
+)
+from runsync.reports.section import Section
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import sqlalchemy as sa
+
+    from runsync.reports.load import Reader
+    from runsync.storage.database import Database
+
+AnyDatabase: TypeAlias = "str | sa.URL | sa.Engine | Database"
+Frames: TypeAlias = "tuple[pd.DataFrame, ...]"
+
+RUN_KEYS = ("pipeline", "source", "branch", "author", "weekday", "hour")
+STEP_KEYS = (*RUN_KEYS, "step", "job")
+
+
+class Kind(Enum):
+    """What a column holds, and its dtype in a frame."""
+
+    COUNT = "int64"
+    RATE = "float64"
+    DURATION = "timedelta64[us]"
+    TIME = "datetime64[us, UTC]"
+    DAY = "datetime64[us]"
+    FLAG = "bool"
+    FLAG_OR_MISSING = "boolean"
+    TEXT = "text"
+    WEEKDAY = "weekday"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One figure: its name, what it holds, and what it counts, in words."""
+
+    name: str
+    kind: Kind
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """The main figure is a rate: the column ``hits`` over the sum of the columns ``trials``."""
+
+    column: str
+    hits: str
+    trials: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Median:
+    """The main figure is the median of the column ``ms`` of the first frame that is loaded."""
+
+    column: str = "p50"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """One report.
+
+    Attributes:
+        name: of the function; ``command`` of its command.
+        summary: one sentence, also for the list of commands; ``about`` says what else counts.
+        load: reads the rows that the figures are made of, with their key columns.
+        figures: makes of these frames a table: the keys, then the figures. Durations are
+            milliseconds as floats, missing ones NaN.
+        main: the figure that a comparison compares.
+        section: what the report's section of the HTML page shows.
+        order: its place among the others, in help texts and on the page.
+        keys: what it can be grouped by; ``by`` what it is grouped by if nobody says.
+        implied: keys that are always there, behind those that were asked for.
+        spare: columns that a narrow table drops, the least telling first; two in one text go
+            together.
+        takes_result: whether it may count one result alone.
+    """
+
+    name: str
+    command: str
+    title: str
+    summary: str
+    about: str
+    columns: tuple[Column, ...]
+    load: Callable[["Reader", Query], Frames]
+    figures: "Callable[..., pd.DataFrame]"
+    main: Rate | Median
+    section: Section
+    order: int
+    keys: tuple[str, ...] = RUN_KEYS
+    by: tuple[By, ...] = ("pipeline",)
+    implied: tuple[str, ...] = ()
+    spare: tuple[str, ...] = ()
+    takes_result: bool = False
+
+    def frame(self, db: AnyDatabase, spec: QuerySpec) -> "pd.DataFrame":
+        """The report's frame: keys, then period and partial, then figures, in their dtypes."""
+        from runsync.reports.columns import finished
+        from runsync.reports.load import open_reader
+
+        with open_reader(db) as reader:
+            query = spec.query(reader.pipelines, self)
+            table = self.figures(query, *self.load(reader, query))
+            return finished(table, self, query, reader)
+
+
+class ReportFunction(Protocol):
+    """A report as users call it; the arguments are those of :class:`.QuerySpec`."""
+
+    __name__: str
+
+    def __call__(
+        self,
+        db: AnyDatabase,
+        *,
+        since: Moment | None = None,
+        until: Moment | None = None,
+        pipelines: PipelineWords | None = None,
+        branches: Words | None = None,
+        by: By | Iterable[By] | None = None,
+        every: Every | None = None,
+        tz: str | tzinfo | None = None,
+        result: str | None = None,
+    ) -> "pd.DataFrame": ...
+
+
+def function_of(report: Report) -> ReportFunction:
+    """The function that users call, with the signature and the help text of this report."""
+    signature = inspect.signature(ReportFunction.__call__)
+    parameters = dict(signature.parameters)
+    del parameters["self"]
+    parameters["by"] = parameters["by"].replace(default=report.by)
+    if not report.takes_result:
+        del parameters["result"]
+    signature = signature.replace(parameters=list(parameters.values()))
+
+    def function(*args: Any, **named: Any) -> "pd.DataFrame":
+        asked = signature.bind(*args, **named).arguments
+        return report.frame(asked.pop("db"), QuerySpec(**asked))
+
+    function.__name__ = function.__qualname__ = report.name
+    function.__module__ = "runsync.reports"
+    function.__doc__ = _help(report)
+    function.__signature__ = signature  # type: ignore[attr-defined]
+    return cast(ReportFunction, function)
+
+
+def counts(**meanings: str) -> tuple[Column, ...]:
+    """Columns that count something, each with what it counts."""
+    return tuple(Column(name, Kind.COUNT, meaning) for name, meaning in meanings.items())
+
+
+def durations(**meanings: str) -> tuple[Column, ...]:
+    """Columns that hold durations, each with its meaning."""
+    return tuple(Column(name, Kind.DURATION, meaning) for name, meaning in meanings.items())
+
+
+def rate_with_interval(name: str, meaning: str) -> tuple[Column, ...]:
+    """A rate and the ends of its interval."""
+    return (
+        Column(name, Kind.RATE, meaning),
+        Column(f"{name}_low", Kind.RATE, "lower end of its 95% interval (Wilson)"),
+        Column(f"{name}_high", Kind.RATE, "upper end of its 95% interval (Wilson)"),
+    )
+
+
+SPREAD = durations(
+    mean="their mean",
+    p50="their median",
+    p90="nine of ten took no longer than this",
+    p95="nineteen of twenty took no longer than this",
+    max="the longest",
+)
+
+
+def _help(report: Report) -> str:
+    arguments = (inspect.getdoc(QuerySpec) or "").partition("Attributes:")[2].strip("\n")
+    if not report.takes_result:
+        arguments = arguments.partition("\n    result:")[0]
+    columns = "\n".join(f"    {one.name}: {one.meaning}" for one in report.columns)
+    return (
+        f"{report.summary}\n\n{fill(report.about, 92)}\n\nArgs:\n{arguments}\n\n"
+        f"Columns, behind those of ``by``, {', '.join((*report.implied, 'period'))} and "
+        f"partial:\n{columns}\n"
+    )

@@ -1,0 +1,147 @@
+"""Groups of rows, their totals and quantiles; and confidence intervals of rates and medians.
+
+The intervals are our own: no library of this size has Wilson's for arrays, an interval of a median
+by ranks, and the difference of two of either. All are at 95%, need no random numbers and no normal
+distribution of durations, which are never normal. They take runs for independent; a bad day on
+which every run fails for one reason makes the true uncertainty larger.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from math import comb, sqrt
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Floats = npt.NDArray[np.float64]
+Estimate = tuple[Floats, Floats, Floats]
+"""A figure, and the lower and upper ends of its interval."""
+
+_Z = 1.959963984540054
+_EXACT = 1_000
+
+
+class Groups:
+    """The rows of a frame, told apart by their keys; without keys all rows are one group.
+
+    Attributes:
+        keys: a row for each group, sorted, missing last.
+        codes: for each row of the frame which group it is in.
+        first: for each group which row of the frame is its first.
+    """
+
+    def __init__(self, frame: "pd.DataFrame", keys: Sequence[str]) -> None:
+        self.codes: npt.NDArray[np.int64] = np.zeros(len(frame), np.int64)
+        if keys:
+            grouped = frame.groupby(list(keys), observed=True, dropna=False, sort=True)
+            self.codes = grouped.ngroup().to_numpy().astype(np.int64)
+        self.first = np.zeros(self.codes.max(initial=-1) + 1, np.int64)
+        self.first[self.codes[::-1]] = np.arange(len(frame))[::-1]  # the last to be set is kept
+        self.keys: pd.DataFrame = frame[list(keys)].iloc[self.first].reset_index(drop=True)
+
+    def total(self, values: "pd.Series | npt.NDArray[np.generic] | None" = None) -> Floats:
+        """The sum of ``values`` in each group; how many rows it has where there are none."""
+        weights = None if values is None else np.asarray(values, np.float64)
+        return np.bincount(self.codes, weights, len(self.first)).astype(np.float64)
+
+    def quantiles(self, values: "pd.Series", *shares: float) -> Floats:
+        """For each share a row with the quantile of each group, linear between ranks.
+
+        Args:
+            values: one for each row of the frame, none of them missing.
+        """
+        found = values.groupby(self.codes).quantile(np.array(shares)).to_numpy(np.float64)
+        return found.reshape(len(self.first), len(shares)).T
+
+    def spread(self, values: "pd.Series") -> dict[str, Floats]:
+        """Count, mean, median, 90th and 95th percentile and maximum of each group."""
+        count = self.total()
+        p50, p90, p95 = self.quantiles(values, 0.5, 0.9, 0.95)
+        greatest = values.groupby(self.codes).max().to_numpy(np.float64)
+        return {
+            "count": count,
+            "mean": rate(self.total(values), count),
+            "p50": p50,
+            "p90": p90,
+            "p95": p95,
+            "max": greatest,
+        }
+
+    def median_intervals(self, values: "pd.Series") -> tuple[Floats, Floats]:
+        """The ends of each group's interval of the median: two of its own values, or NaN."""
+        ordered = np.asarray(values, np.float64)[np.lexsort((values, self.codes))]
+        counts = self.total().astype(np.int64)
+        low, high = np.full((2, len(counts)), np.nan)
+        for at, (count, end) in enumerate(zip(counts, np.cumsum(counts), strict=True)):
+            if ranks := median_ranks(int(count)):
+                low[at], high[at] = ordered[end - count + ranks[0]], ordered[end - count + ranks[1]]
+        return low, high
+
+
+def joined(table: "pd.DataFrame", more: "pd.DataFrame", keys: Sequence[str]) -> "pd.DataFrame":
+    """The table with the figures of ``more``; missing for the groups that it has not."""
+    return table.merge(more, on=list(keys), how="left") if keys else table.join(more)
+
+
+def wilson(hits: npt.ArrayLike, trials: npt.ArrayLike) -> tuple[Floats, Floats]:
+    """Wilson's score interval of a rate, as shares of 1; NaN without a trial.
+
+    It stays within 0 and 1, and says something of 3 out of 3, where the usual plus or minus
+    does not (E. B. Wilson 1927; L. Brown, T. Cai and A. DasGupta 2001).
+    """
+    k, n = np.asarray(hits, np.float64), _or_nan(trials)
+    centre = (k + _Z**2 / 2) / (n + _Z**2)
+    half = _Z * np.sqrt(k * (n - k) / n + _Z**2 / 4) / (n + _Z**2)
+    low = np.where(k == 0, 0.0 * n, centre - half)
+    high = np.where(k == n, n / n, centre + half)
+    return low, high
+
+
+def rate(hits: npt.ArrayLike, trials: npt.ArrayLike) -> Floats:
+    """``hits / trials``; NaN without a trial."""
+    return np.asarray(hits, np.float64) / _or_nan(trials)
+
+
+def median_ranks(count: int) -> tuple[int, int] | None:
+    """Which two of ``count`` sorted values, from 0, hold the true median between them at 95%.
+
+    From the binomial distribution alone: each value lies below the median with probability a
+    half. None for fewer than six values, of which even the least and the greatest do not.
+    """
+    tail = _tail(count)
+    return None if tail == 0 else (tail - 1, count - tail)
+
+
+def difference(before: Estimate, after: Estimate) -> tuple[Floats, Floats]:
+    """The interval of ``after - before``.
+
+    The square-and-add method: with Wilson intervals it is Newcombe's interval of the difference
+    of two rates (R. G. Newcombe 1998, method 10); it holds for medians as well (G. Y. Zou and
+    A. Donner 2008).
+    """
+    (b, b_low, b_high), (a, a_low, a_high) = before, after
+    low = a - b - np.sqrt((a - a_low) ** 2 + (b_high - b) ** 2)
+    high = a - b + np.sqrt((a_high - a) ** 2 + (b - b_low) ** 2)
+    return low, high
+
+
+@lru_cache(maxsize=4096)
+def _tail(count: int) -> int:
+    """How many values may be cut off at either end, so that each tail is at most 2.5%."""
+    if count > _EXACT:
+        return int((count - _Z * sqrt(count)) / 2)
+    below, tail, limit = 0, 0, 2**count
+    while 40 * (below + comb(count, tail)) <= limit:
+        below += comb(count, tail)
+        tail += 1
+    return tail
+
+
+def _or_nan(trials: npt.ArrayLike) -> Floats:
+    n = np.array(trials, np.float64)
+    n[n == 0] = np.nan
+    return n
