@@ -159,12 +159,21 @@ class Source(ABC):
             name=self.name,
             concurrency=self._concurrency,
             limits=self._limits,
+            is_limit=self.is_limit,
         )
 
     @staticmethod
     def headers(token: str | None) -> dict[str, str]:
         """The headers of every request, the token's among them."""
         return {"Authorization": f"Bearer {token}"} if token else {}
+
+    @staticmethod
+    def is_limit(status: int, headers: Mapping[str, str], body: str) -> bool:
+        """Whether an error answer means "slow down", and names no time, in this provider's words.
+
+        It is then waited for a minute, and ever longer. 429 and ``Retry-After`` need no words.
+        """
+        return False
 
     def settles(self, details: RunWithSteps) -> bool:
         """Whether this run, as it was read, need not be read again unless the listing says so."""

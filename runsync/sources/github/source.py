@@ -62,6 +62,14 @@ class GitHub(Source):
             **given,
         }
 
+    @staticmethod
+    def is_limit(status: int, headers: Mapping[str, str], body: str) -> bool:
+        # A secondary limit is a 403 or 429 with part of the hourly quota left, known by its text.
+        said = body.lower()
+        return status == 429 or (
+            status == 403 and ("rate limit" in said or "abuse detection" in said)
+        )
+
     def listing(self, wanted: PipelineConfig) -> Listing:
         kind, value = wanted.key
         if kind == "id":

@@ -344,7 +344,6 @@ def test_no_token_in_what_is_shown(github: GitHub, service: Service) -> None:
     assert "ghp_simulated" not in str(caught.value)
 
 
-@pytest.mark.xfail(reason="the transport takes a limit that names no time for a bad token")
 @pytest.mark.parametrize("status", [403, 429])
 def test_a_secondary_limit_that_names_no_time_is_waited_for(
     github: GitHub, service: Service, status: int
