@@ -245,6 +245,8 @@ class Client:
                     proxies=get_environ_proxies(url) if is_foreign else self._proxies,
                 )
                 content = response.raw.read(self.limits.body + 1, decode_content=True)
+                if deadline.expired:
+                    raise TimeoutError  # A head that was cut reads like one without a body.
                 if len(content) > self.limits.body:
                     response.raw.close()
                     raise SourceError(
@@ -255,12 +257,10 @@ class Client:
             except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
                 raise self._broken(error, overdue=deadline.expired) from error
         if _log.isEnabledFor(logging.DEBUG):
-            ms = 1000 * (time.perf_counter() - began)
             # Of another host's address only the path: its query may hold a signature.
-            target = path_of(url) if is_foreign else url.removeprefix(self.base_url)
-            _log.debug(
-                "%s %s %d %.0f ms", request.method, self._safe(target), response.status_code, ms
-            )
+            shown = self._safe(path_of(url) if is_foreign else url.removeprefix(self.base_url))
+            ms = 1000 * (time.perf_counter() - began)
+            _log.debug("%s %s %d %.0f ms", request.method, shown, response.status_code, ms)
         return response, content
 
     def _broken(self, error: Exception, *, overdue: bool) -> Exception:
@@ -273,7 +273,7 @@ class Client:
                 f"{self._name}: the certificate of {self.host} is not trusted "
                 f"({self._safe(error)}); REQUESTS_CA_BUNDLE can name your own authority"
             )
-        return TryAgainError(f"broke off ({reason(error)})")
+        return TryAgainError(f"broke off ({self._safe(reason(error))})")
 
     def _judge(
         self,
@@ -315,9 +315,8 @@ class Client:
             return SourceError(
                 f"{what}; it was sent to {origin(str(request.url))}, without a token"
             )
-        named = bool(
-            self._is_limit and self._is_limit(status, headers, content.decode(errors="replace"))
-        )
+        text = content.decode(errors="replace")
+        named = self._is_limit is not None and self._is_limit(status, headers, text)
         limited = named or status == 429 or (status == 403 and wait is not None)
         if limited:
             self._limiter.slow_down()

@@ -52,8 +52,8 @@ def reason(error: Exception) -> str:
         seen = inner
     if isinstance(seen, TimeoutError):
         return "no answer in time"
-    if isinstance(seen, OSError) and seen.strerror:
-        return seen.strerror
+    if isinstance(seen, OSError):
+        return seen.strerror or str(seen) or type(seen).__name__
     return type(seen).__name__
 
 
