@@ -2,11 +2,12 @@
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runsync import config as settings
+from runsync.cli.output import warn
 from runsync.config import Config, nearest
 from runsync.errors import ConfigError, DatabaseError
 
@@ -15,13 +16,16 @@ if TYPE_CHECKING:
     from runsync.storage.database import Database
 
 
-def load_config(path: Path | None = None) -> Config:
+def load_config(path: Path | None = None, *, needed: bool = True) -> Config:
     """The settings; see :func:`runsync.config.load`.
+
+    Args:
+        needed: whether a config file is needed even where ``RUNSYNC_DATABASE_URL`` is set.
 
     Raises:
         ConfigError: there is no config, or something in it is not understood.
     """
-    return settings.load(path)
+    return settings.load(path, needed=needed or not os.environ.get("RUNSYNC_DATABASE_URL"))
 
 
 def open_database(
@@ -57,9 +61,25 @@ def database_url(config: Config | Path | None = None) -> str:
     Raises:
         ConfigError: there is no config.
     """
-    if isinstance(config, Config):
-        return config.database_url
-    return settings.load(config, needed=not os.environ.get("RUNSYNC_DATABASE_URL")).database_url
+    config = config if isinstance(config, Config) else load_config(config, needed=False)
+    return config.database_url
+
+
+@contextmanager
+def database_if_readable(config: Config) -> Iterator["Database | None"]:
+    """The database, or None with a warning where it cannot be read, or is not there yet."""
+    try:
+        existing(config.database_url)
+    except DatabaseError:
+        yield None
+        return
+    with ExitStack() as stack:
+        database = None
+        try:
+            database = stack.enter_context(closing(open_database(config)))
+        except DatabaseError as error:
+            warn(f"going on without the database: {error}")
+        yield database
 
 
 @contextmanager

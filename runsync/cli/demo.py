@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from runsync.cli.app_context import open_database, open_sources
-from runsync.cli.listings import chosen_pipelines, tasks
 from runsync.cli.output import note
 from runsync.cli.progress import progress
+from runsync.cli.resolve import chosen_pipelines, tasks
 from runsync.config import Config, load
 from runsync.errors import ConfigError, PartialError
 

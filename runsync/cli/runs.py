@@ -17,7 +17,7 @@ from runsync.cli.options import (
     chosen,
 )
 from runsync.cli.output import Format, emit, note, warn, write
-from runsync.cli.resolve import Target, application_named, pipeline_named, target
+from runsync.cli.resolve import application_named, pipeline_named
 from runsync.cli.rows import (
     BRIEF,
     COLUMNS,
@@ -29,6 +29,7 @@ from runsync.cli.rows import (
     run_row,
     step_row,
 )
+from runsync.cli.target import Target, target
 from runsync.cli.trigger import trigger
 from runsync.config import nearest
 from runsync.errors import ConfigError, NotFoundError

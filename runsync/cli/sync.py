@@ -11,7 +11,6 @@ import typer
 
 from runsync.cli.app_context import load_config, open_database, open_sources
 from runsync.cli.exceptions import InterruptedHereError
-from runsync.cli.listings import chosen_pipelines, tasks
 from runsync.cli.options import (
     ConfigOption,
     FormatOption,
@@ -23,6 +22,7 @@ from runsync.cli.options import (
 )
 from runsync.cli.output import Format, emit, warn
 from runsync.cli.progress import progress
+from runsync.cli.resolve import chosen_pipelines, tasks
 from runsync.config import Config
 from runsync.errors import (
     BugError,

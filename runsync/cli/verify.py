@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from runsync.cli.app_context import load_config, open_database, open_sources
-from runsync.cli.listings import chosen_pipelines, tasks
 from runsync.cli.options import (
     ConfigOption,
     FormatOption,
@@ -16,6 +15,7 @@ from runsync.cli.options import (
     when,
 )
 from runsync.cli.output import emit, note, warn
+from runsync.cli.resolve import chosen_pipelines, tasks
 from runsync.errors import PartialError, TokenRefusedError
 
 if TYPE_CHECKING:

@@ -73,9 +73,11 @@ def test_every_command_takes_a_config(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", DOCUMENTED)
-def test_every_option_says_what_it_is_for(name: str) -> None:
-    for param in found(name).params:
-        assert param.help, param.name
+def test_every_option_and_argument_says_what_it_is_for(name: str) -> None:
+    command = found(name)
+    with command.make_context(name, [], resilient_parsing=True) as context:
+        for param in command.params:
+            assert param.get_help_record(context)[1].split("[")[0], param.name
 
 
 @pytest.mark.parametrize("name", [name for name in DOCUMENTED if not name.startswith("report")])

@@ -401,4 +401,4 @@ def test_a_run_whose_source_must_know_its_pipeline(shell: Shell, folder: Path) -
     (folder / "runsync.toml").write_text(GITHUB.replace("token_env", "# token_env"))
     ended = shell("runs", "show", "123")
     assert ended.code == 2
-    assert "name its pipeline with --pipeline" in ended.err
+    assert "name it with --pipeline" in ended.err
