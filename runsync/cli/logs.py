@@ -83,7 +83,6 @@ def _log(level: int, *, sql: bool = False) -> None:
     handler.setFormatter(_Visible("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     levels = {
         "runsync": level,
-        "urllib3.connectionpool": level if level == logging.DEBUG else 0,
         "sqlalchemy.engine": logging.INFO if sql else 0,
     }
     for name, own in levels.items():

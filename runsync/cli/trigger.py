@@ -1,7 +1,7 @@
 """``runsync runs trigger``: starts a run, and on request waits for its end."""
 
 import os
-import time
+from time import sleep
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -114,7 +114,7 @@ def _waited(source: "Source", run: Run) -> Run:
     pause = FIRST_PAUSE
     try:
         while run.status is not Status.FINISHED:
-            time.sleep(pause)
+            sleep(pause)
             pause = min(pause * 1.5, LONGEST_PAUSE)
             before, run = run, source.reread(run.pipeline, run.id).run
             if run.status is not before.status:

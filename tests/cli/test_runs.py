@@ -283,7 +283,7 @@ def test_wait_ends_with_0_whatever_the_result(
             (run,) = world.registry.runs()
             world.finish(run.id, result)
 
-    monkeypatch.setattr("runsync.cli.trigger.time.sleep", pause)
+    monkeypatch.setattr("runsync.cli.trigger.sleep", pause)
     ended = shell("runs", "trigger", "our-build", "--wait", "--json")
     assert ended.code == 0
     assert ended.data["result"] == result
