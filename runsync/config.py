@@ -23,7 +23,7 @@ from runsync.toml_table import TomlTable, nearest
 FILE_NAME = "runsync.toml"
 DEFAULT_DATABASE = "sqlite:///runsync.db"
 _TOKEN_KEYS = ("token_env", "token_file", "token_command")
-_SOURCE_KEYS = ("type", "base_url", *_TOKEN_KEYS)
+_SOURCE_KEYS = ("type", "base_url", "details", *_TOKEN_KEYS)
 _PIPELINE_IDS = ("id", "application_id", "repository")
 _URL = re.compile(
     r"https?://(?:[\w-]+(?:\.[\w-]+)*\.?|\[(?P<v6>[^]]*)\])(?::\d{1,5})?(?:/[!-~]*)?",
@@ -34,7 +34,10 @@ _TOKEN_COMMAND_SECONDS = 30
 
 @dataclass(frozen=True, slots=True)
 class SourceConfig:
-    """One ``[sources.NAME]``: which service, where, and where its token is to be had."""
+    """One ``[sources.NAME]``: which service, where, and where its token is to be had.
+
+    ``details``: also ask for what only a run's detail tells, at one request more a run.
+    """
 
     name: str
     type: str
@@ -42,6 +45,7 @@ class SourceConfig:
     token_env: str | None = None
     token_file: Path | None = None
     token_command: tuple[str, ...] = ()
+    details: bool = False
 
     def token(self) -> str | None:
         """The token; None where none is configured.
@@ -186,7 +190,10 @@ def _source(name: str, table: TomlTable) -> SourceConfig:
         token_env=table.text("token_env"),
         token_file=table.path.parent / Path(token_file).expanduser() if token_file else None,
         token_command=table.texts("token_command"),
+        details=table.flag("details"),
     )
+    if table.has("details") and not provider(kind).has_details:
+        raise table.error(f"`details` changes nothing for {provider(kind).title}; take it out")
     if sum(table.has(key) for key in _TOKEN_KEYS) > 1:
         raise table.error("more than one of token_env, token_file, token_command; keep one")
     return source

@@ -18,11 +18,13 @@ class Provider:
         title: its name, as people write it.
         source_class: the ``Source`` in the folder's ``source.py``.
         default_url: where the service usually answers; None where every installation has its own.
+        has_details: whether a run's detail tells more than is read of it unless `details` is set.
     """
 
     title: str
     source_class: str
     default_url: str | None = None
+    has_details: bool = False
 
 
 @cache

@@ -49,6 +49,9 @@ class TomlTable:
             raise self.error(f"`{key}` is empty; fill it in or take the line out")
         return tuple(value)
 
+    def flag(self, key: str) -> bool:
+        return bool(self._take(key, bool, "true or false"))
+
     def number(self, key: str, default: int, least: int, most: int) -> int:
         value = self._take(key, int, f"a whole number from {least} to {most}")
         if value is None:

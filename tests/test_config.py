@@ -91,6 +91,14 @@ def test_the_example_of_the_design_is_read() -> None:
     )
 
 
+def test_details_may_be_wanted_where_a_provider_has_them() -> None:
+    assert source(details="true").details
+    assert not source().details
+    assert "must be true or false" in refusal("[sources.wercker]\ndetails = 1")
+    said = refusal("[sources.github]\ndetails = true")
+    assert "`details` changes nothing for GitHub" in said
+
+
 def test_an_empty_config_is_all_defaults() -> None:
     assert parsed("") == Config(PATH, "sqlite:////somewhere/runsync.db")
 

@@ -155,7 +155,7 @@ def show(
     """
     style = chosen(format, as_json)
     with target(load_config(config), run, source, pipeline) as wanted:
-        found = wanted.source.reread(wanted.owner, wanted.run_id).run
+        found = wanted.source.find_run(wanted.owner, wanted.run_id).run
     emit_run(found, wanted.source.name, style, show_env=show_env, output=output)
 
 
@@ -175,7 +175,7 @@ def steps(
     """
     style = chosen(format, as_json)
     with target(load_config(config), run, source, pipeline) as wanted:
-        found = wanted.source.reread(wanted.owner, wanted.run_id)
+        found = wanted.source.find_run(wanted.owner, wanted.run_id)
     for problem in found.problems:
         warn(problem.what)
     emit(
@@ -210,7 +210,7 @@ def log(
     """
     style = chosen(format, as_json)
     with target(load_config(config), run, source, pipeline) as wanted:
-        found = wanted.source.reread(wanted.owner, wanted.run_id).steps
+        found = wanted.source.find_run(wanted.owner, wanted.run_id).steps
         chosen_steps = _chosen_steps(found, step, wanted.run_id)
         rows = list(_logs(wanted, chosen_steps, must_be=step is not None))
     if style in (None, Format.TABLE):
@@ -238,7 +238,7 @@ def abort(
     with target(load_config(config), run, source, pipeline) as wanted:
         aborted = wanted.source.abort(wanted.pipeline, wanted.run_id)
         if aborted is None:
-            aborted = wanted.source.reread(wanted.owner, wanted.run_id).run
+            aborted = wanted.source.find_run(wanted.owner, wanted.run_id).run
     note(f"run {aborted.id} is {aborted.status}, {aborted.result}")
     emit_run(aborted, wanted.source.name, style, show_env=show_env, output=output)
 

@@ -116,7 +116,7 @@ def _waited(source: "Source", run: Run) -> Run:
         while run.status is not Status.FINISHED:
             sleep(pause)
             pause = min(pause * 1.5, LONGEST_PAUSE)
-            before, run = run, source.reread(run.pipeline, run.id).run
+            before, run = run, source.find_run(run.pipeline, run.id).run
             if run.status is not before.status:
                 note(f"run {run.id} is {run.status}")
     except KeyboardInterrupt:

@@ -139,6 +139,8 @@ class Source(ABC):
         self, config: SourceConfig, *, concurrency: int = 8, limits: Limits | None = None
     ) -> None:
         self.name, self.type = config.name, config.type
+        # Whether runs are read with what only their detail tells, as `details` in the config says.
+        self.has_details = config.details
         self._config, self._concurrency, self._limits = config, concurrency, limits
 
     @property
@@ -242,6 +244,17 @@ class Source(ABC):
         """
 
     # The live API for people.
+
+    def find_run(self, pipeline: Pipeline, run_id: str) -> RunWithSteps:
+        """One run, by the id that a person has typed, with all that the provider tells of it.
+
+        An id without an attempt means the newest one. The run may hold what is never stored.
+
+        Raises:
+            NotFoundError: the provider does not know it.
+            RefusedError: it is no id of this provider's; nothing was asked.
+        """
+        return self.reread(pipeline, run_id)
 
     def find_runs(self, wanted: RunFilter) -> list[Run]:
         """One page of runs, newest first unless ``wanted.sort`` says otherwise.

@@ -15,8 +15,9 @@ from runsync.records import Result, Status, parse_time
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _KINDS = {dict: "an object", list: "a list", str: "text", bool: "true or false", type(None): "null"}
-_SHOWN = 60
-_MOST = 2**63 - 1
+_LONGEST_TEXT_IN_ERROR = 60
+_LARGEST = 2**63 - 1
+_LONGEST_ID = 200
 # What a key and a path can hold; an id is never `.` or `..`, which would climb out of its path.
 _ID = re.compile(r"(?!\.{1,2}$)[!-~]{1,200}")
 Word = TypeVar("Word", bound=StrEnum)
@@ -38,7 +39,7 @@ class Fields:
     def __init__(self, raw: object, what: str) -> None:
         self.what = what
         if not isinstance(raw, dict):
-            raise BadRowError(f"{what}: an object is due, {shown(raw)} came")
+            raise BadRowError(f"{what}: an object is due, {describe(raw)} came")
         self.raw: Mapping[str, Any] = raw
 
     def text(self, key: str) -> str | None:
@@ -64,14 +65,14 @@ class Fields:
             raise self._wrong(key, "an id", value)
         return value
 
-    def whole(self, key: str, most: int = _MOST) -> int | None:
-        """A whole number, no further from 0 than ``most``; None where the key is absent or null."""
+    def integer(self, key: str, largest: int = _LARGEST) -> int | None:
+        """A whole number from -largest to largest; None where the key is absent or null."""
         value = self.raw.get(key)
         if value is None:
             return None
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise self._wrong(key, "a whole number", value)
-        if not math.isfinite(value) or value != int(value) or abs(value) > most:
+        if not math.isfinite(value) or value != int(value) or abs(value) > largest:
             raise self._wrong(key, "a whole number", value)
         return int(value)
 
@@ -117,15 +118,23 @@ class Fields:
             raise BadRowError(f"{self.what}: it is nested too deep") from None
 
     def _wrong(self, key: str, due: str, value: object) -> BadRowError:
-        return BadRowError(f"{self.what}: `{key}` must be {due}, not {shown(value)}")
+        return BadRowError(f"{self.what}: `{key}` must be {due}, not {describe(value)}")
 
 
-def shown(value: object) -> str:
-    """A value as an error shows it: its kind, or its beginning."""
+def row_name(kind: str, raw: object) -> str:
+    """How an error names a row: ``run 5a…`` by its id, or ``run (no id)``."""
+    found = raw.get("id") if isinstance(raw, dict) else None
+    if isinstance(found, bool) or not isinstance(found, str | int) or found == "":
+        return f"{kind} (no id)"
+    return f"{kind} {storable(str(found))[:_LONGEST_ID]}"
+
+
+def describe(value: object) -> str:
+    """A value for an error: its kind, or its beginning."""
     if isinstance(value, dict | list) or value is None:
         return _KINDS[type(value)]
     text = repr(value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+    return text if len(text) <= _LONGEST_TEXT_IN_ERROR else f"{text[:_LONGEST_TEXT_IN_ERROR]}…"
 
 
 def storable(text: str) -> str:
@@ -165,6 +174,6 @@ def raw_word(word: str | None, ours: StrEnum) -> str | None:
     return None if not word or word == ours.value else word
 
 
-def by_id(rows: Iterable[Any]) -> tuple[Any, ...]:
+def unique_by_id(rows: Iterable[Any]) -> tuple[Any, ...]:
     """The rows without repeats of an id; the last of each wins, in the place of the first."""
     return tuple({row.id: row for row in rows}.values())

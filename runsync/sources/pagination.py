@@ -1,9 +1,17 @@
-"""Walks a listing that pages by number and moves while it is read, without missing a run.
+"""Walks a listing that is paged by position and moves while it is read, without missing a run.
 
-Runs that arrive push the rest down: a page then repeats what was seen, which does no harm. Runs
-that are deleted pull the rest up, past the place where the next page begins: so each page begins
-at the last run of the page before it, and a page that holds nothing seen before means that the
-list has moved, and is asked for again further up. An empty page is no exception.
+Why no run can be missed:
+
+1. Runs that arrive push the others down, so a page repeats rows that were seen: harmless.
+2. Runs that are deleted pull the others up, across the place where the next page begins. So each
+   page begins at the last row of the page before it. A page that holds no row that was seen shows
+   that the list has moved up, and is asked for again further up, until it does.
+3. The list ends where a page that begins at a seen row holds nothing else. An empty page proves
+   nothing: the list may have moved up, or the answer may be wrong. Where even the top of the list
+   is empty after runs were seen, the walk stops with an error and claims no end.
+4. A row that cannot be read is known by its position. Where deletions make two of them look like
+   one, what lies between them is missed; but such a row is a hole in what the walk covers, so
+   nothing is claimed there, and the next sync asks again.
 """
 
 from collections import deque
@@ -22,9 +30,13 @@ _SHORTEST_LONG_PAGE = 25
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A row of a page: what it is known by, and the run or what is wrong with it."""
+    """A row of a page: its id, and its run or what is wrong with it.
 
-    key: str
+    ``id`` is None for a row that cannot be read, even if it tells one: two that look the same are
+    two.
+    """
+
+    id: str | None
     item: Listed | Problem
 
     @property
@@ -34,41 +46,44 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """What the provider answered to "the runs from number ``skip`` on"."""
+    """What the provider answered to "the runs from position ``skip`` on"."""
 
     entries: Sequence[Entry]
     as_of: datetime
-
-    @property
-    def times(self) -> list[datetime]:
-        return [at for entry in self.entries if (at := entry.at)]
 
 
 Fetch = Callable[[int], Slice]
 
 
 def walk(fetch: Fetch, resume_point: ResumePoint | None, *, name: str) -> Iterator[Page]:
-    """The pages of a listing, newest first, from its top or from ``below``, without a gap.
+    """The pages of a listing, newest first, from its top or from ``resume_point`` down.
 
     Args:
-        fetch: asks for the runs from a number on; how many come is the provider's affair.
+        fetch: asks for the runs from a position on; how many come is up to the provider.
         name: what the listing is called in an error.
 
     Raises:
-        SourceError: the list moves faster than it can be read.
+        SourceError: the list moves faster than it can be read, ignores paging, or is suddenly
+            empty; what was yielded stays good.
     """
     scan = _Scan(fetch, name)
-    part, skip = (fetch(0), 0) if resume_point is None else scan.seek(resume_point)
-    yield Page(scan.take(part), part.as_of, at_start=not part.entries)
-    while part.entries:
-        skip += max(len(part.entries) - 1, 0)
-        part, skip = scan.joined(skip)
-        ended = scan.is_end(part)
-        fresh = scan.take(part)
-        if fresh or ended:
-            yield Page(fresh, part.as_of, at_start=ended)
-        if ended:
+    page, skip = scan.first(resume_point)
+    yield Page(scan.take(page, skip), page.as_of, at_start=not page.entries)
+    pages_without_news = 0
+    while page.entries:
+        page, skip = scan.overlapping(skip + len(page.entries) - 1)
+        at_start = scan.is_end(page, skip)
+        new = scan.take(page, skip)
+        if new or at_start:
+            yield Page(new, page.as_of, at_start=at_start)
+        if at_start:
             return
+        pages_without_news = 0 if new else pages_without_news + 1
+        if pages_without_news > _MOST_TRIES:
+            raise SourceError(
+                f"{name} shows the same runs on page after page; it ignores paging or moves faster "
+                "than it can be read: check base_url, then sync again"
+            )
 
 
 def page_of(skip: int, most: int) -> tuple[int, int, int]:
@@ -88,92 +103,113 @@ def page_of(skip: int, most: int) -> tuple[int, int, int]:
 
 
 class _Scan:
-    """What one walk has seen: the latest pages' keys, the oldest time, the longest page."""
+    """What one walk has seen: the ids of the latest pages, the oldest time, the longest page."""
 
     def __init__(self, fetch: Fetch, name: str) -> None:
         self._fetch, self._name = fetch, name
-        self._recent: deque[frozenset[str]] = deque(maxlen=_REMEMBERED_PAGES)
+        self._recent: deque[frozenset[str | int]] = deque(maxlen=_REMEMBERED_PAGES)
         self._oldest: datetime | None = None
         self._longest = 0
 
-    def take(self, part: Slice) -> tuple[Listed | Problem, ...]:
-        """Notes a page as seen, and returns what in it was not before."""
-        fresh = [entry for entry in part.entries if not self._seen(entry)]
-        self._recent.append(frozenset(entry.key for entry in part.entries))
-        self._longest = max(self._longest, len(part.entries))
-        oldest = min(part.times, default=None)
-        if oldest and (self._oldest is None or oldest < self._oldest):
-            self._oldest = oldest
-        return tuple({entry.key: entry.item for entry in fresh}.values())
+    def first(self, resume_point: ResumePoint | None) -> tuple[Slice, int]:
+        """The page to begin with, and its position.
 
-    def joined(self, skip: int) -> tuple[Slice, int]:
-        """The page at ``skip``, or the nearest one above that touches what was seen."""
+        From a resume point the page in which it lies is found from its rank: the page there, then
+        further down or up in growing jumps, then by halves; rarely more than one request.
+        """
+        if resume_point is None:
+            return self._fetch(0), 0
+        # The position of a run above the place, that of a page below it, and how far to jump.
+        low, high, jump = 0, None, 0
+        skip = max(resume_point.rank - 2, 0)
+        for _ in range(_MOST_TRIES):
+            page = self._fetch(skip)
+            self._longest = max(self._longest, len(page.entries))
+            if skip == 0 and not page.entries:
+                raise self._suddenly_empty()
+            if skip > 0 and _is_below(page, resume_point):
+                high = skip
+                low = low if low < high else 0  # what stood there has moved up
+            elif not _is_above(page, resume_point):
+                return page, skip
+            else:
+                low = skip + len(page.entries) - 1
+                if high is not None and high <= low + 1:
+                    return page, skip
+            if high is None:
+                skip = low + jump
+            elif low > 0 or jump >= high:
+                skip = low if high <= low + 1 else (low + high) // 2
+            else:
+                skip = high - max(jump, min(20, high))
+            jump = jump * 4 or 20
+        raise self._moves_too_fast()
+
+    def overlapping(self, skip: int) -> tuple[Slice, int]:
+        """The page at ``skip``, or the nearest one above it that overlaps what was seen."""
         back = 0
         for _ in range(_MOST_TRIES):
-            part = self._fetch(skip)
-            if skip == 0 or self._touches(part):
-                return part, skip
+            page = self._fetch(skip)
+            if self._overlaps(page, skip) or (skip == 0 and page.entries):
+                return page, skip
+            if skip == 0:
+                raise self._suddenly_empty()
             back = back * 2 or max(self._longest - 1, 1)
             skip = max(skip - back, 0)
         raise self._moves_too_fast()
 
-    def is_end(self, part: Slice) -> bool:
-        """Whether nothing follows this page, which touches what was seen before it.
+    def take(self, page: Slice, skip: int) -> tuple[Listed | Problem, ...]:
+        """Notes a page as seen, and returns what in it was not seen before."""
+        found = {_key(entry, skip + n): entry for n, entry in enumerate(page.entries)}
+        new = tuple(entry.item for key, entry in found.items() if not self._has_seen(key))
+        self._recent.append(frozenset(found))
+        self._longest = max(self._longest, len(page.entries))
+        times = [at for entry in page.entries if (at := entry.at)]
+        self._oldest = min([*times, *([self._oldest] if self._oldest else [])], default=None)
+        return new
 
-        That is a page that holds but one run, and one that was seen: it was asked for from that
-        run on. A longer page may repeat what was seen because runs arrived, and more may follow.
+    def is_end(self, page: Slice, skip: int) -> bool:
+        """Whether nothing follows a page: it begins at a row that was seen, and holds no other.
+
+        A longer page may repeat what was seen because runs have arrived, and more may follow.
         """
-        if not part.entries:
-            return True
-        return len(part.entries) == 1 and self._seen(part.entries[0])
+        return len(page.entries) == 1 and self._has_seen(_key(page.entries[0], skip))
 
-    def seek(self, resume_point: ResumePoint) -> tuple[Slice, int]:
-        """The page in which ``below`` lies, found from its rank; rarely more than one request."""
-        low, high, leap = 0, None, 0  # an entry above the place, one below it, how far to jump
-        skip = max(resume_point.rank - 2, 0)
-        for _ in range(_MOST_TRIES):
-            part = self._fetch(skip)
-            self._longest = max(self._longest, len(part.entries))
-            if skip > 0 and _is_past(part, resume_point):
-                high = skip
-                low = low if low < high else 0  # what stood there has moved up
-            elif not part.entries or not _is_above(part, resume_point):
-                return part, skip
-            else:
-                low = skip + len(part.entries) - 1
-                if high is not None and high <= low + 1:
-                    return part, skip
-            if high is None:
-                skip = low + leap
-            elif low > 0 or leap >= high:
-                skip = low if high <= low + 1 else (low + high) // 2
-            else:
-                skip = high - max(leap, min(20, high))
-            leap = leap * 4 or 20
-        raise self._moves_too_fast()
-
-    def _touches(self, part: Slice) -> bool:
-        oldest = self._oldest
-        return any(self._seen(entry) for entry in part.entries) or (
-            oldest is not None and any(at > oldest for at in part.times)
+    def _overlaps(self, page: Slice, skip: int) -> bool:
+        return any(
+            self._has_seen(_key(entry, skip + n))
+            or (self._oldest is not None and entry.at is not None and entry.at > self._oldest)
+            for n, entry in enumerate(page.entries)
         )
 
-    def _seen(self, entry: Entry) -> bool:
-        return any(entry.key in keys for keys in self._recent)
+    def _has_seen(self, key: str | int) -> bool:
+        return any(key in keys for keys in self._recent)
 
     def _moves_too_fast(self) -> SourceError:
         return SourceError(
             f"{self._name} moves faster than it can be read; what was read is kept: sync again"
         )
 
+    def _suddenly_empty(self) -> SourceError:
+        return SourceError(
+            f"{self._name} is suddenly empty, though it showed runs before; "
+            "what was read is kept: sync again"
+        )
 
-def _is_past(part: Slice, resume_point: ResumePoint) -> bool:
+
+def _key(entry: Entry, position: int) -> str | int:
+    """What a row is known by in one walk."""
+    return position if entry.id is None else entry.id
+
+
+def _is_below(page: Slice, resume_point: ResumePoint) -> bool:
     """Whether the whole page lies below the place."""
-    return not part.entries or (bool(part.times) and max(part.times) < resume_point.cursor.at)
+    times = [at for entry in page.entries if (at := entry.at)]
+    return not page.entries or (bool(times) and max(times) < resume_point.cursor.at)
 
 
-def _is_above(part: Slice, resume_point: ResumePoint) -> bool:
+def _is_above(page: Slice, resume_point: ResumePoint) -> bool:
     """Whether the whole page lies above the place."""
-    if any(entry.key == resume_point.cursor.id for entry in part.entries):
-        return False
-    return not part.times or min(part.times) > resume_point.cursor.at
+    times = [at for entry in page.entries if (at := entry.at)]
+    holds_it = any(entry.id == resume_point.cursor.id for entry in page.entries)
+    return not holds_it and (not times or min(times) > resume_point.cursor.at)

@@ -189,6 +189,8 @@ class ListingSync:
 
     def _is_to_be_read(self, run: Run, stored: StoredState | None) -> bool:
         """Whether a listed run is to be asked for: it is new, may have changed, or seemed gone."""
+        if self._options.full and self._source.has_details:
+            return True  # settled runs were perhaps read without their details
         if stored is None or stored.vanished or stored.steps_synced_at is None:
             return True
         if self._source.lists_changes:

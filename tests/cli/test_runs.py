@@ -210,10 +210,13 @@ def test_a_run_that_is_not_there(shell: Shell, home: Path, command: str) -> None
 
 
 @pytest.mark.parametrize("command", ["show", "steps", "log", "abort"])
-def test_an_id_cannot_climb_out_of_its_place(shell: Shell, home: Path, command: str) -> None:
+def test_an_id_cannot_climb_out_of_its_place(
+    shell: Shell, home: Path, simulator: Simulator, command: str
+) -> None:
     ended = shell("runs", command, f"../pipelines/{BUILD}")
-    assert ended.code == 4
-    assert f"/api/v3/runs/..%2Fpipelines%2F{BUILD}" in ended.err
+    assert ended.code == 2
+    assert "is no id of a Wercker run" in ended.err
+    assert asked(simulator) == []
 
 
 def test_a_refused_token(shell: Shell, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,14 +24,14 @@ from runsync.records import (
 from runsync.sources.fields import (
     BadRowError,
     Fields,
-    by_id,
     map_result,
     map_status,
     raw_word,
     storable,
     storable_json,
+    unique_by_id,
 )
-from runsync.sources.wercker.source import RESULTS, STATUSES, read_pipeline, read_run, read_step
+from runsync.sources.wercker.source import RESULTS, STATUSES, read_run, read_step
 from runsync.storage.models import PipelineRow
 from runsync.storage.store import Batch
 from tests.effort import effort
@@ -45,7 +45,7 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(ANY_TEXT, inner, max_size=3),
     max_leaves=8,
 )
-READERS = "text needed_text needed_id whole time needed_time child".split()
+READERS = "text needed_text needed_id integer time needed_time child".split()
 
 
 @given(JSON, st.sampled_from(READERS))
@@ -79,17 +79,17 @@ def test_what_is_no_object_is_refused(value: Any) -> None:
 @pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan, 1e300, 1.5, 2**63, True, "7"])
 def test_what_is_no_whole_number_is_refused(value: object) -> None:
     with pytest.raises(BadRowError, match="`n` must be a whole number"):
-        Fields({"n": value}, "run").whole("n")
+        Fields({"n": value}, "run").integer("n")
 
 
 @pytest.mark.parametrize("value", [0, -1, 7.0, 2**62])
 def test_a_whole_number_may_be_written_as_a_fraction(value: float) -> None:
-    assert Fields({"n": value}, "run").whole("n") == value
+    assert Fields({"n": value}, "run").integer("n") == value
 
 
 def test_a_number_may_have_a_bound_of_its_column() -> None:
     with pytest.raises(BadRowError, match="`n` must be a whole number"):
-        Fields({"n": 2**31}, "run").whole("n", most=2**31 - 1)
+        Fields({"n": 2**31}, "run").integer("n", largest=2**31 - 1)
 
 
 @pytest.mark.parametrize("value", ["", " ", "a b", "..", ".", "a\nb", "é", "x" * 201, 5, None, []])
@@ -131,7 +131,7 @@ def test_what_is_no_time_is_refused(text: str) -> None:
 def test_what_is_null_or_absent_is_none() -> None:
     fields = Fields({"a": None}, "run")
     for key in ("a", "b"):
-        assert [getattr(fields, name)(key) for name in ("text", "whole", "time", "child")] == [
+        assert [getattr(fields, name)(key) for name in ("text", "integer", "time", "child")] == [
             None
         ] * 4
         assert list(fields.objects(key)) == []
@@ -167,7 +167,7 @@ def test_storable_json_is_json(value: Any) -> None:
 
 def test_of_rows_with_one_id_the_last_wins_in_the_place_of_the_first() -> None:
     steps = [step("a", 1), step("b", 2), step("a", 3)]
-    assert by_id(steps) == (steps[2], steps[1])
+    assert unique_by_id(steps) == (steps[2], steps[1])
 
 
 @given(st.sampled_from([*STATUSES, "odd", ""]), st.booleans(), st.booleans())
@@ -264,7 +264,7 @@ def test_what_came_is_what_is_stored(
 ) -> None:
     database = opened(request, kind)
     named = Pipeline(new_pipeline().external_id, storable(name) or None)
-    run = read_run(Fields(raw | {"id": "r"}, "run r"), named)
+    run = read_run(raw | {"id": "r"}, named, details=True)
     read = read_step({"id": "s", "status": "odd", "step": name, "odd": extra}, 1)
     store_of(database, named).save(Batch([as_fetched(RunWithSteps(run, (read,), EPOCH))]))
     row = run_rows(database, named)["r"]
@@ -299,7 +299,7 @@ def test_a_megabyte_is_stored(request: pytest.FixtureRequest, kind: str) -> None
     pipeline = new_pipeline()
     text = "a🚀\x1b\u202e" * 200_000
     raw = {"id": "r", "status": "finished", "createdAt": EPOCH.isoformat(), "message": text}
-    run = read_run(Fields(raw, "run r"), pipeline)
+    run = read_run(raw, pipeline, details=True)
     store_of(database, pipeline).save(Batch([as_fetched(RunWithSteps(run, (), EPOCH))]))
     assert run_rows(database, pipeline)["r"]["message"] == text
 
@@ -308,9 +308,8 @@ def test_a_megabyte_is_stored(request: pytest.FixtureRequest, kind: str) -> None
 def test_a_row_of_wercker_is_read_or_refused_by_name(value: Any, key: str) -> None:
     good = {"id": "r", "status": "finished", "createdAt": EPOCH.isoformat()}
     raw = good | {key: value}
-    fields = Fields(raw, "run r")
-    said, _ = refusal(lambda: read_run(fields, read_pipeline(fields, Pipeline("p"))))
-    assert not said or said.startswith("run r: ")
+    said, _ = refusal(lambda: read_run(raw, Pipeline("p"), details=True))
+    assert not said or said.startswith("run ")
     storable_now(said)
 
 

@@ -1,22 +1,29 @@
 """A listing that pages by number is walked without a gap, whatever happens to it meanwhile."""
 
+import contextlib
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runsync.coverage import CoverageTracker
 from runsync.errors import SourceError
 from runsync.records import Cursor, Pipeline, Problem, Run, Status
-from runsync.sources.base import Listed, ResumePoint
-from runsync.sources.pagination import Entry, Slice, page_of, walk
+from runsync.sources.base import Listed, Page, ResumePoint
+from runsync.sources.pagination import Entry, Fetch, Slice, page_of, walk
+from runsync.sync.walk import cursors_of
 
 EPOCH = datetime(2024, 1, 1, tzinfo=UTC)
 PIPELINE = Pipeline("p")
 
 
+def created(number: int) -> datetime:
+    return EPOCH + timedelta(seconds=number // 2)
+
+
 def entry(number: int) -> Entry:
-    at = EPOCH + timedelta(seconds=number // 2)
+    at = created(number)
     run = Run(pipeline=PIPELINE, id=f"r{number}", created_at=at, status=Status.FINISHED)
     return Entry(run.id, Listed(Cursor(at, run.id), run))
 
@@ -31,9 +38,11 @@ class MovingList:
         self.moves = iter(moves)
         self.page = page
         self.asked: list[int] = []
+        self.was_empty = False
 
     def fetch(self, skip: int) -> Slice:
         self.asked.append(skip)
+        self.was_empty = self.was_empty or not self.numbers
         found = [entry(n) for n in self.numbers[skip : skip + self.page]]
         arrived, deleted = next(self.moves, (0, []))
         for place in deleted:
@@ -45,10 +54,23 @@ class MovingList:
         return Slice(found, EPOCH)
 
 
-def seen(moving: MovingList, resume_point: ResumePoint | None = None) -> tuple[list[str], bool]:
-    pages = list(walk(moving.fetch, resume_point, name="the list"))
-    items = [item for page in pages for item in page.items if isinstance(item, Listed)]
-    return [item.run.id for item in items], pages[-1].at_start
+def walked(
+    moving: MovingList, fetch: Fetch | None = None, resume_point: ResumePoint | None = None
+) -> tuple[list[Page], bool]:
+    """The pages, and whether the walk ended by itself; it may stop where all runs were deleted."""
+    pages: list[Page] = []
+    try:
+        pages += walk(fetch or moving.fetch, resume_point, name="the list")
+    except SourceError:
+        assert moving.was_empty
+        assert not any(page.at_start for page in pages)
+        return pages, False
+    assert pages[-1].at_start
+    return pages, True
+
+
+def ids_in(pages: list[Page]) -> list[str]:
+    return [item.run.id for page in pages for item in page.items if isinstance(item, Listed)]
 
 
 MOVES = st.lists(
@@ -59,9 +81,9 @@ MOVES = st.lists(
 @given(size=st.integers(0, 150), moves=MOVES, page=st.integers(2, 20))
 def test_whatever_stays_is_seen(size: int, moves: list[tuple[int, list[int]]], page: int) -> None:
     moving = MovingList(size, moves, page)
-    ids, at_start = seen(moving)
-    assert at_start
-    assert {f"r{n}" for n in moving.always} <= set(ids)
+    pages, ended = walked(moving)
+    if ended:
+        assert {f"r{n}" for n in moving.always} <= set(ids_in(pages))
 
 
 @given(
@@ -76,17 +98,16 @@ def test_whatever_stays_below_a_place_is_seen(
     moving = MovingList(size, moves)
     start = entry(moving.numbers[place % size]).item
     assert isinstance(start, Listed)
-    wanted = {n for n in moving.always if entry(n).at <= start.cursor.at}  # type: ignore[operator]
-    ids, at_start = seen(moving, ResumePoint(start.cursor, guess))
-    assert at_start
     # Runs of the same instant stand above or below the place; those were seen before.
-    resume_point = {n for n in wanted & moving.always if entry(n).at < start.cursor.at}  # type: ignore[operator]
-    assert {f"r{n}" for n in resume_point} <= set(ids)
+    below = {n for n in moving.always if created(n) < start.cursor.at}
+    pages, ended = walked(moving, resume_point=ResumePoint(start.cursor, guess))
+    if ended:
+        assert {f"r{n}" for n in below & moving.always} <= set(ids_in(pages))
 
 
 def test_a_quiet_list_takes_the_fewest_requests() -> None:
     moving = MovingList(100, [])
-    ids, _ = seen(moving)
+    ids = ids_in(walked(moving)[0])
     assert len(ids) == len(set(ids)) == 100
     assert moving.asked == [0, 19, 38, 57, 76, 95, 99]
 
@@ -120,10 +141,9 @@ def test_whole_pages_will_do(size: int, moves: list[tuple[int, list[int]]], most
         assert first + cut == skip
         return Slice(rows[cut:], EPOCH)
 
-    pages = list(walk(fetch, None, name="the list"))
-    ids = {i.run.id for page in pages for i in page.items if isinstance(i, Listed)}
-    assert pages[-1].at_start
-    assert {f"r{n}" for n in moving.always} <= ids
+    pages, ended = walked(moving, fetch)
+    if ended:
+        assert {f"r{n}" for n in moving.always} <= set(ids_in(pages))
 
 
 def test_rows_that_cannot_be_read_stop_no_walk() -> None:
@@ -131,9 +151,7 @@ def test_rows_that_cannot_be_read_stop_no_walk() -> None:
 
     def fetch(skip: int) -> Slice:
         part = moving.fetch(skip)
-        spoilt = [
-            Entry(e.key, Problem(e.key)) if e.key in {"r20", "r1"} else e for e in part.entries
-        ]
+        spoilt = [Entry(e.id, Problem(e.id)) if e.id in {"r20", "r1"} else e for e in part.entries]
         return Slice(spoilt, part.as_of)
 
     pages = list(walk(fetch, None, name="the list"))
@@ -156,3 +174,87 @@ def test_a_list_that_answers_at_random_is_given_up() -> None:
             strict=False,
         ):
             pass
+
+
+@pytest.mark.parametrize("empty_answers", [1, 2, 5])
+@pytest.mark.parametrize("first", [1, 2, 4])
+def test_empty_answers_end_no_list(first: int, empty_answers: int) -> None:
+    """The list has 70 runs, and some answers in a row are empty, which a service may let happen."""
+    moving = MovingList(70, [])
+
+    def fetch(skip: int) -> Slice:
+        page = moving.fetch(skip)
+        number = len(moving.asked)
+        return Slice([], EPOCH) if first < number <= first + empty_answers else page
+
+    pages: list[Page] = []
+    with contextlib.suppress(SourceError):
+        pages += walk(fetch, None, name="the list")
+    assert len(ids_in(pages)) == 70 or not any(page.at_start for page in pages)
+
+
+def test_a_list_that_is_suddenly_empty_is_named() -> None:
+    moving = MovingList(70, [(0, [0] * 70)])
+    pages = walk(moving.fetch, None, name="the list")
+    assert len(next(pages).items) == 20
+    with pytest.raises(SourceError, match="the list is suddenly empty"):
+        list(pages)
+
+
+def test_an_empty_answer_is_no_end_below_a_place() -> None:
+    moving = MovingList(0, [])
+    with pytest.raises(SourceError, match="suddenly empty"):
+        list(walk(moving.fetch, ResumePoint(Cursor(EPOCH, "r5"), 30), name="the list"))
+
+
+@pytest.mark.parametrize("unreadable", [{59, 50, 7}, {60, 59, 58}, {42, 41, 40}, {3, 2, 1}])
+def test_rows_that_look_the_same_are_a_hole_each(unreadable: set[int]) -> None:
+    moving = MovingList(60, [])
+    broken = {f"r{n}" for n in unreadable}
+
+    def fetch(skip: int) -> Slice:
+        page = moving.fetch(skip)
+        rows = [Entry(None, Problem("no object")) if e.id in broken else e for e in page.entries]
+        return Slice(rows, page.as_of)
+
+    pages, ended = walked(moving, fetch)
+    assert ended
+    assert sum(isinstance(item, Problem) for page in pages for item in page.items) == 3
+    assert len(ids_in(pages)) == 57
+
+
+@given(size=st.integers(1, 90), moves=MOVES, spoilt=st.sets(st.integers(0, 90)))
+def test_nothing_is_claimed_that_was_not_seen(
+    size: int, moves: list[tuple[int, list[int]]], spoilt: set[int]
+) -> None:
+    """Rows that tell no id, in a list that moves: what is covered holds no run that was missed."""
+    moving = MovingList(size, moves, 5)
+    broken = {f"r{n}" for n in spoilt}
+
+    def fetch(skip: int) -> Slice:
+        page = moving.fetch(skip)
+        rows = [Entry(None, Problem("no object")) if e.id in broken else e for e in page.entries]
+        return Slice(rows, page.as_of)
+
+    tracker = CoverageTracker(None)
+    pages, _ = walked(moving, fetch)
+    for page in pages:
+        tracker.add_page(cursors_of(page), at_start=page.at_start)
+    found = set(ids_in(pages))
+    for number in moving.always:
+        covered = any(i.newest.at > created(number) > i.oldest.at for i in tracker.intervals)
+        assert f"r{number}" in found or not covered
+
+
+def test_a_service_that_ignores_paging_is_refused() -> None:
+    first_page = [entry(n) for n in range(100, 80, -1)]
+    asked: list[int] = []
+
+    def fetch(skip: int) -> Slice:
+        asked.append(skip)
+        assert len(asked) < 500
+        return Slice(first_page, EPOCH)
+
+    with pytest.raises(SourceError, match="the same runs on page after page"):
+        list(walk(fetch, None, name="the list"))
+    assert len(asked) < 100

@@ -186,7 +186,7 @@ def whole(raw: object, key: str) -> int | None:
 
 def needed(fields: Fields, key: str) -> int:
     """A whole number that must be there."""
-    value = fields.whole(key)
+    value = fields.integer(key)
     if value is None:
         raise BadRowError(f"{fields.what}: `{key}` is missing")
     return value
@@ -198,7 +198,7 @@ def needed_time(fields: Fields, key: str) -> datetime:
 
 
 def _time(fields: Fields, key: str) -> datetime | None:
-    seconds = fields.whole(key)
+    seconds = fields.integer(key)
     return None if seconds is None else _from_epoch(fields, key, seconds)
 
 
@@ -217,7 +217,7 @@ def _status(begun: bool, finished_at: datetime | None) -> Status:
 
 def _read_result(fields: Fields) -> tuple[Result, str | None]:
     """Our word for how something ended, and Buildbot's."""
-    number = fields.whole("results")
+    number = fields.integer("results")
     if number is None or number < 0:  # a request that is open has -1
         return Result.UNKNOWN, None
     word, result = RESULTS.get(number, (str(number), Result.UNKNOWN))

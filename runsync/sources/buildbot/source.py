@@ -39,7 +39,7 @@ from runsync.sources.buildbot.payloads import (
     read_step,
     whole,
 )
-from runsync.sources.fields import BadRowError, Fields, by_id, shown
+from runsync.sources.fields import BadRowError, Fields, describe, unique_by_id
 
 PAGE_SIZE = 100
 _LISTED_LIVE = 20
@@ -117,7 +117,7 @@ class Buildbot(Source):
                 steps.append(read_step(raw))
             except BadRowError as error:
                 problems.append(Problem(f"run {run.id}: {error}"))
-        return RunWithSteps(run, by_id(steps), as_of, tuple(problems))
+        return RunWithSteps(run, unique_by_id(steps), as_of, tuple(problems))
 
     def reread(self, pipeline: Pipeline, run_id: str) -> RunWithSteps:
         run = self._one(run_id)
@@ -169,7 +169,7 @@ class Buildbot(Source):
             request = str(result[1][str(number)])
         except (KeyError, IndexError, TypeError):
             raise SourceError(
-                f"{self.name}: a run was asked for and {shown(result)} came; "
+                f"{self.name}: a run was asked for and {describe(result)} came; "
                 "look before you ask again"
             ) from None
         return self._one(request)

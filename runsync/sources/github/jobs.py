@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from runsync.records import Problem, Result, Run, Status, Step, parse_time
-from runsync.sources.fields import BadRowError, Fields, by_id, shown
+from runsync.sources.fields import BadRowError, Fields, describe, unique_by_id
 from runsync.sources.github.payloads import Home, number_of, split_run_id, state_of, told
 
 JOB_PHASE = "job"
@@ -39,12 +39,12 @@ def read_jobs(
     for raw in rows:
         known = raw.get("id") if isinstance(raw, dict) else None
         try:
-            fields = Fields(raw, f"job {shown(known)}")
+            fields = Fields(raw, f"job {describe(known)}")
             if not _is_earlier(fields, run):
                 jobs.append(_read_job(fields, run, home))
         except BadRowError as error:
             problems.append(Problem(f"run {run.id}: {error}"))
-    steps = by_id(step for job in jobs for step in job.steps)
+    steps = unique_by_id(step for job in jobs for step in job.steps)
     placed = (replace(step, position=place) for place, step in enumerate(steps, 1))
     return _timed(run, jobs), tuple(placed), tuple(problems)
 
@@ -68,7 +68,7 @@ def _is_earlier(job: Fields, run: Run) -> bool:
     if run.attempt == 1:
         return False
     finished = job.time("completed_at")
-    of_attempt = job.whole("run_attempt") or run.attempt
+    of_attempt = job.integer("run_attempt") or run.attempt
     return of_attempt < run.attempt or (finished is not None and finished < run.created_at)
 
 
@@ -89,7 +89,7 @@ def _job_row(job: Fields, url: str) -> Step:
     name = job.needed_text("name")
     status, result, (raw_status, raw_result) = state_of(job)
     # One that waits or is skipped has a `started_at`, too: there it is no start.
-    taken = job.raw.get("steps") or job.whole("runner_id")
+    taken = job.raw.get("steps") or job.integer("runner_id")
     ran = taken and status is not Status.NOTSTARTED and result is not Result.SKIPPED
     return Step(
         id=str(number_of(job, "id")),

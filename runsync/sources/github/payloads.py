@@ -17,10 +17,10 @@ from runsync.sources.base import Listed
 from runsync.sources.fields import (
     BadRowError,
     Fields,
+    describe,
     map_result,
     map_status,
     raw_word,
-    shown,
 )
 
 STATUSES = {
@@ -163,7 +163,7 @@ def read_listed(raw: object, home: Home, names: Names) -> tuple[Listed, ...]:
 def run_fields(raw: object) -> Fields:
     """A run's JSON, named for errors."""
     known = raw.get("id") if isinstance(raw, dict) else None
-    return Fields(raw, f"run {shown(known)}" if isinstance(known, int) else "run (no id)")
+    return Fields(raw, f"run {describe(known)}" if isinstance(known, int) else "run (no id)")
 
 
 def read_run(fields: Fields, home: Home, own: Pipeline) -> Run:
@@ -172,7 +172,7 @@ def read_run(fields: Fields, home: Home, own: Pipeline) -> Run:
     Raises:
         BadRowError: a field is not what is due.
     """
-    number, attempt = number_of(fields, "id"), fields.whole("run_attempt") or 1
+    number, attempt = number_of(fields, "id"), fields.integer("run_attempt") or 1
     if not 1 <= attempt <= _MOST_ATTEMPTS:
         raise BadRowError(f"{fields.what}: `run_attempt` {attempt} is no attempt's number")
     created, touched = fields.needed_time("created_at"), fields.time("updated_at")
@@ -240,7 +240,7 @@ def _author(fields: Fields) -> tuple[str | None, str | None, dict[str, str]]:
     user = own or first
     if user is None:
         return None, None, {}
-    login, number = user.text("login"), user.whole("id")
+    login, number = user.text("login"), user.integer("id")
     other = first.text("login") if first else None
     return (
         login,
@@ -268,7 +268,7 @@ def told(extra: Mapping[str, Any]) -> dict[str, Any]:
 
 def number_of(fields: Fields, key: str) -> int:
     """An id: a whole number that must be there."""
-    found = fields.whole(key)
+    found = fields.integer(key)
     if found is None or found < 0:
         raise BadRowError(f"{fields.what}: `{key}` is missing")
     return found

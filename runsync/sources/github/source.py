@@ -29,7 +29,7 @@ from runsync.sources.base import (
     Source,
     TriggerRequest,
 )
-from runsync.sources.fields import BadRowError, Fields, shown
+from runsync.sources.fields import BadRowError, Fields, describe
 from runsync.sources.github import payloads, walk
 from runsync.sources.github.jobs import read_jobs
 from runsync.sources.github.payloads import Home, Names
@@ -213,7 +213,7 @@ class GitHub(Source):
         try:
             resources = Fields(answer.data, "the rate limit").child("resources")
             core = resources and resources.child("core")
-            numbers = {key: core.whole(key) for key in ("remaining", "limit")} if core else {}
+            numbers = {key: core.integer(key) for key in ("remaining", "limit")} if core else {}
         except BadRowError as error:
             raise SourceError(f"{self.name}: {error}") from error
         return answer, {key: number for key, number in numbers.items() if number is not None}
@@ -340,12 +340,12 @@ def _rows(answer: Response, key: str, what: str) -> tuple[list[object], int]:
     """The rows of an answer, and how many there are in all."""
     try:
         fields = Fields(answer.data, what)
-        rows, total = fields.raw.get(key), fields.whole("total_count")
+        rows, total = fields.raw.get(key), fields.integer("total_count")
     except BadRowError as error:
         raise SourceError(f"{error}; check that base_url is GitHub's") from error
     if not isinstance(rows, list) or total is None:
         raise SourceError(
-            f"{what}: `{key}`, a list, and `total_count` are due; {shown(rows)} and {shown(total)} "
-            "came; check that base_url is GitHub's"
+            f"{what}: `{key}`, a list, and `total_count` are due; {describe(rows)} and "
+            f"{describe(total)} came; check that base_url is GitHub's"
         )
     return rows, total

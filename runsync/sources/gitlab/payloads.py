@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from runsync.records import Pipeline, Problem, Result, Run, RunWithSteps, Status, Step
-from runsync.sources.fields import BadRowError, Fields, map_result, map_status, raw_word
+from runsync.sources.fields import BadRowError, Fields, map_result, map_status, raw_word, row_name
 
 STATUSES = {
     **dict.fromkeys("created waiting_for_resource waiting_for_callback".split(), Status.NOTSTARTED),
@@ -31,7 +31,7 @@ _STEP_KEYS = frozenset([*_COLUMNS, *_REPEATED, "artifacts", "artifacts_file"])
 
 def read_run(raw: object, pipeline: Pipeline) -> Run:
     """A run from the listing, which lacks its times and its user, or from its detail."""
-    fields = Fields(raw, f"run {shown_id(raw)}")
+    fields = Fields(raw, row_name("run", raw))
     user = fields.child("user")
     return Run(
         pipeline=pipeline,
@@ -93,7 +93,7 @@ def read_details(
     problems: list[Problem] = []
     for place, raw in enumerate([*jobs, *bridges]):
         try:
-            fields = Fields(raw, f"run {run.id}: job {shown_id(raw)}")
+            fields = Fields(raw, f"run {run.id}: {row_name('job', raw)}")
             step = read_step(fields, bridge=place >= len(jobs))
             steps[int(step.id)] = step
             # Only jobs tell the commit's message, and all of them the same.
@@ -121,15 +121,10 @@ def _told(fields: Fields, taken: frozenset[str]) -> dict[str, Any]:
 
 
 def _id(fields: Fields) -> str:
-    number = fields.whole("id")
+    number = fields.integer("id")
     if number is None:
         raise BadRowError(f"{fields.what}: `id` is missing")
     return str(number)
-
-
-def shown_id(raw: object) -> str:
-    found = raw.get("id") if isinstance(raw, dict) else None
-    return str(found) if isinstance(found, int) else "(no id)"
 
 
 def iso(when: datetime) -> str:

@@ -34,7 +34,7 @@ from runsync.records import (
 )
 from runsync.sources import base
 from runsync.sources.base import Listed, Listing, Page, ResumePoint
-from runsync.sources.fields import BadRowError, shown
+from runsync.sources.fields import BadRowError, describe
 from runsync.sources.gitlab.payloads import RESULTS, STATUSES, iso, read_details, read_run
 
 PAGE_SIZE = 100
@@ -305,13 +305,13 @@ class GitLab(base.Source):
 
 def _rows(answer: Response, what: str) -> list[object]:
     if not isinstance(answer.data, list):
-        raise SourceError(f"{what}: a list is due and {shown(answer.data)} came; check base_url")
+        raise SourceError(f"{what}: a list is due and {describe(answer.data)} came; check base_url")
     return answer.data
 
 
 def _object(answer: Response) -> dict[str, Any]:
     if not isinstance(answer.data, dict):
-        raise SourceError(f"an object is due and {shown(answer.data)} came; check base_url")
+        raise SourceError(f"an object is due and {describe(answer.data)} came; check base_url")
     return answer.data
 
 

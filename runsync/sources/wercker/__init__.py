@@ -2,4 +2,9 @@
 
 from runsync.providers import Provider
 
-PROVIDER = Provider("Wercker", source_class="Wercker", default_url="https://app.wercker.com")
+PROVIDER = Provider(
+    "Wercker",
+    source_class="Wercker",
+    default_url="https://app.wercker.com",
+    has_details=True,
+)

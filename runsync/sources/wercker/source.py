@@ -1,18 +1,18 @@
 """Wercker's v3 runs API: the reference source, complete as its contract has it.
 
-A run's row is read from the listing, which has all but ``envVars``, ``commits`` and
-``sourceRun``; its steps take one request. The rest is the live API.
+A run is read from the listing, which lacks ``envVars``, ``commits``, ``pullRequest`` and
+``sourceRun``; its steps take one request. With ``details`` in the config each run takes one
+request more, and is stored with those four; without, with none of them.
 """
 
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import partial
-from hashlib import sha256
 from typing import Any
 
 from runsync.config import PipelineConfig
-from runsync.errors import ConfigError, NotFoundError, SourceError
+from runsync.errors import ConfigError, NotFoundError, RefusedError, SourceError
 from runsync.http.client import Response, checked_path
 from runsync.records import Cursor, Pipeline, Problem, Result, Run, RunWithSteps, Status, Step
 from runsync.sources import pagination
@@ -30,12 +30,12 @@ from runsync.sources.base import (
 from runsync.sources.fields import (
     BadRowError,
     Fields,
-    by_id,
+    describe,
     map_result,
     map_status,
     raw_word,
-    shown,
-    storable,
+    row_name,
+    unique_by_id,
 )
 
 RUNS = "/api/v3/runs"
@@ -56,13 +56,14 @@ RESULTS = {
 }
 _ID = re.compile(r"[0-9a-f]{24}")
 _INTEGER = 2**31 - 1
-_LONGEST_ID = 200
 # A POST answers with the times of Go's default form: 2017-07-04 15:27:10.149242293 +0000 UTC
 _GO_TIME = re.compile(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)(?:\.(\d+))? \+0000 UTC")
 _RUN_KEYS = frozenset(
     "id url branch commitHash createdAt startedAt finishedAt message progress result status "
-    "pipeline envVars".split()
+    "pipeline user envVars".split()
 )
+# A listed run has none of these, so unless each run's detail is read no run is stored with them.
+_DETAILS = frozenset("sourceRun commits pullRequest".split())
 _STEP_KEYS = frozenset(
     "id url artifactsUrl createdAt startedAt finishedAt logUrl order phase result status step "
     "displayName".split()
@@ -90,28 +91,67 @@ class Wercker(Source):
             )
         if kind == "application_id":
             return Listing(f"{self.name}/application/{value}", f"applicationId={value}")
-        pipeline = Pipeline(value)
         key = f"{self.name}/pipeline/{value}"
-        return Listing(key, f"pipelineId={value}", wanted.name, (pipeline,))
+        return Listing(key, f"pipelineId={value}", wanted.name, (Pipeline(value),))
 
     def pages(
         self, listing: Listing, resume_point: ResumePoint | None, memory: dict[str, Any]
     ) -> Iterator[Page]:
-        yield from pagination.walk(
-            partial(self._slice, listing), resume_point, name=f"the listing {listing.key}"
-        )
+        fetch = partial(self._slice, listing)
+        yield from pagination.walk(fetch, resume_point, name=f"the listing {listing.key}")
+
+    def _slice(self, listing: Listing, skip: int) -> pagination.Slice:
+        """The runs of a listing from position ``skip`` on."""
+        key, _, value = listing.ref.partition("=")
+        # `skip` has a minimum of 1; without `limit` a page may hold 10.
+        answer = self.client.get(RUNS, {key: value, "limit": PAGE_SIZE, "skip": skip or None})
+        own = listing.pipelines[0] if listing.pipelines else None
+        entries = [self._entry(raw, own) for raw in _rows(answer, self.name)]
+        return pagination.Slice(entries, answer.as_of)
+
+    def _entry(self, raw: object, own: Pipeline | None) -> pagination.Entry:
+        """A row of a listing: its run, or what is wrong with it."""
+        try:
+            run = read_run(raw, own, details=False)
+        except BadRowError as error:
+            return pagination.Entry(None, Problem(str(error)))
+        if own and run.pipeline.external_id != own.external_id:
+            other = run.pipeline.external_id
+            what = f"run {run.id} is of pipeline {other}, not of {own.external_id}"
+            return pagination.Entry(run.id, Problem(what, lost=False))
+        return pagination.Entry(run.id, Listed(Cursor(run.created_at, run.id), run))
 
     def complete(self, run: Run) -> RunWithSteps:
-        try:
-            answer = self.client.get(checked_path("api", "v3", "runs", run.id, "steps"))
-        except NotFoundError:
-            # Listed a moment ago, and its steps are gone: what is stored of them stays.
-            return RunWithSteps(run, (), datetime.now(UTC))
-        return _details(run, answer)
+        if self.has_details:
+            return self.reread(run.pipeline, run.id)
+        return self._with_steps(run)
 
     def reread(self, pipeline: Pipeline, run_id: str) -> RunWithSteps:
         answer = self.client.get(checked_path("api", "v3", "runs", run_id))
-        return self.complete(self._one(answer.data, pipeline))
+        return self._with_steps(self._one(answer.data, pipeline, details=self.has_details))
+
+    def _with_steps(self, run: Run) -> RunWithSteps:
+        try:
+            answer = self.client.get(checked_path("api", "v3", "runs", run.id, "steps"))
+        except NotFoundError:
+            # That proves nothing, unless the run is not found either.
+            answer = self.client.get(checked_path("api", "v3", "runs", run.id))
+            what = f"run {run.id}: its steps are not found, though the run is there"
+            return RunWithSteps(run, (), answer.as_of, (Problem(what),), steps_read=False)
+        steps: list[Step] = []
+        problems: list[Problem] = []
+        for place, raw in enumerate(_rows(answer, f"run {run.id}"), 1):
+            try:
+                steps.append(read_step(raw, place))
+            except BadRowError as error:
+                problems.append(Problem(f"run {run.id}: {error}"))
+        return RunWithSteps(run, unique_by_id(steps), answer.as_of, tuple(problems))
+
+    # The live API for people.
+
+    def find_run(self, pipeline: Pipeline, run_id: str) -> RunWithSteps:
+        answer = self.client.get(checked_path("api", "v3", "runs", self._checked_id(run_id)))
+        return self._with_steps(self._one(answer.data, pipeline))
 
     def find_runs(self, wanted: RunFilter) -> list[Run]:
         answer = self.client.get(
@@ -149,7 +189,7 @@ class Wercker(Source):
         return self._one(self.client.send("POST", f"{RUNS}/", body=given).data, None)
 
     def abort(self, pipeline: Pipeline | None, run_id: str) -> Run:
-        path = checked_path("api", "v3", "runs", run_id, "abort")
+        path = checked_path("api", "v3", "runs", self._checked_id(run_id), "abort")
         return self._one(self.client.send("PUT", path).data, pipeline)
 
     def access(self) -> Access:
@@ -157,52 +197,80 @@ class Wercker(Source):
         # not "unauthorized", shows that it was accepted.
         try:
             answer = self.client.get(checked_path("api", "v3", "runs", "0" * 24))
-        except NotFoundError:
-            answer = Response(404, {}, None, datetime.now(UTC))
-        headers = answer.headers
+        except NotFoundError as error:
+            answer = Response(404, {}, None, error.as_of or datetime.now(UTC))
         return Access(
             account=None,
             scopes=None,
             missing_scopes=(),
-            limit_left=header_number(headers, "X-RateLimit-Remaining"),
-            limit=header_number(headers, "X-RateLimit-Limit"),
+            limit_left=header_number(answer.headers, "X-RateLimit-Remaining"),
+            limit=header_number(answer.headers, "X-RateLimit-Limit"),
             clock=answer.as_of,
         )
 
-    def _slice(self, listing: Listing, skip: int) -> pagination.Slice:
-        key, _, value = listing.ref.partition("=")
-        # `skip` has a minimum of 1; without `limit` a page may hold 10.
-        asked: dict[str, str | int | None] = {key: value, "limit": PAGE_SIZE, "skip": skip or None}
-        answer = self.client.get(RUNS, asked)
-        own = listing.pipelines[0] if listing.pipelines else None
-        entries = [self._entry(raw, own) for raw in _rows(answer, self.name)]
-        return pagination.Slice(entries, answer.as_of)
+    def _checked_id(self, run_id: str) -> str:
+        if not _ID.fullmatch(run_id):
+            raise RefusedError(f"{run_id!r} is no id of a Wercker run; those are 24 hex digits")
+        return run_id
 
-    def _entry(self, raw: object, own: Pipeline | None) -> pagination.Entry:
-        """A row of a listing: its run, or what is wrong with it."""
-        key = _key(raw)
+    def _one(self, raw: object, own: Pipeline | None, *, details: bool = True) -> Run:
         try:
-            run = self._read(raw, own)
-        except BadRowError as error:
-            return pagination.Entry(key, Problem(str(error)))
-        if own and run.pipeline.external_id != own.external_id:
-            other = run.pipeline.external_id
-            what = f"run {run.id} is of pipeline {other}, not of {own.external_id}"
-            return pagination.Entry(key, Problem(what, lost=False))
-        return pagination.Entry(key, Listed(Cursor(run.created_at, run.id), run))
-
-    def _one(self, raw: object, own: Pipeline | None) -> Run:
-        try:
-            return self._read(raw, own)
+            return read_run(raw, own, details=details)
         except BadRowError as error:
             raise SourceError(f"{self.name}: {error}") from error
 
-    def _read(self, raw: object, own: Pipeline | None) -> Run:
-        fields = Fields(raw, f"run {_shown_id(raw)}")
-        return read_run(fields, read_pipeline(fields, own))
+
+def read_run(raw: object, own: Pipeline | None, *, details: bool) -> Run:
+    """A run from the listing, the detail, or what a POST or PUT answers.
+
+    Args:
+        own: its pipeline, where the run names none.
+        details: whether to take what a listed run lacks.
+
+    Raises:
+        BadRowError: a field is not what is due.
+    """
+    fields = Fields(raw, row_name("run", raw))
+    created, started = _time(fields, "createdAt"), _time(fields, "startedAt")
+    finished = _time(fields, "finishedAt")
+    if created is None:
+        raise BadRowError(f"{fields.what}: `createdAt` is missing")
+    status_word, result_word = fields.needed_text("status"), fields.text("result")
+    status = map_status(status_word, STATUSES, started, finished)
+    result = map_result(result_word, RESULTS)
+    author, author_id, extra = _read_user(fields)
+    env: tuple[tuple[str, str], ...] = ()
+    source_run = fields.raw.get("sourceRun") if details else None
+    if details:
+        pairs = fields.objects("envVars")
+        env = tuple((pair.needed_text("key"), pair.text("value") or "") for pair in pairs)
+        extra |= {"envVars": [name for name, _ in env]} if env else {}
+    if isinstance(source_run, dict):
+        source_run = Fields(source_run, f"{fields.what}: `sourceRun`").needed_id("id")
+    return Run(
+        pipeline=_read_pipeline(fields, own),
+        id=fields.needed_id("id"),
+        created_at=created,
+        started_at=started,
+        finished_at=finished,
+        status=status,
+        result=result,
+        raw_status=raw_word(status_word, status),
+        raw_result=raw_word(result_word, result),
+        branch=fields.text("branch"),
+        commit_hash=fields.text("commitHash"),
+        message=fields.text("message"),
+        author=author,
+        author_id=author_id,
+        progress=fields.integer("progress", _INTEGER),
+        source_run_id=source_run if isinstance(source_run, str) else None,
+        url=fields.text("url"),
+        env=env,
+        extra=fields.rest(_RUN_KEYS if details else _RUN_KEYS | _DETAILS) | extra,
+    )
 
 
-def read_pipeline(run: Fields, own: Pipeline | None) -> Pipeline:
+def _read_pipeline(run: Fields, own: Pipeline | None) -> Pipeline:
     """The pipeline that a run names; ``own`` where it names none."""
     fields = run.child("pipeline")
     if fields is None:
@@ -218,49 +286,25 @@ def read_pipeline(run: Fields, own: Pipeline | None) -> Pipeline:
     )
 
 
-def read_run(fields: Fields, pipeline: Pipeline) -> Run:
-    """A run from the listing, the detail, or what a POST or PUT answers."""
-    started, finished = _time(fields, "startedAt"), _time(fields, "finishedAt")
-    created = _time(fields, "createdAt")
-    if created is None:
-        raise BadRowError(f"{fields.what}: `createdAt` is missing")
-    status_word, result_word = fields.needed_text("status"), fields.text("result")
-    status = map_status(status_word, STATUSES, started, finished)
-    result = map_result(result_word, RESULTS)
-    author, author_id, user = _author(fields)
-    env = tuple((e.needed_text("key"), e.text("value") or "") for e in fields.objects("envVars"))
-    source = fields.raw.get("sourceRun")
-    return Run(
-        pipeline=pipeline,
-        id=fields.needed_id("id"),
-        created_at=created,
-        started_at=started,
-        finished_at=finished,
-        status=status,
-        result=result,
-        raw_status=raw_word(status_word, status),
-        raw_result=raw_word(result_word, result),
-        branch=fields.text("branch"),
-        commit_hash=fields.text("commitHash"),
-        message=fields.text("message"),
-        author=author,
-        author_id=author_id,
-        progress=fields.whole("progress", _INTEGER),
-        source_run_id=source if isinstance(source, str) else _id_of(fields.child("sourceRun")),
-        url=fields.text("url"),
-        env=env,
-        extra=fields.rest(_RUN_KEYS | {"user"}) | user | _env_names(env),
-    )
+def _read_user(run: Fields) -> tuple[str | None, str | None, dict[str, Any]]:
+    """Who started a run: the user name where there is one, else the name; the id; the rest."""
+    user = run.child("user")
+    if user is None:
+        return None, None, {}
+    meta = user.child("meta")
+    author = (meta.text("username") if meta else None) or user.text("name")
+    rest = user.rest({"userId"})
+    return author, user.text("userId"), {"user": rest} if rest else {}
 
 
 def read_step(raw: object, place: int) -> Step:
     """One step; ``place`` stands in where the provider gives no order."""
-    fields = Fields(raw, f"step {_shown_id(raw)}")
+    fields = Fields(raw, row_name("step", raw))
     started, finished = fields.time("startedAt"), fields.time("finishedAt")
     status_word, result_word = fields.needed_text("status"), fields.text("result")
     status = map_status(status_word, STATUSES, started, finished)
     result = map_result(result_word, RESULTS)
-    order = fields.whole("order", _INTEGER)
+    order = fields.integer("order", _INTEGER)
     return Step(
         id=fields.needed_id("id"),
         position=place if order is None else order,
@@ -280,21 +324,11 @@ def read_step(raw: object, place: int) -> Step:
     )
 
 
-def _details(run: Run, answer: Response) -> RunWithSteps:
-    steps: list[Step] = []
-    problems: list[Problem] = []
-    for place, raw in enumerate(_rows(answer, f"run {run.id}"), 1):
-        try:
-            steps.append(read_step(raw, place))
-        except BadRowError as error:
-            problems.append(Problem(f"run {run.id}: {error}"))
-    return RunWithSteps(run, by_id(steps), answer.as_of, tuple(problems))
-
-
 def _rows(answer: Response, what: str) -> list[object]:
     if not isinstance(answer.data, list):
         raise SourceError(
-            f"{what}: a list is due and {shown(answer.data)} came; check that base_url is Wercker's"
+            f"{what}: a list is due and {describe(answer.data)} came; "
+            "check that base_url is Wercker's"
         )
     return answer.data
 
@@ -307,34 +341,3 @@ def _time(fields: Fields, key: str) -> datetime | None:
     return datetime.fromisoformat(f"{day}T{clock}.{(fraction or '0')[:6]:0<6}+00:00").astimezone(
         UTC
     )
-
-
-def _author(fields: Fields) -> tuple[str | None, str | None, dict[str, Any]]:
-    """Who started a run: the user name where there is one, else the name; the id; the rest."""
-    user = fields.child("user")
-    if user is None:
-        return None, None, {}
-    meta = user.child("meta")
-    author = (meta.text("username") if meta else None) or user.text("name")
-    rest = user.rest({"userId"})
-    return author, user.text("userId"), {"user": rest} if rest else {}
-
-
-def _env_names(env: tuple[tuple[str, str], ...]) -> dict[str, Any]:
-    """The names of a run's variables. Their values are never stored."""
-    return {"envVars": [name for name, _ in env]} if env else {}
-
-
-def _id_of(source_run: Fields | None) -> str | None:
-    return source_run.needed_id("id") if source_run else None
-
-
-def _shown_id(raw: object) -> str:
-    found = raw.get("id") if isinstance(raw, dict) else None
-    return storable(found)[:_LONGEST_ID] if isinstance(found, str) else "(no id)"
-
-
-def _key(raw: object) -> str:
-    """What a row is known by while a list is walked, readable or not."""
-    found = raw.get("id") if isinstance(raw, dict) else None
-    return found if isinstance(found, str) and found else sha256(repr(raw).encode()).hexdigest()
