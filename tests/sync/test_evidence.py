@@ -1,0 +1,148 @@
+"""Nothing is claimed that an answer does not prove, and what came is kept.
+
+Each of these lost rows, or work, with the first version.
+"""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from runsync.records import Run, RunWithSteps
+from runsync.sources.wercker.source import Wercker
+from runsync.sync.engine import Outcome
+from tests.sync.rig import MakeRig, Rig, empty_world
+
+HOUR = 3600.0
+
+
+def only(outcomes: list[Outcome]) -> Outcome:
+    (outcome,) = outcomes
+    return outcome
+
+
+def settled_rig(make_rig: MakeRig, runs: int, **options: Any) -> Rig:
+    rig = make_rig(runs=[runs], pipelines=1, **options)
+    rig.world.clock.advance(timedelta(days=60))
+    return rig
+
+
+@pytest.mark.parametrize("empty", [1, 2, 3])
+@pytest.mark.parametrize("after", [0, 1, 2, 7])
+def test_empty_pages_are_no_end_of_a_list(make_rig: MakeRig, empty: int, after: int) -> None:
+    rig = settled_rig(make_rig, 150)
+    rig.simulator.faults.add("empty-page", "runs", after=after, first=empty)
+    rig.sync()
+    rig.simulator.faults.clear()
+    assert only(rig.sync()).outcome == "ok"
+    rig.assert_exact()
+
+
+def test_rows_that_look_the_same_are_as_many_holes(make_rig: MakeRig) -> None:
+    rig = settled_rig(make_rig, 60)
+    ids = rig.world.run_ids(rig.world.pipelines[0].id)
+    bad = [ids[20], ids[21], ids[22], ids[40]]
+    good = {run: dict(rig.world.run_payload(run)) for run in bad}
+    for run in bad:
+        rig.world.set_fields(run, **dict.fromkeys(good[run]))
+    assert only(rig.sync()).outcome == "partial"
+    assert only(rig.sync()).outcome == "partial"
+    for run in bad:
+        rig.world.set_fields(run, **good[run])
+    assert only(rig.sync()).outcome == "ok"
+    rig.assert_exact()
+
+
+def test_a_passing_404_for_steps_settles_nothing(make_rig: MakeRig) -> None:
+    rig = settled_rig(make_rig, 30)
+    run = rig.world.run_ids(rig.world.pipelines[0].id)[5]
+    rig.simulator.faults.add("404", "steps", run=run, first=1)
+    outcome = only(rig.sync())
+    assert outcome.outcome == "partial"
+    assert run in (outcome.error or "")
+    rig.simulator.faults.clear()
+    assert only(rig.sync()).outcome == "ok"
+    rig.assert_exact()
+
+
+def test_a_quota_in_the_middle_of_re_reads_keeps_what_came(make_rig: MakeRig) -> None:
+    world = empty_world()
+    (pipeline,) = world.pipelines
+    runs = [world.add_run(pipeline.id, status="running") for _ in range(30)]
+    rig = make_rig(world)
+    rig.sync()
+    for run in runs:
+        world.finish(run, "passed")
+    world.clock.advance(timedelta(days=3))
+    left = []
+    for _ in range(5):
+        rig.simulator.faults.clear()
+        # A page and two requests for each run that is read again, 25 in all.
+        rig.simulator.faults.add("429", after=25, seconds=HOUR)
+        rig.sync()
+        left.append(list(rig.column("settled").values()).count(False))
+    assert left == sorted(left, reverse=True)
+    assert left[0] < 30
+    assert left[-1] == 0
+
+
+def test_a_quota_smaller_than_a_page_gets_there(make_rig: MakeRig) -> None:
+    rig = settled_rig(make_rig, 60)
+    stored = []
+    for _ in range(12):
+        rig.simulator.faults.clear()
+        rig.simulator.faults.add("429", after=10, seconds=HOUR)
+        rig.sync()
+        stored.append(len(rig.column("id")))
+    assert stored[0] > 0
+    assert stored == sorted(stored)
+    assert stored[-1] == 60
+    rig.simulator.faults.clear()
+    rig.sync()
+    rig.assert_exact()
+
+
+def test_a_walk_that_fails_keeps_no_run_from_being_read_again(make_rig: MakeRig) -> None:
+    world = empty_world()
+    run = world.add_run(world.pipelines[0].id, status="running")
+    rig = make_rig(world)
+    rig.sync()
+    world.finish(run, "failed")
+    rig.simulator.faults.add("500", "runs")
+    assert only(rig.sync()).outcome == "failed"
+    assert rig.column("result")[run] == "failed"
+
+
+class Broken(Wercker):
+    """A source with a bug."""
+
+    def complete(self, run: Run) -> RunWithSteps:
+        raise ZeroDivisionError("one too many")
+
+
+def test_a_bug_in_one_source_hides_no_other_outcome(make_rig: MakeRig) -> None:
+    rig = make_rig(runs=[20, 20], pipelines=2)
+    good, bad = rig.source(), rig.source(Broken)
+    tasks = [rig.tasks(good)[0], rig.tasks(bad)[1]]
+    from runsync.sync.engine import Options, sync
+
+    first, second = sync(rig.database, tasks, Options(concurrency=4))
+    assert first.outcome == "ok"
+    assert second.outcome == "failed"
+    assert "ZeroDivisionError: one too many" in (second.error or "")
+    with rig.database.read() as connection:
+        said = connection.exec_driver_sql(
+            "SELECT error FROM syncs WHERE outcome = 'failed'"
+        ).scalar()
+    assert "ZeroDivisionError" in str(said)
+
+
+def test_coverage_alone_makes_memory_count(make_rig: MakeRig) -> None:
+    """What a source remembers says that the top is unchanged, not that all below is stored."""
+    rig = settled_rig(make_rig, 30)
+    rig.sync()
+    with rig.database.write() as connection:
+        for table in ("steps", "runs", "coverage"):
+            connection.exec_driver_sql(f"DELETE FROM {table}")
+    rig.sync()
+    rig.assert_exact()
