@@ -152,11 +152,12 @@ class RunWithSteps:
 
 
 _MILLISECOND = timedelta(milliseconds=1)
-_GRACE = timedelta(minutes=10)
+GRACE = timedelta(minutes=10)
+"""How long after its finish a run may still change, and after a 404 turn up again."""
 _PATIENCE = timedelta(days=1)
 
 
-def is_settled(details: RunWithSteps, grace: timedelta = _GRACE) -> bool:
+def is_settled(details: RunWithSteps, grace: timedelta = GRACE) -> bool:
     """Whether nothing of this run can change any more, so that it need not be read again.
 
     That is: finished, read at least ``grace`` after the finish by the provider's clock, and

@@ -5,6 +5,7 @@ sync may be killed anywhere. The statements and their rules stand in ``upserts``
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -23,7 +24,7 @@ from sqlalchemy import (
 )
 
 from runsync.coverage import Interval, union
-from runsync.records import Cursor, Pipeline, Run, RunWithSteps
+from runsync.records import GRACE, Cursor, Pipeline, Run, RunWithSteps
 from runsync.storage import tables
 from runsync.storage.sync_log import Counts, SyncLog
 from runsync.storage.upserts import (
@@ -88,6 +89,10 @@ class ListingStore(SyncLog):
     _pipelines: dict[str, tuple[int, Pipeline]] = field(default_factory=dict)
     """The pipelines whose rows were committed, by external id, with their numbers."""
 
+    def lock(self, *, wait: bool = False) -> AbstractContextManager[None]:
+        """Holds the listing's lock; see :meth:`Database.lock`."""
+        return self.database.lock(self.listing, wait=wait)
+
     # Reading.
 
     def coverage(self) -> list[Interval]:
@@ -103,6 +108,8 @@ class ListingStore(SyncLog):
     def unsettled(self, *, incomplete_only: bool = False) -> list[tuple[Pipeline, str]]:
         """The runs that may still change, those first that were read longest ago.
 
+        One that the provider did not know is among them until it has said so twice.
+
         Args:
             incomplete_only: leave out those whose steps were read whole.
         """
@@ -110,7 +117,7 @@ class ListingStore(SyncLog):
         lacks_steps = or_(r.steps_synced_at.is_(None), r.steps_synced_at < r.last_seen_at)
         query = (
             runs_of_listing(self.listing, p.external_id, p.name, r.id)
-            .where(not_(r.settled), r.vanished_at.is_(None))
+            .where(not_(r.settled))
             .where(*([lacks_steps] if incomplete_only else []))
             .order_by(r.last_seen_at, r.id)
         )
@@ -278,16 +285,20 @@ class ListingStore(SyncLog):
         return Counts(new, max(written - new, 0), steps_written)
 
     def _vanish(self, connection: Connection, pipeline: Pipeline, run_id: str, at: datetime) -> int:
-        """Marks a run that the provider no longer knows. Nothing of it is deleted."""
+        """Marks a run that the provider no longer knows. Nothing of it is deleted.
+
+        A passing 404 is no proof: the run is settled, and not asked for any more, when it is not
+        known a second time after the grace period.
+        """
         p, r = tables.pipelines.c, tables.runs.c
         of_pipeline = select(p.id).where(
             p.source == self.source, p.external_id == pipeline.external_id
         )
-        return connection.execute(
-            update(tables.runs)
-            .where(r.pipeline_id.in_(of_pipeline), r.id == run_id, r.vanished_at.is_(None))
-            .values(vanished_at=at)
-        ).rowcount
+        is_run = and_(r.pipeline_id.in_(of_pipeline), r.id == run_id)
+        again = update(tables.runs).where(is_run, r.vanished_at <= at - GRACE)
+        connection.execute(again.values(settled=True))
+        first = update(tables.runs).where(is_run, r.vanished_at.is_(None))
+        return connection.execute(first.values(vanished_at=at)).rowcount
 
     # Coverage.
 

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack
 
 from runsync.storage.database import Database
+from runsync.storage.store import ListingStore
 from runsync.sync.listing import ListingSync
 from runsync.sync.outcome import Options, Outcome, Progress, Task, Watch
 
@@ -48,7 +49,14 @@ def sync(
         walkers = pool(min(len(tasks), 4 * options.concurrency) or 1, "walk")
         futures = [
             walkers.submit(
-                ListingSync(database, task, readers[id(task.source)], options, watch, stop).run
+                ListingSync(
+                    ListingStore(database, task.source.name, task.listing.key, task.listing.label),
+                    task,
+                    readers[id(task.source)],
+                    options,
+                    watch,
+                    stop,
+                ).run
             )
             for task in tasks
         ]

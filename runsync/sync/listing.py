@@ -11,13 +11,14 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Executor, Future, wait
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
+from runsync.coverage import Interval
 from runsync.errors import (
     BugError,
     CancelledError,
@@ -32,7 +33,6 @@ from runsync.errors import (
 from runsync.http.client import RequestCounter
 from runsync.records import Pipeline, Problem, Run, RunWithSteps
 from runsync.sources.base import Listed, Page, ResumePoint
-from runsync.storage.database import Database
 from runsync.storage.store import Batch, Counts, ListingStore, RunToWrite, StoredState
 from runsync.sync.outcome import Options, Outcome, Progress, Task, Watch, error_text
 from runsync.sync.walk import Turn, Walk
@@ -60,16 +60,15 @@ class ListingSync:
 
     def __init__(
         self,
-        database: Database,
+        store: ListingStore,
         task: Task,
-        pool: ThreadPoolExecutor,
+        pool: Executor,
         options: Options,
         watch: Watch | None,
         stop: threading.Event,
     ) -> None:
         self._source, self._listing = task.source, task.listing
-        self._store = ListingStore(database, task.source.name, task.listing.key, task.listing.label)
-        self._database, self._pool, self._options = database, pool, options
+        self._store, self._pool, self._options = store, pool, options
         self._watch, self._stop = watch or (lambda _: None), stop
         self._requests, self._counts = RequestCounter(), Counts()
         self._pending: deque[_PendingPage] = deque()
@@ -83,7 +82,7 @@ class ListingSync:
         """Syncs the listing, and says how that ended; it raises nothing but what ends a process."""
         started, cause = datetime.now(UTC), None
         try:
-            with self._database.lock(self._listing.key, wait=self._options.wait):
+            with self._store.lock(wait=self._options.wait):
                 outcome, cause = self._run_locked()
         except LockedError as error:
             outcome, cause = "locked", error
@@ -169,7 +168,7 @@ class ListingSync:
 
     # A page: have its runs read, then write it.
 
-    def _take_page(self, page: Page, intervals: Sequence[Any], depth: float | None) -> None:
+    def _take_page(self, page: Page, intervals: Sequence[Interval], depth: float | None) -> None:
         """Has the page's runs read, and meanwhile writes the pages before it."""
         self._note(item for item in page.items if isinstance(item, Problem))
         since = self._options.since

@@ -155,10 +155,33 @@ def test_a_run_that_is_gone_is_marked_and_kept(make_rig: MakeRig) -> None:
     rig.sync()
     world.delete_run(run)
     rig.sync()
-    assert rig.column("vanished_at")[run] is not None
+    vanished_at = rig.column("vanished_at")[run]
+    assert vanished_at is not None
+    world.clock.advance(timedelta(minutes=11))
+    rig.sync()  # a 404 may pass, so it is asked for once more
     rig.simulator.reset_log()
     rig.sync()
     assert rig.simulator.request_count == 1
+    assert rig.column("vanished_at")[run] == vanished_at
+
+
+def test_a_passing_404_for_a_run_is_no_end(make_rig: MakeRig) -> None:
+    world = empty_world()
+    run = world.add_run(world.pipelines[0].id, status="running")
+    rig = make_rig(world)
+    rig.sync()
+    for _ in range(30):
+        world.add_run(world.pipelines[0].id, status="finished")
+        world.clock.advance(1)
+    rig.simulator.faults.add("404", run=run)
+    rig.sync()
+    assert rig.column("vanished_at")[run] is not None
+    rig.simulator.faults.clear()
+    world.finish(run, "failed")
+    world.clock.advance(timedelta(days=2))
+    rig.sync()
+    assert rig.column("vanished_at")[run] is None
+    rig.assert_exact()
 
 
 def test_since_brings_no_older_run_and_can_be_widened(make_rig: MakeRig) -> None:

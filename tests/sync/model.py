@@ -1,0 +1,286 @@
+"""The engine without I/O: a provider and a database in memory, and requests that are made at once.
+
+The engine, the walk and the paging are the real ones. The provider's clock is its own, and each of
+its answers can be lost, late, empty or unreadable.
+"""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, Future
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from runsync.config import PipelineConfig, SourceConfig
+from runsync.coverage import Interval, union
+from runsync.errors import LockedError, NotFoundError, RateLimitedError, SourceError
+from runsync.records import (
+    GRACE,
+    Cursor,
+    Pipeline,
+    Problem,
+    Result,
+    Run,
+    RunWithSteps,
+    Status,
+    Step,
+)
+from runsync.sources import pagination
+from runsync.sources.base import Listed, Listing, Page, ResumePoint, Source
+from runsync.storage.store import Batch, Counts, ListingStore, RunToWrite, StoredState
+from runsync.sync.listing import ListingSync
+from runsync.sync.outcome import Options, Outcome, Task
+
+START = datetime(2024, 1, 1, tzinfo=UTC)
+PIPELINE = Pipeline("p", "build")
+LISTING = Listing("model/pipeline/p", "p", None, (PIPELINE,))
+STEPS = 3
+
+
+class KilledError(BaseException):
+    """Stands for a kill: nothing catches it."""
+
+
+@dataclass
+class ModelRun:
+    """A run at the provider."""
+
+    number: int
+    created: datetime
+    status: Status = Status.RUNNING
+    result: Result = Result.UNKNOWN
+    finished: datetime | None = None
+    attempt: int = 1
+    readable: bool = True
+
+    @property
+    def id(self) -> str:
+        return f"{self.number:06}"
+
+
+@dataclass
+class Provider:
+    """A CI service: its runs, newest first, its clock, and what goes wrong next."""
+
+    page: int = 4
+    runs: list[ModelRun] = field(default_factory=list)
+    now: datetime = START
+    faults: list[str] = field(default_factory=list)
+    highest: int = 0
+    last_page: list[ModelRun] = field(default_factory=list)
+    requests: int = 0
+
+    def pass_time(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+    def arrive(self, count: int, *, same_instant: bool = False) -> None:
+        for _ in range(count):
+            self.highest += 1
+            if not same_instant:
+                self.pass_time(1)
+            self.runs.insert(0, ModelRun(self.highest, self.now))
+
+    def end(self, place: int, result: Result) -> None:
+        unfinished = [run for run in self.runs if run.status is not Status.FINISHED]
+        if unfinished:
+            run = unfinished[place % len(unfinished)]
+            run.status, run.result, run.finished = Status.FINISHED, result, self.now
+
+    def fault(self) -> str:
+        """What goes wrong with this request."""
+        self.requests += 1
+        kind = self.faults.pop(0) if self.faults else ""
+        if kind == "kill":
+            raise KilledError
+        if kind == "error":
+            raise SourceError("the service answers 500")
+        if kind == "quota":
+            raise RateLimitedError("the service asks to wait for an hour")
+        return kind
+
+    def slice(self, skip: int) -> tuple[list[ModelRun], datetime]:
+        kind = self.fault()
+        found = self.runs[skip : skip + self.page]
+        if kind == "empty":
+            found = []
+        if kind == "again":
+            found = list(self.last_page)
+        if kind == "short":
+            found = found[: len(found) // 2]
+        self.last_page = found
+        return found, self.now
+
+    def find(self, run_id: str) -> ModelRun:
+        if self.fault() == "gone":
+            raise NotFoundError("404", self.now)
+        for run in self.runs:
+            if run.id == run_id:
+                if not run.readable:
+                    raise SourceError("the answer cannot be read")
+                return run
+        raise NotFoundError("404", self.now)
+
+    def steps(self, run: ModelRun) -> list[Step]:
+        """Steps that still change for five minutes after an abort."""
+        late = run.result is Result.ABORTED and self.now - (run.finished or self.now) < MINUTES_5
+        over = run.status is Status.FINISHED and not late
+        status = Status.FINISHED if over else Status.RUNNING
+        result = run.result if over else Result.UNKNOWN
+        return [
+            Step(id=f"s{n}", position=n, name=f"step {n}", status=status, result=result)
+            for n in range(STEPS)
+        ]
+
+    def told(self, run: ModelRun) -> Run:
+        return Run(
+            pipeline=PIPELINE,
+            id=run.id,
+            created_at=run.created,
+            status=run.status,
+            result=run.result,
+            attempt=run.attempt,
+            finished_at=run.finished,
+        )
+
+
+MINUTES_5 = timedelta(minutes=5)
+
+
+class ModelSource(Source):
+    """Asks a provider in memory."""
+
+    type = "model"
+    title = "The model"
+
+    def __init__(self, provider: Provider) -> None:
+        super().__init__(SourceConfig("model", "wercker", "http://127.0.0.1:9"))
+        self.provider = provider
+
+    def listing(self, wanted: PipelineConfig) -> Listing:
+        return LISTING
+
+    def pages(
+        self, listing: Listing, resume_point: ResumePoint | None, memory: dict[str, Any]
+    ) -> Iterator[Page]:
+        yield from pagination.walk(self._slice, resume_point, name="the list")
+
+    def _slice(self, skip: int) -> pagination.Slice:
+        runs, as_of = self.provider.slice(skip)
+        return pagination.Slice([self._entry(run) for run in runs], as_of)
+
+    def _entry(self, run: ModelRun) -> pagination.Entry:
+        if not run.readable:
+            return pagination.Entry(run.id, Problem(f"run {run.id}: unreadable"))
+        told = self.provider.told(run)
+        return pagination.Entry(run.id, Listed(Cursor(run.created, run.id), told))
+
+    def complete(self, run: Run) -> RunWithSteps:
+        found = self.provider.find(run.id)
+        told = self.provider.told(found)
+        return RunWithSteps(told, tuple(self.provider.steps(found)), self.provider.now)
+
+    def reread(self, pipeline: Pipeline, run_id: str) -> RunWithSteps:
+        return self.complete(replace(self.provider.told(ModelRun(int(run_id), START))))
+
+
+class MemoryStore(ListingStore):
+    """Rows in memory, under the rules of the statements."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, RunToWrite] = {}
+        self.vanished: dict[str, datetime] = {}
+        self.intervals: list[Interval] = []
+        self.remembered: dict[str, Any] = {}
+        self.locked = False
+        self.label, self.listing, self.source = None, LISTING.key, "model"
+
+    @contextmanager
+    def _held(self) -> Iterator[None]:
+        if self.locked:
+            raise LockedError("another sync holds the lock")
+        self.locked = True
+        try:
+            yield
+        finally:
+            self.locked = False
+
+    def lock(self, *, wait: bool = False) -> AbstractContextManager[None]:
+        return self._held()
+
+    def coverage(self) -> list[Interval]:
+        return list(self.intervals)
+
+    def memory(self) -> dict[str, Any]:
+        return dict(self.remembered)
+
+    def save_memory(self, memory: dict[str, Any]) -> None:
+        self.remembered = dict(memory)
+
+    def ensure_pipelines(self, pipelines: Iterable[Pipeline]) -> None:
+        pass
+
+    def begin(self) -> int:
+        return 1
+
+    def end(self, *_: Any, **__: Any) -> None:
+        pass
+
+    def rank(self, cursor: Cursor) -> int:
+        return sum(
+            row.details.run.created_at > cursor.at and key not in self.vanished
+            for key, row in self.rows.items()
+        )
+
+    def known(self, runs: Iterable[Run]) -> dict[tuple[str, str], StoredState]:
+        found = {}
+        for run in runs:
+            if run.id in self.rows:
+                row = self.rows[run.id]
+                synced = row.details.as_of if row.with_steps else None
+                found["p", run.id] = StoredState(
+                    row.settled, None, run.id in self.vanished, synced, row.details.as_of
+                )
+        return found
+
+    def unsettled(self, *, incomplete_only: bool = False) -> list[tuple[Pipeline, str]]:
+        return [(PIPELINE, key) for key, row in self.rows.items() if not row.settled]
+
+    def save(self, batch: Batch) -> Counts:
+        for run in batch.runs:
+            key = run.details.run.id
+            old = self.rows.get(key)
+            if old is None or not old.settled or run.settled:
+                if old is not None and not run.with_steps:
+                    kept = replace(run.details, steps=old.details.steps)
+                    run = RunToWrite(kept, run.settled, with_steps=old.with_steps)
+                self.rows[key] = run
+                self.vanished.pop(key, None)
+        for _, run_id, at in batch.vanished:
+            if run_id in self.vanished and self.vanished[run_id] <= at - GRACE:
+                self.rows[run_id] = replace(self.rows[run_id], settled=True)
+            self.vanished.setdefault(run_id, at)
+        if batch.intervals:
+            self.intervals = union([*self.intervals, *batch.intervals])
+        return Counts()
+
+
+class AtOnce(Executor):
+    """Makes each request when it is submitted; a kill ends the process there."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
+        future: Future[Any] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:  # noqa: BLE001 - handed to whoever asks for the result
+            future.set_exception(error)
+        return future
+
+
+def run_sync(store: MemoryStore, provider: Provider, **options: Any) -> Outcome:
+    """One sync by the real engine."""
+    source = ModelSource(provider)
+    with nullcontext():
+        return ListingSync(
+            store, Task(source, LISTING), AtOnce(), Options(**options), None, threading.Event()
+        ).run()

@@ -1,0 +1,155 @@
+"""Whatever happens, nothing is claimed that is not so, and a quiet sync makes the copy exact."""
+
+import os
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from runsync.records import Result, Status
+from tests.sync.model import STEPS, KilledError, MemoryStore, Provider, run_sync
+
+FAULTS = st.sampled_from(["", "", "error", "quota", "gone", "kill"])
+SINCE = st.none() | st.integers(1, 200)
+
+
+class History(RuleBasedStateMachine):
+    """A provider's life, with syncs in between."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.store = MemoryStore()
+        self.provider = Provider()
+
+    @initialize(page=st.integers(2, 5), runs=st.integers(0, 30))
+    def begin(self, page: int, runs: int) -> None:
+        self.provider.page = page
+        self.provider.arrive(runs)
+
+    # What happens at the provider.
+
+    @rule(count=st.integers(1, 6), same_instant=st.booleans())
+    def arrive(self, count: int, same_instant: bool) -> None:
+        self.provider.arrive(count, same_instant=same_instant)
+
+    @rule(place=st.integers(0, 40))
+    def delete(self, place: int) -> None:
+        if self.provider.runs:
+            self.provider.runs.pop(place % len(self.provider.runs))
+
+    @rule(place=st.integers(0, 40), result=st.sampled_from(list(Result)[:3]))
+    def end(self, place: int, result: Result) -> None:
+        self.provider.end(place, result)
+
+    @rule(place=st.integers(0, 40), readable=st.booleans())
+    def become_unreadable_or_readable(self, place: int, readable: bool) -> None:
+        if self.provider.runs:
+            self.provider.runs[place % len(self.provider.runs)].readable = readable
+
+    @rule(minutes=st.sampled_from([1, 4, 11, 2000]))
+    def pass_time(self, minutes: int) -> None:
+        self.provider.pass_time(60 * minutes)
+
+    # What the user does.
+
+    @rule(
+        faults=st.lists(FAULTS, max_size=30),
+        since=SINCE,
+        full=st.booleans(),
+        locked=st.booleans(),
+    )
+    def sync(self, faults: list[str], since: int | None, full: bool, locked: bool) -> None:
+        self.provider.faults = list(faults)
+        self.store.locked = locked
+        with suppress(KilledError):
+            run_sync(self.store, self.provider, full=full, since=self.since(since))
+        self.store.locked = False
+        self.provider.faults = []
+
+    @rule(faults=st.lists(FAULTS, max_size=12), moves=st.lists(st.integers(0, 9), max_size=12))
+    def sync_while_the_list_moves(self, faults: list[str], moves: list[int]) -> None:
+        provider, pending = self.provider, list(moves)
+        honest = provider.fault
+
+        def disturbed() -> str:
+            if pending and (move := pending.pop(0)) < 8:
+                if move < 4:
+                    provider.arrive(move)
+                elif provider.runs:
+                    provider.runs.pop((move * 7) % len(provider.runs))
+            return honest()
+
+        provider.faults = list(faults)
+        provider.fault = disturbed  # type: ignore[method-assign]
+        with suppress(KilledError):
+            run_sync(self.store, provider)
+        del provider.fault
+        provider.faults = []
+
+    @rule()
+    def quiet_sync(self) -> None:
+        """After a sync that nothing disturbs the copy is exact."""
+        self.provider.pass_time(3600)
+        outcome = run_sync(self.store, self.provider)
+        readable = [run for run in self.provider.runs if run.readable]
+        if len(readable) < len(self.provider.runs):
+            return
+        assert outcome.outcome == "ok"
+        for run in readable:
+            row = self.store.rows[run.id]
+            assert row.details.run == self.provider.told(run)
+            assert list(row.details.steps) == self.provider.steps(run)
+            assert row.settled or run.status is not Status.FINISHED
+            assert run.id not in self.store.vanished
+        requests = self.provider.requests
+        assert run_sync(self.store, self.provider).outcome == "ok"
+        unfinished = sum(run.status is not Status.FINISHED for run in self.provider.runs)
+        ties = max(self.most_of_an_instant(), 1)
+        assert self.provider.requests - requests <= unfinished + 2 + 2 * ties
+
+    # What always holds.
+
+    @invariant()
+    def nothing_is_claimed_that_is_not_so(self) -> None:
+        claimed = [
+            run
+            for run in self.provider.runs
+            for i in self.store.intervals
+            if run.created < i.newest.at and (i.reaches_start or run.created > i.oldest.at)
+        ]
+        missing = [run.id for run in claimed if run.id not in self.store.rows]
+        assert missing == []
+
+    @invariant()
+    def what_is_settled_is_final(self) -> None:
+        truth = {run.id: run for run in self.provider.runs}
+        for key, row in self.store.rows.items():
+            if row.settled and key in truth:
+                assert row.details.run == self.provider.told(truth[key])
+                assert len(row.details.steps) == STEPS
+                assert list(row.details.steps) == self.provider.steps(truth[key])
+
+    def most_of_an_instant(self) -> int:
+        times = [run.created for run in self.provider.runs]
+        return max((times.count(at) for at in times), default=0)
+
+    def since(self, seconds: int | None) -> datetime | None:
+        return None if seconds is None else self.provider.now - timedelta(seconds=seconds)
+
+
+def settings_for(examples: int, steps: int) -> Any:
+    scale = int(os.environ.get("RUNSYNC_TEST_EXAMPLES", "40")) / 40
+    return settings(max_examples=max(int(examples * scale), 1), stateful_step_count=steps)
+
+
+TestHistory = History.TestCase
+TestHistory.settings = settings_for(60, 30)
+
+
+@pytest.mark.proof
+class TestLongHistory(History.TestCase):  # type: ignore[name-defined,misc]
+    settings = settings_for(2000, 50)
