@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from runsync.coverage import Interval, union
 from runsync.errors import DatabaseError
-from runsync.records import Cursor, Pipeline, Result, Run, RunWithSteps, Status, Step
+from runsync.records import GRACE, Cursor, Pipeline, Result, Run, RunWithSteps, Status, Step
 from runsync.storage.audit import AuditStore
 from runsync.storage.database import Database
 from runsync.storage.models import ListingPipelineRow, PipelineRow, RunRow, StepRow, SyncRow
@@ -404,6 +404,12 @@ def test_unsettled_runs_come_in_the_order_in_which_they_were_read(shelf: Shelf) 
     shelf.save(as_fetched(answer(shelf.run(id="stepless")).details, with_steps=False))
     gone = [(shelf.pipeline, "run 2", EPOCH)]
     shelf.store.save(Batch(vanished=gone))
+    unsettled = [run_id for _, run_id in shelf.store.unsettled()]
+    assert unsettled == ["run 1", "run 2", "run 3", "stepless"]
+    # Once may be a passing fault; twice, with the grace period in between, is none.
+    shelf.store.save(Batch(vanished=[(shelf.pipeline, "run 2", EPOCH + GRACE / 2)]))
+    assert "run 2" in [run_id for _, run_id in shelf.store.unsettled()]
+    shelf.store.save(Batch(vanished=[(shelf.pipeline, "run 2", EPOCH + GRACE)]))
     unsettled = [run_id for _, run_id in shelf.store.unsettled()]
     assert unsettled == ["run 1", "run 3", "stepless"]
     incomplete = shelf.store.unsettled(incomplete_only=True)

@@ -166,19 +166,20 @@ def test_a_run_that_is_gone_is_marked_and_kept(make_rig: MakeRig) -> None:
 
 
 def test_a_passing_404_for_a_run_is_no_end(make_rig: MakeRig) -> None:
-    world = empty_world()
-    run = world.add_run(world.pipelines[0].id, status="running")
-    rig = make_rig(world)
+    rig = make_rig(runs=[30], pipelines=1)
+    world, (pipeline,) = rig.world, rig.world.pipelines
+    run = world.add_run(pipeline.id, status="running")
     rig.sync()
     for _ in range(30):
-        world.add_run(world.pipelines[0].id, status="finished")
-        world.clock.advance(1)
+        world.clock.advance(timedelta(hours=1))
+        world.arrive(pipeline.id, 1)
+    rig.sync()
     rig.simulator.faults.add("404", run=run)
     rig.sync()
     assert rig.column("vanished_at")[run] is not None
     rig.simulator.faults.clear()
     world.finish(run, "failed")
-    world.clock.advance(timedelta(days=2))
+    let_all_finish(rig)
     rig.sync()
     assert rig.column("vanished_at")[run] is None
     rig.assert_exact()

@@ -151,5 +151,5 @@ TestHistory.settings = settings_for(60, 30)
 
 
 @pytest.mark.proof
-class TestLongHistory(History.TestCase):  # type: ignore[name-defined,misc]
+class TestLongHistory(History.TestCase):  # type: ignore[misc,valid-type]
     settings = settings_for(2000, 50)
