@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pandas as pd
 import sqlalchemy as sa
 
 from runsync.storage.database import Database
@@ -25,6 +26,11 @@ Row = dict[str, Any]
 def at(days: float = 0, *, hours: float = 0, seconds: float = 0) -> datetime:
     """So long after :data:`DAY`."""
     return DAY + timedelta(days=days, hours=hours, seconds=seconds)
+
+
+def seconds(value: float) -> pd.Timedelta:
+    """A duration as frames hold it."""
+    return pd.Timedelta(seconds=value)
 
 
 def pipeline(id: int, name: str = "build", *, source: str = "wercker") -> Row:

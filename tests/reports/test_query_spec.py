@@ -3,11 +3,8 @@
 from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from runsync.errors import ConfigError
-from runsync.reports.coverage_notes import midnight, next_period
 from runsync.reports.query_spec import checked_every, window, zone_of
 
 BERLIN = zone_of("Europe/Berlin")
@@ -93,19 +90,3 @@ def test_the_window_before_is_as_long_and_ends_where_this_begins(now: datetime) 
     assert (before.since, before.until) == (now - timedelta(days=60), now - timedelta(days=30))
     with pytest.raises(ConfigError, match="needs since"):
         window().before()
-
-
-@given(st.dates(date(1990, 1, 1), date(2090, 1, 1)), st.sampled_from(["day", "week", "month"]))
-def test_periods_follow_each_other_without_a_gap(day: date, every: str) -> None:
-    first = {"day": day, "week": day - timedelta(day.weekday()), "month": day.replace(day=1)}[every]
-    following = next_period(first, every)
-    assert first <= day < following
-    if every == "month":
-        assert (following.day, (following - timedelta(1)).month) == (1, first.month)
-    else:
-        assert following - first == timedelta(7 if every == "week" else 1)
-
-
-def test_days_are_as_long_as_their_zone_makes_them() -> None:
-    begin, end = midnight(date(2024, 3, 31), BERLIN), midnight(date(2024, 4, 1), BERLIN)
-    assert end - begin == timedelta(hours=23)

@@ -75,6 +75,6 @@ REPORT = Report(
     order=30,
     keys=STEP_KEYS,
     implied=("step", "job"),
-    spare=("job", "mean", "total", "p90", "max"),
+    spare=("mean", "total", "p90", "max", "job"),
     takes_result=True,
 )

@@ -198,23 +198,6 @@ def test_says_what_is_not_covered(history: Database) -> None:
     assert "lint: no sync has covered any of this window" in reports.html(history)
 
 
-def test_what_is_lacking_is_said_in_sentences(sqlite: Database, now: datetime) -> None:
-    fill(sqlite, [run("a", at(0))])
-    assert reports.lacking(sqlite) == ["build: no sync has covered any of this window"]
-    cover(sqlite, (at(0), at(10)), (at(12), at(50)))
-    assert reports.lacking(sqlite) == [
-        "build: not synced before 2024-03-04 00:00 UTC",
-        "build: not synced from 2024-03-14 00:00 UTC to 2024-03-16 00:00 UTC",
-    ]
-    assert reports.lacking(sqlite, since=at(1), until=at(9)) == []
-    assert reports.lacking(sqlite, since=at(13)) == []
-    assert reports.lacking(sqlite, since=at(13), until=at(14), compared=True) == []
-    assert len(reports.lacking(sqlite, since=at(13), compared=True)) == 2
-    assert reports.lacking(sqlite, since=at(60)) == [
-        "build: no sync has covered any of this window"
-    ]
-
-
 @given(st.text())
 def test_any_text_in_a_template_stays_text_without_controls(text: str) -> None:
     template = environment().from_string('<p title="{{ text }}">{{ text }}</p>')

@@ -1,0 +1,120 @@
+"""A new report is one new file: tried with a copy of the package that has one more."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import runsync
+from runsync import reports
+from runsync.reports.definitions import REPORTS
+from runsync.storage.database import Database
+from tests.reports.database_rows import at, fill, run
+
+ROOT = Path(runsync.__file__).parents[1]
+
+RETRIES = """
+from runsync.reports.report import Rate, Report, counts, rate_with_interval
+from runsync.reports.section import Band, Card, Section, Trends
+from runsync.reports.statistics import Groups, rate, wilson
+
+
+def load(reader, query):
+    return (reader.runs(query, ["attempt"], where=["is_finished"]),)
+
+
+def figures(query, runs):
+    groups = Groups(runs, query.keys)
+    finished, retried = groups.total(), groups.total(runs["attempt"] > 1)
+    low, high = wilson(retried, finished)
+    return groups.keys.assign(
+        finished=finished, retried=retried, retry_rate=rate(retried, finished),
+        retry_rate_low=low, retry_rate_high=high,
+    )
+
+
+REPORT = Report(
+    name="retried_runs",
+    command="retries",
+    title="Retries",
+    summary="How many of the finished runs were later attempts.",
+    about="A first attempt is no retry.",
+    columns=(
+        *counts(finished="finished runs", retried="later attempts among them"),
+        *rate_with_interval("retry_rate", "retried / finished"),
+    ),
+    load=load,
+    figures=figures,
+    main=Rate("retry_rate", hits="retried", trials=("finished",)),
+    section=Section(
+        panels=(Trends(Band("retry_rate", "retry_rate_low", "retry_rate_high")),),
+        caption="Retry rate per {every}.",
+        cards=(Card("Retried", "of finished runs"),),
+        change="retry rate",
+    ),
+    order=15,
+)
+"""
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    """A folder with a copy of the package that has one more report."""
+    shutil.copytree(
+        ROOT / "runsync", tmp_path / "runsync", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    (tmp_path / "migrations").symlink_to(ROOT / "migrations")
+    (tmp_path / "runsync/reports/definitions/retried_runs.py").write_text(RETRIES)
+    return tmp_path
+
+
+def test_one_file_makes_a_function_a_command_a_comparison_and_a_section(
+    package: Path, sqlite: Database
+) -> None:
+    fill(sqlite, [run(f"r{n}", at(n), attempt=1 + n % 2) for n in range(20)])
+    url = sqlite.engine.url.render_as_string(hide_password=False)
+    environment = os.environ | {"PYTHONPATH": str(package), "RUNSYNC_DATABASE_URL": url}
+
+    def said(*args: str) -> str:
+        command = [sys.executable, *args]
+        ended = subprocess.run(
+            command, env=environment, cwd=package, check=True, capture_output=True, text=True
+        )
+        return ended.stdout
+
+    program = "from runsync.cli import main; main()"
+    assert "retried_runs" in said("-c", "from runsync import reports; print(dir(reports))")
+    function = f"from runsync import reports; print(reports.retried_runs({url!r})['retried'].sum())"
+    assert said("-c", function) == "10\n"
+    assert "were later attempts." in said("-c", program, "report", "--help")
+    rows = said("-c", program, "report", "retries", "--format", "csv").splitlines()
+    assert rows[0] == "pipeline,finished,retried,retry_rate,retry_rate_low,retry_rate_high"
+    compared = ("--report", "retries", "--since", "2024-03-14", "--until", "2024-03-24")
+    assert ",0.5,0.5,0.0," in said("-c", program, "report", "compare", *compared, "--format", "csv")
+    page = said("-c", program, "report", "html")
+    assert '<section id="retried_runs"><h2>Retries</h2>' in page
+    assert "<dt>Retried</dt><dd>50.0%</dd>" in page
+
+
+def test_completion_shows_what_users_call_and_nothing_else() -> None:
+    assert dir(reports) == sorted([*REPORTS, "compare", "html", "lacking"])
+
+
+def test_help_explains_arguments_and_columns() -> None:
+    for name, report in REPORTS.items():
+        text = getattr(reports, name).__doc__
+        assert report.summary in text
+        assert "since: where the window begins" in text
+        assert ("result: counts only" in text) == report.takes_result
+        for column in report.columns:
+            assert f"{column.name}: {column.meaning}" in text
+
+
+def test_an_argument_that_a_report_does_not_take_is_a_type_error(sqlite: Database) -> None:
+    with pytest.raises(TypeError, match="unexpected keyword argument 'result'"):
+        reports.pass_rates(sqlite, result="passed")
+    with pytest.raises(TypeError, match="unexpected keyword argument 'pipeline'"):
+        reports.pass_rates(sqlite, pipeline="build")  # type: ignore[call-arg]
