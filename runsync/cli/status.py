@@ -2,7 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from runsync.cli.app_context import load_config, open_database
 from runsync.cli.options import (
@@ -12,10 +15,13 @@ from runsync.cli.options import (
     OutputOption,
     PipelinesArgument,
     chosen,
+    span,
 )
-from runsync.cli.output import emit
+from runsync.cli.output import emit, note
 from runsync.cli.resolve import KnownPipeline, configured_pipelines, only_one, tokenless
+from runsync.cli.table import duration
 from runsync.config import Config
+from runsync.errors import PartialError
 
 if TYPE_CHECKING:
     from runsync.sync.status import Wanted
@@ -24,10 +30,11 @@ BRIEF = (
     "pipeline",
     "runs",
     "unfinished",
+    "incomplete",
     "gaps",
     "covered_from",
     "covered_to",
-    "age_s",
+    "age",
     "last_error",
 )
 SPARE = ("covered_to", "last_error", "covered_from")
@@ -35,6 +42,17 @@ SPARE = ("covered_to", "last_error", "covered_from")
 
 def status(
     pipelines: PipelinesArgument = None,
+    max_age: Annotated[
+        str | None,
+        typer.Option(
+            "--max-age",
+            metavar="SPAN",
+            help="End with 4 where the last good sync is older (2h), or runs are missing.",
+        ),
+    ] = None,
+    incomplete: Annotated[
+        bool, typer.Option("--incomplete", help="List the runs whose steps are not in.")
+    ] = False,
     config: ConfigOption = None,
     format: FormatOption = None,
     as_json: JsonOption = False,
@@ -42,18 +60,53 @@ def status(
 ) -> None:
     """Show per pipeline what is stored, what is covered, and when a sync last succeeded.
 
-    Example: runsync status --json
+    Example: runsync status --max-age 2h
     """
-    from runsync.sync.status import COLUMNS
-    from runsync.sync.status import status as read_status
+    from runsync.sync import status as read
 
     style = chosen(format, as_json)
+    oldest = span(max_age) if max_age is not None else None
     settings = load_config(config, needed=False)
     with closing(open_database(settings)) as database:
-        rows = read_status(database, list(_configured(settings)))
+        rows = read.status(database, list(_configured(settings)))
+        runs = read.incomplete_runs(database) if incomplete else []
     if pipelines:
         rows = _named(settings, rows, pipelines)
-    emit(rows, columns=COLUMNS, format=style, output=output, brief=BRIEF, spare=SPARE)
+    if incomplete:
+        shown = {(row["source"], row["external_id"]) for row in rows}
+        runs = [run for run in runs if (run["source"], run["external_id"]) in shown]
+        emit(runs, columns=read.INCOMPLETE_COLUMNS, format=style, output=output)
+    else:
+        aged = [row | {"age": _age(row)} for row in rows]
+        emit(aged, columns=read.COLUMNS, format=style, output=output, brief=BRIEF, spare=SPARE)
+        if oldest is None and any(row["incomplete"] for row in rows):
+            note("some runs are incomplete; `runsync status --incomplete` lists them")
+    if oldest is not None:
+        _check(rows, oldest)
+
+
+def _age(row: dict[str, Any]) -> timedelta | None:
+    return None if row["age_s"] is None else timedelta(seconds=row["age_s"])
+
+
+def _check(rows: Sequence[dict[str, Any]], oldest: timedelta) -> None:
+    """Raises PartialError where a pipeline's last good sync is older, or runs are missing."""
+    wrong = {f"{row['pipeline']}: {what}": None for row in rows for what in _faults(row, oldest)}
+    if not rows:
+        wrong = {"nothing is stored and nothing is configured": None}
+    if wrong:
+        raise PartialError("; ".join(wrong))
+
+
+def _faults(row: dict[str, Any], oldest: timedelta) -> Iterator[str]:
+    age = _age(row)
+    if age is None:
+        yield "no sync has succeeded yet"
+    elif age > oldest:
+        yield f"the last good sync was {duration(age)} ago"
+    for count, what in ((row["gaps"], "gap"), (row["incomplete"], "incomplete run")):
+        if count:
+            yield f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _configured(config: Config) -> Iterator["Wanted"]:

@@ -21,6 +21,7 @@ COLUMNS = (
     "listing",
     "runs",
     "unfinished",
+    "incomplete",
     "vanished",
     "covered_from",
     "covered_to",
@@ -31,6 +32,9 @@ COLUMNS = (
     "last_outcome",
     "last_error",
 )
+INCOMPLETE_COLUMNS = ("pipeline", "source", "id", "created_at", "status", "result", "url")
+
+_INCOMPLETE = runs.c.steps_synced_at.is_(None) & runs.c.vanished_at.is_(None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,7 @@ def status(
     """One row for each pipeline of each listing, with :data:`COLUMNS`; times are UTC.
 
     ``unfinished`` counts the runs that are not finished and still known to the provider,
+    ``incomplete`` those whose steps are not in (:func:`incomplete_runs` names them),
     ``covered_from`` and ``covered_to`` bound the newest stretch without a gap, ``gaps`` counts
     the places below it where runs may be missing, ``age_s`` is seconds since the last sync that
     brought everything.
@@ -76,6 +81,27 @@ def status(
     return [{column: row.get(column) for column in COLUMNS} for row in rows]
 
 
+def incomplete_runs(database: Database) -> list[dict[str, Any]]:
+    """The runs whose steps are not in, newest first, with :data:`INCOMPLETE_COLUMNS`."""
+    query = (
+        select(
+            pipelines.c.name.label("pipeline"),
+            pipelines.c.source,
+            pipelines.c.external_id,
+            runs.c.id,
+            runs.c.created_at,
+            runs.c.status,
+            runs.c.result,
+            runs.c.url,
+        )
+        .join(runs, runs.c.pipeline_id == pipelines.c.id)
+        .where(_INCOMPLETE)
+        .order_by(runs.c.created_at.desc(), runs.c.id)
+    )
+    with database.read() as connection:
+        return [dict(row) for row in connection.execute(query).mappings()]
+
+
 def _pipelines(connection: Connection) -> list[dict[str, Any]]:
     unfinished = case(
         ((runs.c.status != Status.FINISHED.value) & runs.c.vanished_at.is_(None), 1),
@@ -86,6 +112,7 @@ def _pipelines(connection: Connection) -> list[dict[str, Any]]:
             runs.c.pipeline_id,
             func.count().label("runs"),
             func.sum(unfinished).label("unfinished"),
+            func.sum(case((_INCOMPLETE, 1), else_=0)).label("incomplete"),
             func.count(runs.c.vanished_at).label("vanished"),
         )
         .group_by(runs.c.pipeline_id)
@@ -99,6 +126,7 @@ def _pipelines(connection: Connection) -> list[dict[str, Any]]:
             listing_pipelines.c.listing,
             func.coalesce(counts.c.runs, 0).label("runs"),
             func.coalesce(counts.c.unfinished, 0).label("unfinished"),
+            func.coalesce(counts.c.incomplete, 0).label("incomplete"),
             func.coalesce(counts.c.vanished, 0).label("vanished"),
         )
         .join(
@@ -149,6 +177,12 @@ def _judged(outcome: dict[str, Any], now: datetime) -> dict[str, Any]:
 
 
 def _never(wanted: Wanted) -> dict[str, Any]:
-    none = {"runs": 0, "unfinished": 0, "vanished": 0, "gaps": 0, "reaches_start": False}
+    counts = dict.fromkeys(("runs", "unfinished", "incomplete", "vanished", "gaps"), 0)
     label = wanted.label or wanted.listing
-    return {"pipeline": label, "source": wanted.source, "listing": wanted.listing, **none}
+    return {
+        "pipeline": label,
+        "source": wanted.source,
+        "listing": wanted.listing,
+        **counts,
+        "reaches_start": False,
+    }

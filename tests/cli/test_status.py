@@ -1,5 +1,8 @@
 """``runsync status``, and how pipelines are named on the command line."""
 
+import sqlite3
+from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -109,3 +112,101 @@ def test_what_was_never_synced_has_a_row(shell: Shell, home: Path) -> None:
     assert [row["last_good_sync"] for row in shell("status", "--json").data] == [None, None]
     (row,) = shell("status", "our-build", "--json").data
     assert (row["pipeline"], row["runs"]) == ("our-build", 0)
+
+
+# Completeness.
+
+
+@pytest.fixture
+def without_steps(shell: Shell, home: Path, world: World) -> str:
+    """A run of `build` whose steps are not in; the other run's are."""
+    world.add_run(BUILD, status="finished", created_at=world.clock.now() - timedelta(days=1))
+    run = world.add_run(BUILD, status="finished")
+    assert shell("sync", "our-build").code == 0
+    change(home, "UPDATE runs SET steps_synced_at = NULL, settled = 0 WHERE id = ?", run)
+    return run
+
+
+def change(home: Path, statement: str, *values: object) -> None:
+    """Changes the database behind runsync's back."""
+    with closing(sqlite3.connect(home / "runsync.db")) as raw, raw:
+        raw.execute(statement, values)
+
+
+def test_runs_without_steps_are_counted_and_named(
+    shell: Shell, home: Path, without_steps: str
+) -> None:
+    ended = shell("status", "our-build", "--json")
+    (row,) = [row for row in ended.data if row["listing"] == f"wercker/pipeline/{BUILD}"]
+    assert (row["runs"], row["incomplete"]) == (2, 1)
+    assert "status --incomplete" in ended.err
+    (run,) = shell("status", "our-build", "--incomplete", "--json").data
+    assert list(run) == ["pipeline", "source", "id", "created_at", "status", "result", "url"]
+    assert (run["source"], run["id"]) == ("wercker", without_steps)
+    assert shell("sync", "our-build").code == 0
+    assert shell("status", "--incomplete", "--json").data == []
+    assert {row["incomplete"] for row in shell("status", "--json").data} == {0}
+
+
+def test_a_vanished_run_is_not_incomplete(shell: Shell, home: Path, without_steps: str) -> None:
+    change(home, "UPDATE runs SET vanished_at = last_seen_at WHERE id = ?", without_steps)
+    assert {row["incomplete"] for row in shell("status", "--json").data} == {0}
+    assert shell("status", "--incomplete", "--json").data == []
+
+
+# --max-age
+
+
+def test_max_age_is_content_with_what_is_fresh_and_complete(shell: Shell, synced: Path) -> None:
+    ended = shell("status", "--max-age", "2h")
+    assert ended.code == 0
+    assert "runsync:" not in ended.err
+
+
+def aged(home: Path, hours: float) -> None:
+    """Makes every sync so much older."""
+    changed = "strftime('%Y-%m-%d %H:%M:%f', started_at, ?) || '000'"
+    change(home, f"UPDATE syncs SET started_at = {changed}", f"-{hours * 60} minutes")
+
+
+def test_max_age_fails_where_the_last_good_sync_is_older(shell: Shell, synced: Path) -> None:
+    aged(synced, 3)
+    assert shell("status").code == 0
+    ended = shell("status", "--max-age", "2h", "--json")
+    assert ended.code == 4
+    assert len(ended.data) == len(ALL_OF_THEM)
+    assert "build: the last good sync was 3h 00m ago" in ended.err
+    assert shell("status", "--max-age", "4h").code == 0
+
+
+def test_max_age_fails_where_no_sync_went_well(shell: Shell, home: Path) -> None:
+    assert shell("db", "upgrade").code == 0
+    ended = shell("status", "--max-age", "2h")
+    assert ended.code == 4
+    assert "our-build: no sync has succeeded yet" in ended.err
+
+
+def test_max_age_fails_where_runs_are_incomplete(
+    shell: Shell, home: Path, without_steps: str
+) -> None:
+    ended = shell("status", "our-build", "--max-age", "9999d")
+    assert ended.code == 4
+    assert "our-build: 1 incomplete run" in ended.err
+
+
+def test_max_age_fails_where_there_are_gaps(shell: Shell, synced: Path) -> None:
+    change(
+        synced,
+        "INSERT INTO coverage SELECT listing, datetime(oldest_created_at, '-9 days') || '.000',"
+        " 'x', datetime(oldest_created_at, '-10 days') || '.000', 'x', 0 FROM coverage"
+        " WHERE listing LIKE '%pipeline%'",
+    )
+    ended = shell("status", "--max-age", "2h")
+    assert ended.code == 4
+    assert "build: 1 gap" in ended.err
+    assert "deploy" not in ended.err
+
+
+@pytest.mark.parametrize("age", ["", "0h", "soon"])
+def test_a_max_age_that_is_none(shell: Shell, synced: Path, age: str) -> None:
+    assert shell("status", "--max-age", age).code == 2
