@@ -12,6 +12,7 @@ from sqlalchemy import Connection, select
 from runsync.archive.files import replacing
 from runsync.errors import ConfigError
 from runsync.storage import tables
+from runsync.storage.pipelines import labelled
 
 TABLES = ("runs", "steps")
 _FILE = "_runsync.json"
@@ -28,8 +29,6 @@ class Label:
 
 def pipeline_labels(connection: Connection) -> dict[int, Label]:
     """Names as reports give them: told apart where several pipelines bear the same."""
-    from runsync.reports.pipelines import labelled
-
     p = tables.pipelines.c
     query = select(p.id, p.source, p.external_id, p.name)
     named = labelled((row[0], row[1], row[2], row[3]) for row in connection.execute(query))

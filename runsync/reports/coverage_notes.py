@@ -8,8 +8,8 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 import pandas as pd
 
 from runsync.reports.load import CoveredSpan, Reader
-from runsync.reports.pipelines import Pipeline
 from runsync.reports.query_spec import Query, Window
+from runsync.storage.pipelines import StoredPipeline
 
 START = datetime.min.replace(tzinfo=UTC)
 """Before every run."""
@@ -68,7 +68,7 @@ def _within(window: Window, begin: datetime, end: datetime) -> bool:
 
 
 def _concerned(
-    table: pd.DataFrame, pipelines: Sequence[Pipeline]
+    table: pd.DataFrame, pipelines: Sequence[StoredPipeline]
 ) -> tuple[list[object], dict[object, list[int]]]:
     """What each row must have covered, by name, and the pipelines of each name."""
     ids: dict[object, list[int]] = defaultdict(list)
@@ -93,7 +93,7 @@ class PipelineCoverage:
         gaps: spans in between that were never walked.
     """
 
-    pipeline: Pipeline
+    pipeline: StoredPipeline
     since: datetime | None
     until: datetime | None
     gaps: tuple[tuple[datetime, datetime], ...] = ()
@@ -110,7 +110,7 @@ class PipelineCoverage:
 
 
 def coverage_of(
-    window: Window, pipelines: Sequence[Pipeline], spans: Iterable[CoveredSpan]
+    window: Window, pipelines: Sequence[StoredPipeline], spans: Iterable[CoveredSpan]
 ) -> list[PipelineCoverage]:
     """What the database is known to hold of each pipeline in the window."""
     covered, begin = Coverage(spans), window.since or START
@@ -136,7 +136,7 @@ def minute(when: datetime) -> str:
 
 
 def _coverage_of(
-    pipeline: Pipeline, spans: list[tuple[datetime, datetime]], begin: datetime
+    pipeline: StoredPipeline, spans: list[tuple[datetime, datetime]], begin: datetime
 ) -> PipelineCoverage:
     if not spans:
         return PipelineCoverage(pipeline, None, None)

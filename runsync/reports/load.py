@@ -20,11 +20,11 @@ import sqlalchemy as sa
 
 from runsync.errors import DatabaseError
 from runsync.reports.columns import categorical, sources_of, with_keys
-from runsync.reports.pipelines import Pipeline, labelled
 from runsync.reports.query_spec import Query
 from runsync.reports.report import AnyDatabase
 from runsync.storage import schema
 from runsync.storage.database import Database
+from runsync.storage.pipelines import StoredPipeline, labelled
 from runsync.storage.tables import (
     UTCDateTime,
     coverage,
@@ -88,7 +88,7 @@ class Reader:
         self._is_sqlite = connection.dialect.name == "sqlite"
 
     @cached_property
-    def pipelines(self) -> tuple[Pipeline, ...]:
+    def pipelines(self) -> tuple[StoredPipeline, ...]:
         """Every pipeline, by label."""
         p = pipelines.c
         rows = self.connection.execute(sa.select(p.id, p.source, p.external_id, p.name))

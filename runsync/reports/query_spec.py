@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from runsync import timespan
 from runsync.errors import ConfigError
 from runsync.records import Result
-from runsync.reports.pipelines import Pipeline, chosen
+from runsync.storage.pipelines import StoredPipeline, chosen
 from runsync.text import did_you_mean
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class QuerySpec:
     tz: str | tzinfo | None = None
     result: str | None = None
 
-    def query(self, known: Sequence[Pipeline], report: "Report | None" = None) -> "Query":
+    def query(self, known: Sequence[StoredPipeline], report: "Report | None" = None) -> "Query":
         """The same, checked; without a report there are no keys to group by.
 
         Args:
@@ -92,7 +92,7 @@ class Query:
     """
 
     window: "Window"
-    pipelines: tuple[Pipeline, ...]
+    pipelines: tuple[StoredPipeline, ...]
     pipeline_ids: tuple[int, ...] | None
     branches: tuple[str, ...] | None
     by: tuple[str, ...]

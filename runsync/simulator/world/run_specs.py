@@ -19,7 +19,7 @@ from runsync.simulator.world.plans import (
 StepSpec = str | Mapping[str, Any] | StepPlan
 """A name, or a mapping: ``name`` and perhaps ``seconds``, ``result``, ``phase``, ``reached``."""
 
-QUEUE_MS = 2_000
+USUAL_QUEUE_MS = 2_000
 PLAIN_STEPS = (
     StepPlan("get code", 1_000),
     StepPlan("setup environment", 4_000),
@@ -57,7 +57,7 @@ def apply_spec(plan: RunPlan, spec: RunSpec, now: int) -> None:
         plan.explicit_steps = make_steps(spec.steps)
     if spec.result == "failed":
         _let_fail(plan)
-    set_times(plan, plan.created + QUEUE_MS if spec.started is None else spec.started)
+    set_times(plan, plan.created + USUAL_QUEUE_MS if spec.started is None else spec.started)
     if spec.status not in (None, "finished"):
         hold(plan, spec.status or "", now)
         return
@@ -130,7 +130,7 @@ def hold(plan: RunPlan, status: str, now: int) -> None:
 def release(plan: RunPlan, now: int) -> None:
     """Approve or free a run that is held: it goes on by the clock, or ends now if it is overdue."""
     plan.pending_until = min(plan.pending_until, now)
-    set_times(plan, plan.started if plan.started <= now else now + QUEUE_MS)
+    set_times(plan, plan.started if plan.started <= now else now + USUAL_QUEUE_MS)
     if plan.finished <= now:
         cut_short(plan, now, plan.result)
 

@@ -1,4 +1,4 @@
-"""Pipelines as reports name and choose them."""
+"""Stored pipelines as reports and exports name and choose them."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -11,7 +11,7 @@ _SHORT = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Pipeline:
+class StoredPipeline:
     """A pipeline. ``label`` is its name, told apart by its id where another bears the same."""
 
     id: int
@@ -21,7 +21,7 @@ class Pipeline:
     label: str
 
 
-def labelled(rows: Iterable[tuple[int, str, str, str]]) -> tuple[Pipeline, ...]:
+def labelled(rows: Iterable[tuple[int, str, str, str]]) -> tuple[StoredPipeline, ...]:
     """Pipelines from (id, source, external id, name), by label.
 
     Wercker calls a pipeline ``build`` in every application. Such a one is labelled
@@ -31,15 +31,15 @@ def labelled(rows: Iterable[tuple[int, str, str, str]]) -> tuple[Pipeline, ...]:
     bearers = Counter(name for _, _, _, name in known)
     twins = [row for row in known if bearers[row[3]] > 1]
     made = (
-        Pipeline(*row, row[3] if bearers[row[3]] == 1 else f"{row[3]} ({_mark(row, twins)})")
+        StoredPipeline(*row, row[3] if bearers[row[3]] == 1 else f"{row[3]} ({_mark(row, twins)})")
         for row in known
     )
     return tuple(sorted(made, key=lambda p: (p.label, p.source, p.id)))
 
 
 def chosen(
-    known: Sequence[Pipeline], wanted: str | int | Iterable[str | int] | None
-) -> tuple[Pipeline, ...] | None:
+    known: Sequence[StoredPipeline], wanted: str | int | Iterable[str | int] | None
+) -> tuple[StoredPipeline, ...] | None:
     """The pipelines that were asked for: by name, label, id, or the beginning of an id.
 
     A name that several pipelines bear chooses them all. None chooses without a limit.
@@ -54,7 +54,7 @@ def chosen(
     return tuple(p for p in known if p in found)
 
 
-def _fitting(known: Sequence[Pipeline], word: str | int) -> list[Pipeline]:
+def _fitting(known: Sequence[StoredPipeline], word: str | int) -> list[StoredPipeline]:
     exact = [p for p in known if word in (p.id, p.name, p.label, p.external_id)]
     if exact or not isinstance(word, str) or not word:
         return exact or _none(known, word)
@@ -65,7 +65,7 @@ def _fitting(known: Sequence[Pipeline], word: str | int) -> list[Pipeline]:
     return begun or _none(known, word)
 
 
-def _none(known: Sequence[Pipeline], word: str | int) -> list[Pipeline]:
+def _none(known: Sequence[StoredPipeline], word: str | int) -> list[StoredPipeline]:
     words = list(dict.fromkeys([p.label for p in known] + [p.external_id for p in known]))
     raise ConfigError(
         f"no pipeline in the database is called {word!r}{did_you_mean(str(word), words)}"
