@@ -203,13 +203,22 @@ def _key(entry: Entry, position: int) -> str | int:
 
 
 def _is_below(page: Slice, resume_point: ResumePoint) -> bool:
-    """Whether the whole page lies below the place."""
-    times = [at for entry in page.entries if (at := entry.at)]
-    return not page.entries or (bool(times) and max(times) < resume_point.cursor.at)
+    """Whether the page may begin below the place: it neither holds it nor a run that is newer.
+
+    Of runs of one instant nobody knows the order, so a page that begins in the place's instant may
+    lack one that stands between.
+    """
+    return not _holds(page, resume_point) and not any(
+        entry.at is not None and entry.at > resume_point.cursor.at for entry in page.entries
+    )
 
 
 def _is_above(page: Slice, resume_point: ResumePoint) -> bool:
     """Whether the whole page lies above the place."""
-    times = [at for entry in page.entries if (at := entry.at)]
-    holds_it = any(entry.id == resume_point.cursor.id for entry in page.entries)
-    return not holds_it and (not times or min(times) > resume_point.cursor.at)
+    return not _holds(page, resume_point) and all(
+        entry.at is None or entry.at > resume_point.cursor.at for entry in page.entries
+    )
+
+
+def _holds(page: Slice, resume_point: ResumePoint) -> bool:
+    return any(entry.id == resume_point.cursor.id for entry in page.entries)

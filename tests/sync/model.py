@@ -107,7 +107,7 @@ class Provider:
         if kind == "again":
             found = list(self.last_page)
         if kind == "short":
-            found = found[: len(found) // 2]
+            found = found[: max(len(found) // 2, 2)]  # a page of one run is the end of a list
         self.last_page = found
         return found, self.now
 
@@ -171,7 +171,7 @@ class ModelSource(Source):
 
     def _entry(self, run: ModelRun) -> pagination.Entry:
         if not run.readable:
-            return pagination.Entry(run.id, Problem(f"run {run.id}: unreadable"))
+            return pagination.Entry(None, Problem(f"run {run.id}: unreadable"))
         told = self.provider.told(run)
         return pagination.Entry(run.id, Listed(Cursor(run.created, run.id), told))
 
