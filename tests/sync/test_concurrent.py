@@ -1,0 +1,68 @@
+"""Two and four syncs of one listing at once, with and without its lock: the rows come out right."""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
+from datetime import timedelta
+
+import pytest
+
+from runsync.storage.database import Database
+from runsync.storage.store import ListingStore
+from runsync.sync.listing import ListingSync
+from runsync.sync.outcome import Options, Outcome
+from tests.sync.rig import MakeRig, Rig
+
+
+class WithoutLock(ListingStore):
+    """A store whose lock holds nobody off, as where a file system ignores locks."""
+
+    def lock(self, *, wait: bool = False) -> AbstractContextManager[None]:
+        return nullcontext()
+
+
+@pytest.fixture
+def readers() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(8) as pool:
+        yield pool
+
+
+def sync_at_once(
+    rig: Rig, count: int, kind: type[ListingStore], readers: ThreadPoolExecutor
+) -> list[Outcome]:
+    """So many syncs of the first listing, each with a database and a source of its own."""
+    url = rig.database.engine.url.render_as_string(hide_password=False)
+    databases = [Database(url) for _ in range(count)]
+    begin = threading.Barrier(count)
+
+    def one(database: Database) -> Outcome:
+        task = rig.tasks()[0]
+        store = kind(database, task.source.name, task.listing.key, task.listing.label)
+        begin.wait()
+        return ListingSync(store, task, readers, Options(), None, threading.Event()).run()
+
+    with ThreadPoolExecutor(count) as pool:
+        outcomes = list(pool.map(one, databases))
+    for database in databases:
+        database.close()
+    return outcomes
+
+
+@pytest.mark.parametrize("kind", [ListingStore, WithoutLock])
+@pytest.mark.parametrize("count", [2, 4])
+def test_the_rows_come_out_right(
+    make_rig: MakeRig,
+    database: Database,
+    readers: ThreadPoolExecutor,
+    count: int,
+    kind: type[ListingStore],
+) -> None:
+    rig = make_rig(database=database, runs=[70], pipelines=1, arrivals_per_hour=30.0)
+    for _ in range(3):
+        outcomes = sync_at_once(rig, count, kind, readers)
+        assert {one.outcome for one in outcomes} <= {"ok", "locked"}, outcomes
+        assert any(one.outcome == "ok" for one in outcomes)
+        rig.world.clock.advance(timedelta(minutes=40))
+    rig.sync()
+    rig.assert_exact()
