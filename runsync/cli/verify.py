@@ -15,6 +15,7 @@ from runsync.cli.options import (
     when,
 )
 from runsync.cli.output import emit, note, warn
+from runsync.cli.progress import progress
 from runsync.cli.resolve import chosen_pipelines, tasks
 from runsync.errors import PartialError, TokenRefusedError
 
@@ -69,14 +70,16 @@ def verify(
         todo = tasks(sources, wanted)
         requests = estimated_requests(database, todo, since=begin, quick=quick)
         note(f"this takes about {requests} requests")
-        verdicts = audit(
-            database,
-            todo,
-            since=begin,
-            repair=repair,
-            quick=quick,
-            concurrency=settings.concurrency,
-        )
+        with progress(todo) as watch:
+            verdicts = audit(
+                database,
+                todo,
+                since=begin,
+                repair=repair,
+                quick=quick,
+                concurrency=settings.concurrency,
+                watch=watch,
+            )
     emit([_row(verdict) for verdict in verdicts], columns=COLUMNS, format=style)
     _name_differences(verdicts)
     _end(verdicts)

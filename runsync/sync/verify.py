@@ -29,7 +29,7 @@ from runsync.storage.audit import AuditStore
 from runsync.storage.database import Database
 from runsync.storage.store import RunToWrite
 from runsync.storage.upserts import RUN_FACTS, RUN_STATE, STEP_FACTS, STEP_STATE, VERSION_KEY
-from runsync.sync.outcome import Task
+from runsync.sync.outcome import Progress, Task, Watch
 
 KINDS = ("missing", "extra", "different", "unreadable", "new")
 
@@ -110,6 +110,7 @@ def verify(
     repair: bool = False,
     quick: bool = False,
     concurrency: int = 8,
+    watch: Watch | None = None,
 ) -> list[Verdict]:
     """Audits each listing; one that cannot be read stops no other.
 
@@ -119,13 +120,15 @@ def verify(
             mark those that are gone as vanished.
         quick: read the listing alone, and no steps.
         concurrency: how many runs are read at once.
+        watch: told of progress.
 
     Raises:
         DatabaseError: the database cannot be read, or for a repair written.
     """
     with ThreadPoolExecutor(concurrency, thread_name_prefix="runsync-verify") as pool:
         return [
-            _Audit(database, task, pool, since, repair=repair, quick=quick).run() for task in tasks
+            _Audit(database, task, pool, since, watch, repair=repair, quick=quick).run()
+            for task in tasks
         ]
 
 
@@ -138,6 +141,7 @@ class _Audit:
         task: Task,
         pool: ThreadPoolExecutor,
         since: datetime | None,
+        watch: Watch | None,
         *,
         repair: bool,
         quick: bool,
@@ -145,6 +149,8 @@ class _Audit:
         self._source, self._listing, self._since = task.source, task.listing, since
         self._store = AuditStore(database, task.source.name, task.listing.key, task.listing.label)
         self._pool, self._repair, self._quick = pool, repair, quick
+        self._watch = watch or (lambda _: None)
+        self._expected = max(self._store.count_present(since), 1)
         self._listed: set[int] = set()
         self._requests = RequestCounter()
         covered = self._store.coverage()
@@ -182,6 +188,9 @@ class _Audit:
         for item, future in read:
             key = _key(item.run)
             self._judge(item, _told(item, future), stored.get(key), steps.get(key, {}))
+        checked = self._verdict.checked
+        depth = min(checked / self._expected, 1.0)
+        self._watch(Progress(self._listing.key, checked, depth))
 
     def _fresh(self, page: Page) -> list[Listed]:
         """The page's wanted runs that were on no page before; names unreadable rows."""

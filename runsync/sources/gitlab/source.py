@@ -56,6 +56,7 @@ class GitLab(base.Source):
     """One GitLab."""
 
     lists_changes = True
+    requests_per_run = 2
     # A change gets its time before it is committed, and a replica shows it later still: what
     # turns up below runs that were read already must not pass for known.
     recheck = timedelta(hours=1)
