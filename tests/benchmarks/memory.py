@@ -1,9 +1,9 @@
-"""The memory that a sync takes at most, for a short history and for a long one.
+"""The memory that a sync and an audit take at most, for a short history and for a long one.
 
     python tests/benchmarks/memory.py [runs] [times]
 
-Syncs `runs`, and `times` as many, each in a process of its own, and prints the ratio of their
-greatest resident sizes.
+Syncs and verifies `runs`, and `times` as many, each in a process of its own, and prints the ratios
+of their greatest resident sizes.
 """
 
 import subprocess
@@ -24,29 +24,38 @@ raise SystemExit(code)
 """
 
 
-def peak_mib(runs: int, here: Path) -> int:
+COMMANDS = ("sync", "verify")
+
+
+def peaks_mib(runs: int, here: Path) -> list[int]:
+    """The greatest resident size of each command, in MiB."""
     with service(runs, steps=1) as (url, (pipeline,)):
         config = here / f"{runs}.toml"
         config.write_text(
             f'database_url = "sqlite:///{runs}.db"\n[sources.wercker]\nbase_url = "{url}"\n'
             f'[[pipelines]]\nsource = "wercker"\nid = "{pipeline}"\n'
         )
-        done = subprocess.run(
-            [sys.executable, "-c", CHILD, "sync", "--config", str(config)],
-            check=True,
-            capture_output=True,
-            text=True,
-        )
+        return [peak_mib(command, config) for command in COMMANDS]
+
+
+def peak_mib(command: str, config: Path) -> int:
+    done = subprocess.run(
+        [sys.executable, "-c", CHILD, command, "--config", str(config)],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
     return int(done.stderr.strip().splitlines()[-1])
 
 
 def main() -> None:
     with folder() as here:
-        small, large = peak_mib(SMALL, here), peak_mib(SMALL * TIMES, here)
-    sys.stdout.write(
-        f"{SMALL} runs: {small} MiB at most; {SMALL * TIMES} runs: {large} MiB; "
-        f"{large / small:.2f} times\n"
-    )
+        small, large = peaks_mib(SMALL, here), peaks_mib(SMALL * TIMES, here)
+    for command, few, many in zip(COMMANDS, small, large, strict=True):
+        sys.stdout.write(
+            f"{command}: {SMALL} runs: {few} MiB at most; {SMALL * TIMES} runs: {many} MiB; "
+            f"{many / few:.2f} times\n"
+        )
 
 
 if __name__ == "__main__":
