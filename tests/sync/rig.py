@@ -19,7 +19,8 @@ from runsync.storage.models import PipelineRow, RunRow, StepRow
 from runsync.sync.engine import Options, Outcome, Task, sync
 
 NOW = datetime(2024, 5, 6, 12, tzinfo=UTC)
-QUICK = Limits(connect=2, read=2, whole=4, tries=4, first_pause=0.01, longest_pause=0.05)
+# Patient with a machine that is busy, quick to ask again.
+QUICK = Limits(connect=10, read=10, whole=20, tries=10, first_pause=0.01, longest_pause=0.05)
 COMPARED = (
     "id url branch commit_hash message author author_id status result progress created_at "
     "started_at finished_at queued_ms duration_ms"

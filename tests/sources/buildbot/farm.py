@@ -25,7 +25,8 @@ from runsync.sources.base import Listing
 from runsync.sources.buildbot.source import Buildbot
 
 AWKWARD = "linux / gcc 13 – größe"
-QUICK = Limits(connect=2, read=10, whole=20, tries=2, first_pause=0.01, longest_pause=0.05)
+# Patient with a master that is busy, quick to ask again.
+QUICK = Limits(connect=10, read=30, whole=60, tries=4, first_pause=0.01, longest_pause=0.05)
 PROGRAM = Path(__file__).with_name("farm_process.py")
 SECONDS = 60.0
 RETRY = 5

@@ -18,7 +18,7 @@ from tests.sources.github.server import TOKEN, Server, Service
 from tests.sources.github.world import World
 
 TOKEN_ENV = "GITHUB_TEST_TOKEN"
-QUICK = Limits(connect=2, read=5, whole=10, tries=3, first_pause=0.01, longest_wait=3)
+QUICK = Limits(connect=10, read=10, whole=20, tries=3, first_pause=0.01, longest_wait=3)
 
 
 def renewed(server: Server, world: World) -> Service:

@@ -12,7 +12,7 @@ from runsync.sources.gitlab.source import GitLab
 from tests.sources.gitlab.simulator import GitLabSimulator
 
 NOW = datetime(2024, 5, 6, 12, 0, 0, 123456, tzinfo=UTC)
-QUICK = Limits(connect=2, read=2, whole=4, tries=4, first_pause=0.01, longest_pause=0.05)
+QUICK = Limits(connect=10, read=10, whole=20, tries=4, first_pause=0.01, longest_pause=0.05)
 
 
 @contextmanager
