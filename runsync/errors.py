@@ -93,6 +93,10 @@ class UnavailableError(DatabaseError):
     """The database refused for the moment, or its connection broke: the same may succeed again."""
 
 
+class HistoryRestartedError(SourceError):
+    """The source uses the id of a stored run for another run: its numbers have begun again."""
+
+
 class LockedError(RunsyncError):
     """Another sync holds the lock."""
 

@@ -47,13 +47,17 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """A pipeline as its source names it. ``external_id`` is unique within the source."""
+    """A pipeline as its source names it. ``external_id`` is unique within the source.
+
+    ``named_by_run``: the name is only what a run says of its pipeline; it never replaces another.
+    """
 
     external_id: str
     name: str | None = None
     url: str | None = None
     created_at: datetime | None = None
     extra: Extra = field(default_factory=dict)
+    named_by_run: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

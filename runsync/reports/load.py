@@ -199,17 +199,15 @@ class Reader:
         return pd.DataFrame(dict(zip(columns, built, strict=True)), copy=False)
 
 
-_SYNCED = (
-    sa.select(syncs.c.listing, sa.func.max(syncs.c.started_at).label("at"))
-    .where(syncs.c.outcome == "ok")
-    .group_by(syncs.c.listing)
-    .subquery()
+_LAST_GOOD_SYNC = (
+    sa.select(sa.func.max(syncs.c.started_at))
+    .where(syncs.c.listing == coverage.c.listing, syncs.c.outcome == "ok")
+    .scalar_subquery()  # one look into an index for each span, however many syncs there were
+    .label("synced_at")
 )
 # Each span for each pipeline of its listing, and the listing's last good sync.
-_COVERAGE = (
-    sa.select(listing_pipelines.c.pipeline_id, *coverage.c, _SYNCED.c.at.label("synced_at"))
-    .join_from(coverage, listing_pipelines, listing_pipelines.c.listing == coverage.c.listing)
-    .outerjoin(_SYNCED, _SYNCED.c.listing == coverage.c.listing)
+_COVERAGE = sa.select(listing_pipelines.c.pipeline_id, *coverage.c, _LAST_GOOD_SYNC).join_from(
+    coverage, listing_pipelines, listing_pipelines.c.listing == coverage.c.listing
 )
 
 

@@ -8,7 +8,8 @@ from sqlalchemy import ColumnElement, and_, func, select, tuple_
 
 from runsync.records import Pipeline, Run
 from runsync.storage import tables
-from runsync.storage.store import Batch, ListingStore, RunKey, RunToWrite, runs_of_listing
+from runsync.storage.runs import RunKey, RunToWrite, save_runs
+from runsync.storage.store import Batch, ListingStore, runs_of_listing
 from runsync.storage.upserts import forget_state
 
 _AT_ONCE = 1000
@@ -93,7 +94,7 @@ class AuditStore(ListingStore):
             pipelines = self._ensure_pipelines(connection, [run.details.run.pipeline])
             key = (pipelines[run.key[0]][0], run.key[1])
             forget_state(connection, key, with_steps=bool(run.details.steps))
-            self._save_runs(connection, [run], pipelines)
+            save_runs(connection, self.source, [run], pipelines, check_history=False)
 
 
 def _is_present(since: datetime | None) -> list[ColumnElement[bool]]:

@@ -66,6 +66,11 @@ class SyncRow(tables.SyncColumns, _Row):
     """One sync of one listing."""
 
 
+@_mapped_to(tables.set_aside)
+class SetAsideRow(tables.SetAsideColumns, _Row):
+    """A run whose steps cannot be read."""
+
+
 # The indexes: a pipeline's key, what a report's window begins at, the few runs that every sync
 # reads again, and a listing's last syncs.
 Index(
@@ -83,3 +88,9 @@ Index(
     postgresql_where=not_(tables.runs.c.settled),
 )
 Index("ix_syncs_listing_started_at", tables.syncs.c.listing, tables.syncs.c.started_at)
+Index(
+    "ix_syncs_listing_outcome_started_at",
+    tables.syncs.c.listing,
+    tables.syncs.c.outcome,
+    tables.syncs.c.started_at,
+)

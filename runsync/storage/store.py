@@ -4,7 +4,7 @@ A page's runs, their steps and the interval of history that they extend are one 
 sync may be killed anywhere. The statements and their rules stand in ``upserts``.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -24,48 +24,31 @@ from sqlalchemy import (
 )
 
 from runsync.coverage import Interval, union
-from runsync.records import GRACE, Cursor, Pipeline, Run, RunWithSteps
+from runsync.records import GRACE, Cursor, Pipeline, Run
 from runsync.storage import tables
-from runsync.storage.sync_log import Counts, SyncLog
-from runsync.storage.upserts import (
-    VERSION_KEY,
-    Key,
-    Row,
-    RowEncoder,
-    execute_many,
-    insert_for,
-    run_upsert,
-    step_upsert,
-    touch_statement,
+from runsync.storage.runs import (
+    RunKey,
+    RunToWrite,
+    StoredState,
+    is_set_aside,
+    save_runs,
+    stored_states,
 )
+from runsync.storage.sync_log import Counts, SyncLog
+from runsync.storage.upserts import insert_for
+from runsync.text import visible
 
-RunKey = tuple[str, str]
-"""A run's pipeline, by its external id, and the run's own id."""
-
-
-@dataclass(frozen=True, slots=True)
-class StoredState:
-    """What is stored of a run, as far as it decides whether to ask for the run again."""
-
-    settled: bool
-    version: str | None
-    vanished: bool
-    steps_synced_at: datetime | None
-    last_seen_at: datetime
+_LONGEST_REASON = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class RunToWrite:
-    """A run to be stored. ``with_steps`` is False where its steps could not be had."""
+class SetAside:
+    """A run whose steps cannot be read, why, and since when."""
 
-    details: RunWithSteps
-    settled: bool
-    with_steps: bool = True
-
-    @property
-    def key(self) -> RunKey:
-        run = self.details.run
-        return run.pipeline.external_id, run.id
+    pipeline: Pipeline
+    run_id: str
+    reason: str
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +58,7 @@ class Batch:
     runs: Sequence[RunToWrite] = ()
     intervals: Sequence[Interval] = ()
     vanished: Sequence[tuple[Pipeline, str, datetime]] = ()
+    set_aside: Sequence[SetAside] = ()
 
 
 @dataclass(slots=True)
@@ -103,15 +87,18 @@ class ListingStore(SyncLog):
     def known(self, runs: Iterable[Run]) -> dict[RunKey, StoredState]:
         """What is stored of these runs, by their pipeline's external id and their own."""
         with self.database.read() as connection:
-            return self._states(connection, runs)
+            return stored_states(connection, self.source, runs)
 
-    def unsettled(self, *, incomplete_only: bool = False) -> list[tuple[Pipeline, str]]:
+    def unsettled(
+        self, *, incomplete_only: bool = False, with_set_aside: bool = True
+    ) -> list[tuple[Pipeline, str]]:
         """The runs that may still change, those first that were read longest ago.
 
         One that the provider did not know is among them until it has said so twice.
 
         Args:
             incomplete_only: leave out those whose steps were read whole.
+            with_set_aside: whether those that are set aside are among them.
         """
         p, r = tables.pipelines.c, tables.runs.c
         lacks_steps = or_(r.steps_synced_at.is_(None), r.steps_synced_at < r.last_seen_at)
@@ -119,6 +106,7 @@ class ListingStore(SyncLog):
             runs_of_listing(self.listing, p.external_id, p.name, r.id)
             .where(not_(r.settled))
             .where(*([lacks_steps] if incomplete_only else []))
+            .where(*([] if with_set_aside else [not_(is_set_aside())]))
             .order_by(r.last_seen_at, r.id)
         )
         with self.database.read() as connection:
@@ -133,6 +121,19 @@ class ListingStore(SyncLog):
         )
         with self.database.read() as connection:
             return int(connection.execute(above).scalar_one())
+
+    def set_aside_runs(self) -> list[SetAside]:
+        """The runs of this listing that are set aside, those first that have been so longest."""
+        p, s = tables.pipelines.c, tables.set_aside.c
+        query = (
+            select(p.external_id, p.name, s.run_id, s.reason, s.at)
+            .join(tables.pipelines, p.id == s.pipeline_id)
+            .where(s.listing == self.listing)
+            .order_by(s.at, s.run_id)
+        )
+        with self.database.read() as connection:
+            rows = connection.execute(query).all()
+        return [SetAside(Pipeline(row[0], row[1]), *row[2:]) for row in rows]
 
     def memory(self) -> dict[str, Any]:
         """What the source wanted to keep of this listing."""
@@ -153,14 +154,21 @@ class ListingStore(SyncLog):
             self._pipelines |= written
 
     def save(self, batch: Batch) -> Counts:
-        """Writes a batch whole, or not at all."""
+        """Writes a batch whole, or not at all.
+
+        Raises:
+            HistoryRestartedError: a stored run of the same id was created at another time.
+        """
         for attempt in self.database.attempts(self.listing):
             with attempt as connection:
                 pipelines = {one.key[0]: one.details.run.pipeline for one in batch.runs}
+                pipelines |= {one.pipeline.external_id: one.pipeline for one in batch.set_aside}
                 written = self._ensure_pipelines(connection, pipelines.values())
-                counts = self._save_runs(connection, batch.runs, written)
+                counts = save_runs(connection, self.source, batch.runs, written)
                 for pipeline, run_id, at in batch.vanished:
                     counts.runs_updated += self._vanish(connection, pipeline, run_id, at)
+                for one in batch.set_aside:
+                    self._set_aside(connection, one, written[one.pipeline.external_id][0])
                 if batch.intervals:
                     self._extend(connection, batch.intervals)
         self._pipelines |= written
@@ -196,93 +204,53 @@ class ListingStore(SyncLog):
 
     def _write_pipeline(self, connection: Connection, pipeline: Pipeline) -> int:
         """Inserts a pipeline or brings its row up to date; the row's number."""
-        p = tables.pipelines.c
+        p, listed = tables.pipelines.c, tables.listing_pipelines.c
+        dialect = connection.dialect.name
+        key = {"source": self.source, "external_id": pipeline.external_id}
         told = {
-            "name": self.label or pipeline.name,
+            "name": None if pipeline.named_by_run else pipeline.name,
             "url": pipeline.url,
             "created_at": pipeline.created_at,
             "extra": dict(pipeline.extra) or None,
         }
-        given = {key: value for key, value in told.items() if value is not None}
-        key = {"source": self.source, "external_id": pipeline.external_id}
-        row = {"name": pipeline.external_id} | key | given
-        insert_new = insert_for(connection.dialect.name, tables.pipelines).on_conflict_do_nothing()
+        given = {name: value for name, value in told.items() if value is not None}
+        row = {"name": pipeline.name or pipeline.external_id} | key | given
+        insert_new = insert_for(dialect, tables.pipelines).on_conflict_do_nothing()
         connection.execute(insert_new.values(row))
         same = and_(p.source == self.source, p.external_id == pipeline.external_id)
         stored = connection.execute(select(tables.pipelines).where(same)).mappings().one()
+        insert_label = insert_for(dialect, tables.listing_pipelines).values(
+            listing=self.listing, pipeline_id=stored["id"], label=self.label
+        )
+        label = insert_label.excluded.label
+        connection.execute(
+            insert_label.on_conflict_do_update(
+                index_elements=["listing", "pipeline_id"],
+                set_={"label": label},
+                where=listed.label.is_distinct_from(label),
+            )
+        )
+        labels = select(func.min(listed.label)).where(listed.pipeline_id == stored["id"])
+        if label_of_any_listing := connection.execute(labels).scalar():
+            given["name"] = label_of_any_listing
         if any(stored[name] != value for name, value in given.items()):
             connection.execute(update(tables.pipelines).where(same).values(given))
-        insert_new = insert_for(connection.dialect.name, tables.listing_pipelines)
-        listed = {"listing": self.listing, "pipeline_id": stored["id"]}
-        connection.execute(insert_new.values(listed).on_conflict_do_nothing())
         return int(stored["id"])
 
     # Runs and steps.
 
-    def _states(
-        self, connection: Connection, runs: Iterable[Run], *, lock: bool = False
-    ) -> dict[RunKey, StoredState]:
-        wanted = list(runs)
-        p, r = tables.pipelines.c, tables.runs.c
-        state = (r.settled, r.extra, r.vanished_at, r.steps_synced_at, r.last_seen_at)
-        query = (
-            select(p.external_id, r.id, *state)
-            .join(tables.pipelines, p.id == r.pipeline_id)
-            .where(
-                p.source == self.source,
-                p.external_id.in_({run.pipeline.external_id for run in wanted}),
-                r.id.in_([run.id for run in wanted]),
+    def _set_aside(self, connection: Connection, one: SetAside, number: int) -> None:
+        s = tables.set_aside.c
+        key = {"listing": self.listing, "pipeline_id": number, "run_id": one.run_id}
+        reason = visible(one.reason, _LONGEST_REASON)
+        statement = insert_for(connection.dialect.name, tables.set_aside).values(
+            key | {"reason": reason, "at": one.at}
+        )
+        connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=list(key), set_={"reason": reason}, where=s.reason != reason
             )
         )
-        if lock:
-            query = query.with_for_update(of=tables.runs).order_by(r.pipeline_id, r.id)
-        return {
-            (external_id, run_id): StoredState(
-                settled, (extra or {}).get(VERSION_KEY), vanished is not None, *times
-            )
-            for external_id, run_id, settled, extra, vanished, *times in connection.execute(query)
-        }
-
-    def _save_runs(
-        self,
-        connection: Connection,
-        runs: Sequence[RunToWrite],
-        pipelines: Mapping[str, tuple[int, Pipeline]],
-    ) -> Counts:
-        """Writes runs and steps in the order of their keys, so that no two writers deadlock."""
-        numbered = {(pipelines[one.key[0]][0], one.key[1]): one for one in runs}
-        to_write: dict[Key, RunToWrite] = dict(sorted(numbered.items()))
-        if not to_write:
-            return Counts()
-        stored = self._states(connection, (one.details.run for one in runs), lock=True)
-        encoder, dialect = RowEncoder(connection.dialect), connection.dialect.name
-        rows = [
-            encoder.run(key, one.details, settled=one.settled, with_steps=one.with_steps)
-            for key, one in to_write.items()
-        ]
-        newer: list[Row] = []
-        older: list[Row] = []
-        for key, one in to_write.items():
-            part = newer if _brings_newer_steps(one, stored.get(one.key)) else older
-            steps = sorted(one.details.steps, key=lambda step: step.id)
-            part += [encoder.step(key, step) for step in steps]
-        written = execute_many(connection, run_upsert(dialect), rows)
-        new = sum(one.key not in stored for one in to_write.values())
-        steps_written = execute_many(connection, step_upsert(dialect, newer=True), newer)
-        steps_written += execute_many(connection, step_upsert(dialect, newer=False), older)
-        seen_again = [
-            {
-                "b_pipeline_id": key[0],
-                "b_id": key[1],
-                "b_seen": one.details.as_of,
-                "b_synced": one.details.as_of if one.with_steps else None,
-            }
-            for key, one in to_write.items()
-            if one.key in stored and not stored[one.key].settled
-        ]
-        if seen_again:
-            connection.execute(touch_statement(), seen_again)
-        return Counts(new, max(written - new, 0), steps_written)
 
     def _vanish(self, connection: Connection, pipeline: Pipeline, run_id: str, at: datetime) -> int:
         """Marks a run that the provider no longer knows. Nothing of it is deleted.
@@ -352,24 +320,13 @@ def runs_of_listing(listing: str, *columns: Any) -> Select[Any]:
     )
 
 
-def _brings_newer_steps(answer: RunToWrite, stored: StoredState | None) -> bool:
-    """Whether an answer's steps may replace those that an earlier one left."""
-    if stored is None or stored.steps_synced_at is None:
-        return True
-    version = answer.details.run.version
-    if version and stored.version and version != stored.version:
-        return version > stored.version
-    if answer.settled != stored.settled:
-        return answer.settled
-    return answer.details.as_of >= stored.steps_synced_at
-
-
 __all__ = [
     "Batch",
     "Counts",
     "ListingStore",
     "RunKey",
     "RunToWrite",
+    "SetAside",
     "StoredState",
     "runs_of_listing",
 ]

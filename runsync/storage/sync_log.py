@@ -1,15 +1,21 @@
-"""How each sync of a listing went: the table ``syncs``."""
+"""How each sync of a listing went: the table ``syncs``.
 
+It keeps every sync of 30 days, and before that the last of each day and outcome.
+"""
+
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import insert, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from runsync.storage.database import Database
 from runsync.storage.tables import syncs
 from runsync.text import visible
 
 _LONGEST_ERROR = 10_000
+_KEPT = timedelta(days=30)
+_AT_ONCE = 500
 
 
 @dataclass(slots=True)
@@ -34,14 +40,13 @@ class SyncLog:
     source: str
     listing: str
 
-    def begin(self) -> int:
+    def begin(self, now: datetime | None = None) -> int:
         """Notes that a sync begins; its number. The caller holds the listing's lock, so whatever
         sync still counts as running was killed."""
-        now = datetime.now(UTC)
-        s = syncs.c
+        now = now or datetime.now(UTC)
         killed = (
             update(syncs)
-            .where(s.listing == self.listing, s.outcome == "running")
+            .where(syncs.c.listing == self.listing, syncs.c.outcome == "running")
             .values(outcome="interrupted", finished_at=now, error="it was stopped from outside")
         )
         row = {"listing": self.listing, "started_at": now, "outcome": "running"}
@@ -50,7 +55,8 @@ class SyncLog:
         for attempt in self.database.attempts():
             with attempt as connection:
                 connection.execute(killed)
-                begun = insert(syncs).values(row | none_yet).returning(s.id)
+                self._prune(connection, now)
+                begun = insert(syncs).values(row | none_yet).returning(syncs.c.id)
                 number = connection.execute(begun).scalar_one()
         return number
 
@@ -69,5 +75,56 @@ class SyncLog:
         }
         for attempt in self.database.attempts():
             with attempt as connection:
-                this = syncs.c.id == number
-                connection.execute(update(syncs).where(this).values(values))
+                connection.execute(update(syncs).where(syncs.c.id == number).values(values))
+
+    def _prune(self, connection: Connection, now: datetime) -> None:
+        """Deletes what is no longer kept of the days that have become older than 30 days since
+        the last sync began; most syncs find none. Each day is looked at once."""
+        of_listing = syncs.c.listing == self.listing
+        last = select(func.max(syncs.c.started_at)).where(of_listing)
+        begun = connection.execute(last).scalar()
+        if begun is None or begun.date() == now.date():
+            return
+        aged = select(syncs.c.id, syncs.c.started_at, syncs.c.outcome).where(
+            of_listing,
+            syncs.c.started_at >= _midnight(begun) - _KEPT,
+            syncs.c.started_at < _midnight(now) - _KEPT,
+        )
+        kept: set[tuple[object, str]] = set()
+        surplus: list[int] = []
+        for number, at, outcome in connection.execute(aged.order_by(syncs.c.started_at.desc())):
+            if (at.date(), outcome) in kept:
+                surplus.append(number)
+            kept.add((at.date(), outcome))
+        for first in range(0, len(surplus), _AT_ONCE):
+            part = surplus[first : first + _AT_ONCE]
+            connection.execute(delete(syncs).where(syncs.c.id.in_(part)))
+
+
+@dataclass(frozen=True, slots=True)
+class LastSync:
+    """How a listing's last ended sync went, and when its last good one began."""
+
+    outcome: str
+    error: str | None
+    good_at: datetime | None
+
+
+def last_syncs(connection: Connection, listings: Iterable[str]) -> dict[str, LastSync]:
+    """The last syncs of listings, where any has ended. Reads a few rows of each, by an index."""
+    found = {}
+    for listing in listings:
+        ended = select(syncs.c.outcome, syncs.c.error).where(
+            syncs.c.listing == listing, syncs.c.finished_at.is_not(None)
+        )
+        latest = ended.order_by(syncs.c.started_at.desc(), syncs.c.id.desc()).limit(1)
+        good = select(func.max(syncs.c.started_at)).where(
+            syncs.c.listing == listing, syncs.c.outcome == "ok"
+        )
+        for outcome, error in connection.execute(latest):
+            found[listing] = LastSync(outcome, error, connection.execute(good).scalar())
+    return found
+
+
+def _midnight(at: datetime) -> datetime:
+    return at.replace(hour=0, minute=0, second=0, microsecond=0)

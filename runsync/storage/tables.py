@@ -149,10 +149,14 @@ class ListingColumns:
 
 
 class ListingPipelineColumns:
-    """Which pipelines' runs a listing holds: one, or all those of an application."""
+    """Which pipelines' runs a listing holds: one, or all those of an application.
+
+    ``label`` is the config's own name for the pipeline, where this listing gives it one.
+    """
 
     listing: Mapped[str] = mapped_column(primary_key=True)
     pipeline_id: Mapped[int] = mapped_column(ForeignKey("pipelines.id"), primary_key=True)
+    label: Mapped[str | None]
 
 
 class RunColumns:
@@ -235,6 +239,16 @@ class SyncColumns:
     error: Mapped[str | None]
 
 
+class SetAsideColumns:
+    """A run whose steps cannot be read: it is asked for again only when told to."""
+
+    listing: Mapped[str] = mapped_column(primary_key=True)
+    pipeline_id: Mapped[int] = mapped_column(ForeignKey("pipelines.id"), primary_key=True)
+    run_id: Mapped[str] = mapped_column(primary_key=True)
+    reason: Mapped[str]
+    at: Mapped[datetime]
+
+
 pipelines = _table("pipelines", PipelineColumns)
 listings = _table("listings", ListingColumns)
 listing_pipelines = _table("listing_pipelines", ListingPipelineColumns)
@@ -247,6 +261,7 @@ steps = _table(
 )
 coverage = _table("coverage", CoverageColumns)
 syncs = _table("syncs", SyncColumns)
+set_aside = _table("set_aside", SetAsideColumns)
 
 # Views have metadata of their own, so that nobody takes them for tables to be made.
 _VIEWS = MetaData()

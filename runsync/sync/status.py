@@ -12,7 +12,8 @@ from runsync.coverage import Interval
 from runsync.records import Status
 from runsync.storage.database import Database
 from runsync.storage.store import ListingStore
-from runsync.storage.tables import listing_pipelines, pipelines, runs, syncs
+from runsync.storage.sync_log import LastSync, last_syncs
+from runsync.storage.tables import listing_pipelines, pipelines, runs
 
 COLUMNS = (
     "pipeline",
@@ -63,18 +64,20 @@ def status(
     now = now or datetime.now(UTC)
     with database.read() as connection:
         pipelines = _pipelines(connection)
-        outcomes = _outcomes(connection)
+        wanted = list(wanted)
+        listings = {p["listing"] for p in pipelines} | {one.listing for one in wanted}
+        syncs = last_syncs(connection, listings)
     intervals = {
         listing: ListingStore(database, source, listing).coverage()
         for source, listing in {(p["source"], p["listing"]) for p in pipelines}
     }
     rows = [
-        p | _covered(intervals[p["listing"]]) | _judged(outcomes.get(p["listing"], {}), now)
+        p | _covered(intervals[p["listing"]]) | _last_sync(syncs.get(p["listing"]), now)
         for p in pipelines
     ]
     synced = {row["listing"] for row in rows}
     rows += [
-        _never(one) | _judged(outcomes.get(one.listing, {}), now)
+        _never(one) | _last_sync(syncs.get(one.listing), now)
         for one in wanted
         if one.listing not in synced
     ]
@@ -139,27 +142,6 @@ def _pipelines(connection: Connection) -> list[dict[str, Any]]:
     return [dict(row) for row in connection.execute(query).mappings()]
 
 
-def _outcomes(connection: Connection) -> dict[str, dict[str, Any]]:
-    """Of each listing: its last sync that has ended, and when one last went well."""
-    ended = syncs.c.finished_at.is_not(None)
-    last = select(func.max(syncs.c.id)).where(ended).group_by(syncs.c.listing)
-    latest = select(syncs.c.listing, syncs.c.outcome, syncs.c.error).where(syncs.c.id.in_(last))
-    good = (
-        select(syncs.c.listing, func.max(syncs.c.started_at))
-        .where(syncs.c.outcome == "ok")
-        .group_by(syncs.c.listing)
-    )
-    went_well = dict(connection.execute(good).all())
-    return {
-        listing: {
-            "last_outcome": outcome,
-            "last_error": error,
-            "last_good_sync": went_well.get(listing),
-        }
-        for listing, outcome, error in connection.execute(latest)
-    }
-
-
 def _covered(intervals: list[Interval]) -> dict[str, Any]:
     if not intervals:
         return {"gaps": 0, "reaches_start": False}
@@ -171,9 +153,16 @@ def _covered(intervals: list[Interval]) -> dict[str, Any]:
     }
 
 
-def _judged(outcome: dict[str, Any], now: datetime) -> dict[str, Any]:
-    good: datetime | None = outcome.get("last_good_sync")
-    return outcome | {"age_s": round((now - good).total_seconds(), 3) if good else None}
+def _last_sync(last: LastSync | None, now: datetime) -> dict[str, Any]:
+    if last is None:
+        return {}
+    good = last.good_at
+    return {
+        "last_outcome": last.outcome,
+        "last_error": last.error,
+        "last_good_sync": good,
+        "age_s": round((now - good).total_seconds(), 3) if good else None,
+    }
 
 
 def _never(wanted: Wanted) -> dict[str, Any]:

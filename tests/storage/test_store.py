@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from runsync.coverage import Interval, union
-from runsync.errors import DatabaseError
+from runsync.errors import DatabaseError, HistoryRestartedError
 from runsync.records import GRACE, Cursor, Pipeline, Result, Run, RunWithSteps, Status, Step
 from runsync.storage.audit import AuditStore
 from runsync.storage.database import Database
 from runsync.storage.models import ListingPipelineRow, PipelineRow, RunRow, StepRow, SyncRow
-from runsync.storage.store import Batch, Counts, ListingStore, RunToWrite
+from runsync.storage.store import Batch, Counts, ListingStore, RunToWrite, SetAside
 from tests.effort import effort
 from tests.storage.run_histories import EPOCH, Life, as_fetched, lives, new_pipeline
 
@@ -311,6 +311,75 @@ def test_a_batch_is_written_whole_or_not_at_all(shelf: Shelf) -> None:
     assert run_rows(shelf.database, shelf.pipeline) == {}
     assert shelf.steps == {}
     assert shelf.store.coverage() == []
+    # Nor does the store take the pipeline's row for written, which was undone with the rest.
+    assert shelf.save(good) == Counts(runs_new=1, steps_written=1)
+
+
+def test_a_run_whose_steps_did_not_come_keeps_its_state_and_is_read_again(shelf: Shelf) -> None:
+    shelf.save(answer(shelf.run(version="1", result=Result.FAILED), a_step("a"), hours=1))
+    before = shelf.row
+    reopened = shelf.run(
+        version="2", status=Status.RUNNING, finished_at=None, attempt=2, url="https://run"
+    )
+    stepless = as_fetched(RunWithSteps(reopened, (), EPOCH + timedelta(hours=2)), with_steps=False)
+    shelf.save(stepless)
+    assert shelf.row == before | {"settled": False, "url": "https://run"}
+    assert [run_id for _, run_id in shelf.store.unsettled(incomplete_only=True)] == ["run"]
+    older = as_fetched(RunWithSteps(reopened, (), EPOCH), with_steps=False)
+    shelf.save(answer(reopened, a_step("a"), hours=3))
+    after = shelf.row
+    shelf.save(older)
+    assert shelf.row == after
+
+
+@pytest.mark.parametrize("seconds", [-86_400, -1, 1, 400 * 86_400])
+def test_the_same_id_with_another_creation_time_is_another_run(shelf: Shelf, seconds: int) -> None:
+    shelf.save(answer(shelf.run(), a_step("a"), hours=2))
+    stored = shelf.row, shelf.steps
+    other = shelf.run(created_at=EPOCH + timedelta(seconds=seconds), message="of the new database")
+    fresh = answer(shelf.run(id="another", created_at=EPOCH), a_step("a"))
+    with pytest.raises(HistoryRestartedError, match="nothing was overwritten") as refused:
+        shelf.save(fresh, answer(other, a_step("a", result=Result.FAILED), hours=999_999))
+    assert refused.value.exit_code == 4
+    assert set(run_rows(shelf.database, shelf.pipeline)) == {"run"}
+    assert (shelf.row, shelf.steps) == stored
+
+
+def test_a_creation_time_that_may_be_a_guess_proves_nothing(shelf: Shelf) -> None:
+    guess = shelf.run(created_at=EPOCH - timedelta(days=9))
+    stub = as_fetched(RunWithSteps(guess, (), EPOCH), with_steps=False)
+    shelf.save(stub)
+    shelf.save(answer(shelf.run(), a_step("a")))
+    assert shelf.row["created_at"] == EPOCH
+    stored = shelf.row
+    shelf.save(as_fetched(RunWithSteps(guess, (), EPOCH + timedelta(days=1)), with_steps=False))
+    assert shelf.row == stored
+
+
+def test_rounding_by_the_provider_makes_no_other_run(shelf: Shelf) -> None:
+    shelf.save(answer(shelf.run(created_at=EPOCH + timedelta(milliseconds=400)), hours=1))
+    shelf.save(answer(shelf.run(created_at=EPOCH), hours=2))
+    assert shelf.row["created_at"] == EPOCH
+
+
+# Runs that are set aside.
+
+
+def test_a_run_that_is_set_aside_is_named_until_it_is_read_whole(shelf: Shelf) -> None:
+    bad = as_fetched(answer(shelf.run(id="bad")).details, with_steps=False)
+    aside = SetAside(shelf.pipeline, "bad", "run bad: step 3 has no name", EPOCH)
+    shelf.store.save(Batch([bad, answer(shelf.run())], set_aside=[aside]))
+    later = replace(aside, reason="run bad: step 4 has no name", at=EPOCH + timedelta(days=1))
+    shelf.store.save(Batch(set_aside=[later]))
+    (found,) = shelf.store.set_aside_runs()
+    assert (found.run_id, found.reason, found.at) == ("bad", later.reason, EPOCH)
+    assert [run_id for _, run_id in shelf.store.unsettled()] == ["bad"]
+    assert shelf.store.unsettled(with_set_aside=False) == []
+    assert shelf.store.known([shelf.run(id="bad")])[shelf.pipeline.external_id, "bad"].set_aside
+    shelf.save(bad)
+    assert shelf.store.set_aside_runs() == [found]
+    shelf.save(answer(shelf.run(id="bad"), a_step("a"), hours=2))
+    assert shelf.store.set_aside_runs() == []
 
 
 # Pipelines and listings.
@@ -331,12 +400,43 @@ def test_a_pipeline_is_introduced_once_and_renamed(database: Database) -> None:
     assert sorted(names) == ["renamed", "unnamed"]
 
 
-def test_the_users_own_name_wins(database: Database) -> None:
-    store = ListingStore(database, "ci", "ci/p", label="mine")
-    store.ensure_pipelines([Pipeline("p", "theirs")])
-    store.save(Batch([answer(a_run(Pipeline("p", "theirs")))]))
+def name_of_the_pipeline(database: Database) -> str:
     with database.read() as connection:
-        assert connection.execute(select(PipelineRow.name)).scalar() == "mine"
+        return str(connection.execute(select(PipelineRow.name)).scalar_one())
+
+
+def test_the_users_own_name_wins_however_many_listings_hold_the_pipeline(
+    database: Database,
+) -> None:
+    theirs = Pipeline("p", "theirs")
+    labelled = ListingStore(database, "ci", "ci/p", label="mine")
+    application = ListingStore(database, "ci", "ci/application")
+    for store in (labelled, application, labelled):
+        store.ensure_pipelines([theirs])
+        store.save(Batch([answer(a_run(theirs))]))
+        assert name_of_the_pipeline(database) == "mine"
+    for store in (ListingStore(database, "ci", "ci/application"),) * 2:
+        store.ensure_pipelines([replace(theirs, name="renamed")])
+        assert name_of_the_pipeline(database) == "mine"
+
+
+def test_a_label_that_is_taken_out_of_the_config_gives_the_name_back(database: Database) -> None:
+    for label, name in (("mine", "mine"), ("other", "other"), (None, "theirs")):
+        store = ListingStore(database, "ci", "ci/p", label=label)
+        store.ensure_pipelines([Pipeline("p", "theirs")])
+        assert name_of_the_pipeline(database) == name
+
+
+def test_a_name_that_a_run_tells_replaces_no_other(database: Database) -> None:
+    by_run = Pipeline("p", ".github/workflows/ci.yml", named_by_run=True)
+    for told, name in (
+        (by_run, ".github/workflows/ci.yml"),
+        (Pipeline("p", "CI"), "CI"),
+        (by_run, "CI"),
+        (Pipeline("p", "renamed"), "renamed"),
+    ):
+        ListingStore(database, "ci", "ci/p").save(Batch([answer(a_run(told))]))
+        assert name_of_the_pipeline(database) == name
 
 
 def test_two_sources_may_use_the_same_ids(database: Database) -> None:

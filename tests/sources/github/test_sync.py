@@ -274,7 +274,6 @@ def test_more_history_may_be_wanted_later(github: GitHub, world: World, sqlite: 
     assert stored(sqlite) == truth(world)
 
 
-@pytest.mark.xfail(reason="a listed run whose steps did not come overwrites what was known")
 def test_an_attempt_that_cannot_be_read_now_stays_as_it_was(
     github: GitHub, service: Service, sqlite: Database
 ) -> None:

@@ -1,0 +1,192 @@
+"""How runs and their steps are written, and what is known of those that are stored."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, Connection, delete, exists, select
+
+from runsync.errors import HistoryRestartedError
+from runsync.records import Pipeline, Run, RunWithSteps
+from runsync.storage import tables
+from runsync.storage.sync_log import Counts
+from runsync.storage.upserts import (
+    VERSION_KEY,
+    Key,
+    Row,
+    RowEncoder,
+    execute_many,
+    run_upsert,
+    step_upsert,
+    touch_statement,
+)
+
+_ROUNDING = timedelta(seconds=1)
+RunKey = tuple[str, str]
+"""A run's pipeline, by its external id, and the run's own id."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredState:
+    """What is stored of a run, as far as it decides whether to ask for the run again."""
+
+    settled: bool
+    version: str | None
+    vanished: bool
+    created_at: datetime
+    set_aside: bool
+    steps_synced_at: datetime | None
+    last_seen_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RunToWrite:
+    """A run to be stored. ``with_steps`` is False where its steps could not be had."""
+
+    details: RunWithSteps
+    settled: bool
+    with_steps: bool = True
+
+    @property
+    def key(self) -> RunKey:
+        run = self.details.run
+        return run.pipeline.external_id, run.id
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether everything that the provider has of the run was read."""
+        return self.with_steps and not self.details.problems
+
+
+def is_set_aside() -> ColumnElement[bool]:
+    """Whether a run of the enclosing query is set aside."""
+    r, s = tables.runs.c, tables.set_aside.c
+    return exists().where(s.pipeline_id == r.pipeline_id, s.run_id == r.id)
+
+
+def stored_states(
+    connection: Connection, source: str, runs: Iterable[Run], *, lock: bool = False
+) -> dict[RunKey, StoredState]:
+    """What is stored of these runs of a source.
+
+    Args:
+        lock: nobody else may change them until the transaction ends.
+    """
+    wanted = list(runs)
+    p, r = tables.pipelines.c, tables.runs.c
+    state = (r.created_at, is_set_aside(), r.steps_synced_at, r.last_seen_at)
+    query = (
+        select(p.external_id, r.id, r.settled, r.extra, r.vanished_at, *state)
+        .join(tables.pipelines, p.id == r.pipeline_id)
+        .where(
+            p.source == source,
+            p.external_id.in_({run.pipeline.external_id for run in wanted}),
+            r.id.in_([run.id for run in wanted]),
+        )
+    )
+    if lock:
+        query = query.with_for_update(of=tables.runs).order_by(r.pipeline_id, r.id)
+    return {
+        (external_id, run_id): StoredState(
+            settled, (extra or {}).get(VERSION_KEY), vanished is not None, *state
+        )
+        for external_id, run_id, settled, extra, vanished, *state in connection.execute(query)
+    }
+
+
+def save_runs(
+    connection: Connection,
+    source: str,
+    runs: Sequence[RunToWrite],
+    pipelines: Mapping[str, tuple[int, Pipeline]],
+    *,
+    check_history: bool = True,
+) -> Counts:
+    """Writes runs and their steps, in the order of their keys, so that no two writers deadlock.
+
+    Args:
+        pipelines: the rows of the runs' pipelines, by external id.
+        check_history: off where whatever is stored is to be overwritten.
+
+    Raises:
+        HistoryRestartedError: a stored run of the same id was created at another time.
+    """
+    numbered = {(pipelines[one.key[0]][0], one.key[1]): one for one in runs}
+    to_write: dict[Key, RunToWrite] = dict(sorted(numbered.items()))
+    if not to_write:
+        return Counts()
+    stored = stored_states(connection, source, (one.details.run for one in runs), lock=True)
+    if check_history:
+        to_write = {
+            key: one
+            for key, one in to_write.items()
+            if one.key not in stored or _is_same_run(one, stored[one.key])
+        }
+    encoder, dialect = RowEncoder(connection.dialect), connection.dialect.name
+    rows = [
+        encoder.run(key, one.details, settled=one.settled, with_steps=one.with_steps)
+        for key, one in to_write.items()
+    ]
+    newer: list[Row] = []
+    older: list[Row] = []
+    for key, one in to_write.items():
+        part = newer if _brings_newer_steps(one, stored.get(one.key)) else older
+        steps = sorted(one.details.steps, key=lambda step: step.id)
+        part += [encoder.step(key, step) for step in steps]
+    written = execute_many(connection, run_upsert(dialect), rows)
+    new = sum(one.key not in stored for one in to_write.values())
+    steps_written = execute_many(connection, step_upsert(dialect, newer=True), newer)
+    steps_written += execute_many(connection, step_upsert(dialect, newer=False), older)
+    seen_again = [
+        {
+            "b_pipeline_id": key[0],
+            "b_id": key[1],
+            "b_seen": one.details.as_of,
+            "b_synced": one.details.as_of if one.with_steps else None,
+        }
+        for key, one in to_write.items()
+        if one.key in stored and not stored[one.key].settled
+    ]
+    if seen_again:
+        connection.execute(touch_statement(), seen_again)
+    s = tables.set_aside.c
+    for key, one in to_write.items():
+        if one.key in stored and stored[one.key].set_aside and one.is_whole:
+            connection.execute(
+                delete(tables.set_aside).where(s.pipeline_id == key[0], s.run_id == key[1])
+            )
+    return Counts(new, max(written - new, 0), steps_written)
+
+
+def _is_same_run(answer: RunToWrite, stored: StoredState) -> bool:
+    """Whether an answer is of the stored run: a run is created once, within a second.
+
+    Where the steps did not come, the creation time may be a guess: what is stored so is taken to
+    be the same run, and what is answered so and differs is passed over.
+
+    Raises:
+        HistoryRestartedError: it is of another run.
+    """
+    run = answer.details.run
+    if stored.steps_synced_at is None or abs(run.created_at - stored.created_at) < _ROUNDING:
+        return True
+    if not answer.with_steps:
+        return False
+    raise HistoryRestartedError(
+        f"run {run.id} of {run.pipeline.external_id} was created at {run.created_at:%F %T} UTC, "
+        f"but the stored run of that id at {stored.created_at:%F %T} UTC: the source's numbers "
+        "have begun again; nothing was overwritten. Give the source another name in the config, "
+        "and its runs are stored apart from the old ones"
+    )
+
+
+def _brings_newer_steps(answer: RunToWrite, stored: StoredState | None) -> bool:
+    """Whether an answer's steps may replace those that an earlier one left."""
+    if stored is None or stored.steps_synced_at is None:
+        return True
+    version = answer.details.run.version
+    if version and stored.version and version != stored.version:
+        return version > stored.version
+    if answer.settled != stored.settled:
+        return answer.settled
+    return answer.details.as_of >= stored.steps_synced_at
