@@ -10,6 +10,7 @@ import pytest
 
 from runsync import config
 from runsync.cli.init import TEMPLATE
+from runsync.storage import schema
 from tests.cli.conftest import Shell
 
 # The example that the design holds, without its comments.
@@ -114,7 +115,7 @@ def test_init_for_postgresql(shell: Shell, folder: Path, postgres_url: str) -> N
     ended = shell("init", "--database-url", postgres_url)
     assert ended.code == 0
     assert config.load().database_url == postgres_url
-    assert shell("db", "current", "--json").data["revision"] == "0001"
+    assert shell("db", "current", "--json").data["revision"] == schema.HEAD
 
 
 # The schema.
@@ -126,7 +127,7 @@ def test_db_current_and_check_of_a_database_without_a_schema(shell: Shell, folde
     current = shell("db", "current", "--json")
     assert (current.code, current.data["revision"]) == (0, None)
     assert shell("db", "check").code == 5
-    assert shell("db", "upgrade", "--json").data["revision"] == "0001"
+    assert shell("db", "upgrade", "--json").data["revision"] == schema.HEAD
     assert shell("db", "check").code == 0
 
 

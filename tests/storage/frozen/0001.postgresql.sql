@@ -164,11 +164,11 @@ placed AS (
     SELECT
         source, pipeline, pipeline_id, job, step, ms,
         CASE WHEN rank_ = top * 50 / 100
-            THEN ms + (COALESCE(next_ms, ms) - ms) * ((top * 50 %% 100) / 100.0) END AS p50,
+            THEN ms + (COALESCE(next_ms, ms) - ms) * ((top * 50 % 100) / 100.0) END AS p50,
         CASE WHEN rank_ = top * 90 / 100
-            THEN ms + (COALESCE(next_ms, ms) - ms) * ((top * 90 %% 100) / 100.0) END AS p90,
+            THEN ms + (COALESCE(next_ms, ms) - ms) * ((top * 90 % 100) / 100.0) END AS p90,
         CASE WHEN rank_ = top * 95 / 100
-            THEN ms + (COALESCE(next_ms, ms) - ms) * ((top * 95 %% 100) / 100.0) END AS p95
+            THEN ms + (COALESCE(next_ms, ms) - ms) * ((top * 95 % 100) / 100.0) END AS p95
     FROM ranked
 )
 SELECT
