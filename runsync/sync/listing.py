@@ -33,7 +33,7 @@ from runsync.errors import (
 from runsync.http.client import RequestCounter
 from runsync.records import Pipeline, Problem, Run, RunWithSteps
 from runsync.sources.base import Listed, Page, ResumePoint
-from runsync.storage.store import Batch, Counts, ListingStore, RunToWrite, StoredState
+from runsync.storage.store import Batch, Counts, ListingStore, RunToWrite, SetAside, StoredState
 from runsync.sync.outcome import Options, Outcome, Progress, Task, Watch, error_text
 from runsync.sync.walk import Turn, Walk
 
@@ -192,6 +192,8 @@ class ListingSync:
             return True  # settled runs were perhaps read without their details
         if stored is None or stored.vanished or stored.steps_synced_at is None:
             return True
+        if stored.set_aside and run.version == stored.version:
+            return self._options.full
         if self._source.lists_changes:
             return run.version != stored.version
         return not stored.settled or (run.version is not None and run.version != stored.version)
@@ -245,13 +247,28 @@ class ListingSync:
     def _save(self, batch: Batch) -> None:
         keys = [_key(run.details.run) for run in batch.runs]
         gone = [self._vanished.pop(key) for key in keys if key in self._vanished]
-        batch = replace(batch, vanished=[*batch.vanished, *gone])
+        aside = [
+            SetAside(run.details.run.pipeline, run.details.run.id, _text(run), run.details.as_of)
+            for run in batch.runs
+            if self._stays_unreadable(run)
+        ]
+        batch = replace(batch, vanished=[*batch.vanished, *gone], set_aside=aside)
         for key, run in zip(keys, batch.runs, strict=True):
             self._note(run.details.problems)
             if not run.settled:
                 self._unsettled_now.add(key)
         if batch.runs or batch.intervals or batch.vanished:
             self._counts.add(self._store.save(batch))
+
+    def _stays_unreadable(self, run: RunToWrite) -> bool:
+        """Whether the run is over and its answer came, but holds what cannot be read: asked again,
+        the provider would say the same. It is set aside by name until ``--full`` asks again."""
+        read = run.details
+        return (
+            run.with_steps
+            and bool(read.problems)
+            and self._source.settles(replace(read, problems=()))
+        )
 
     def _check_failures(self, runs: Sequence[RunToWrite]) -> None:
         """Gives up where run after run cannot be read: then it is not the run's fault."""
@@ -260,8 +277,7 @@ class ListingSync:
             self._failures = self._failures + 1 if failed else 0
             if self._failures >= _FAILURES_IN_A_ROW:
                 raise SourceError(
-                    f"{self._failures} runs in a row could not be read; the last: "
-                    + "; ".join(problem.what for problem in one.details.problems)
+                    f"{self._failures} runs in a row could not be read; the last: " + _text(one)
                 )
 
     def _note(self, problems: Iterable[Problem]) -> None:
@@ -273,7 +289,7 @@ class ListingSync:
         unsettled = [
             (pipeline, run_id)
             for pipeline, run_id in self._store.unsettled(
-                incomplete_only=self._source.lists_changes
+                incomplete_only=self._source.lists_changes, with_set_aside=self._options.full
             )
             if (pipeline.external_id, run_id) not in self._unsettled_now
         ]
@@ -302,6 +318,10 @@ class ListingSync:
         self._save(Batch(runs, vanished=vanished))
         if ended:
             raise ended
+
+
+def _text(run: RunToWrite) -> str:
+    return "; ".join(problem.what for problem in run.details.problems)
 
 
 def _key(run: Run) -> tuple[str, str]:

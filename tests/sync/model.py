@@ -53,6 +53,7 @@ class ModelRun:
     finished: datetime | None = None
     attempt: int = 1
     readable: bool = True
+    good_steps: bool = True
 
     @property
     def id(self) -> str:
@@ -70,6 +71,7 @@ class Provider:
     highest: int = 0
     last_page: list[ModelRun] = field(default_factory=list)
     requests: int = 0
+    lied_of: set[str] = field(default_factory=set)
 
     def pass_time(self, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)
@@ -112,7 +114,8 @@ class Provider:
         return found, self.now
 
     def find(self, run_id: str) -> ModelRun:
-        if self.fault() == "gone":
+        if self.fault() == "gone" and run_id not in self.lied_of:
+            self.lied_of.add(run_id)  # the same lie twice is believed
             raise NotFoundError("404", self.now)
         for run in self.runs:
             if run.id == run_id:
@@ -178,7 +181,11 @@ class ModelSource(Source):
     def complete(self, run: Run) -> RunWithSteps:
         found = self.provider.find(run.id)
         told = self.provider.told(found)
-        return RunWithSteps(told, tuple(self.provider.steps(found)), self.provider.now)
+        steps = self.provider.steps(found)
+        problems: tuple[Problem, ...] = ()
+        if not found.good_steps:
+            steps, problems = steps[1:], (Problem(f"run {run.id}: a step cannot be read"),)
+        return RunWithSteps(told, tuple(steps), self.provider.now, problems)
 
     def reread(self, pipeline: Pipeline, run_id: str) -> RunWithSteps:
         return self.complete(replace(self.provider.told(ModelRun(int(run_id), START))))
@@ -190,6 +197,7 @@ class MemoryStore(ListingStore):
     def __init__(self) -> None:
         self.rows: dict[str, RunToWrite] = {}
         self.vanished: dict[str, datetime] = {}
+        self.aside: set[str] = set()
         self.intervals: list[Interval] = []
         self.remembered: dict[str, Any] = {}
         self.locked = False
@@ -220,7 +228,7 @@ class MemoryStore(ListingStore):
     def ensure_pipelines(self, pipelines: Iterable[Pipeline]) -> None:
         pass
 
-    def begin(self) -> int:
+    def begin(self, now: datetime | None = None) -> int:
         return 1
 
     def end(self, *_: Any, **__: Any) -> None:
@@ -239,12 +247,24 @@ class MemoryStore(ListingStore):
                 row = self.rows[run.id]
                 synced = row.details.as_of if row.with_steps else None
                 found["p", run.id] = StoredState(
-                    row.settled, None, run.id in self.vanished, synced, row.details.as_of
+                    settled=row.settled,
+                    version=None,
+                    vanished=run.id in self.vanished,
+                    created_at=row.details.run.created_at,
+                    set_aside=run.id in self.aside,
+                    steps_synced_at=synced,
+                    last_seen_at=row.details.as_of,
                 )
         return found
 
-    def unsettled(self, *, incomplete_only: bool = False) -> list[tuple[Pipeline, str]]:
-        return [(PIPELINE, key) for key, row in self.rows.items() if not row.settled]
+    def unsettled(
+        self, *, incomplete_only: bool = False, with_set_aside: bool = True
+    ) -> list[tuple[Pipeline, str]]:
+        return [
+            (PIPELINE, key)
+            for key, row in self.rows.items()
+            if not row.settled and (with_set_aside or key not in self.aside)
+        ]
 
     def save(self, batch: Batch) -> Counts:
         for run in batch.runs:
@@ -256,10 +276,13 @@ class MemoryStore(ListingStore):
                     run = RunToWrite(kept, run.settled, with_steps=old.with_steps)
                 self.rows[key] = run
                 self.vanished.pop(key, None)
+            if run.is_whole:
+                self.aside.discard(key)
         for _, run_id, at in batch.vanished:
             if run_id in self.vanished and self.vanished[run_id] <= at - GRACE:
                 self.rows[run_id] = replace(self.rows[run_id], settled=True)
             self.vanished.setdefault(run_id, at)
+        self.aside |= {one.run_id for one in batch.set_aside}
         if batch.intervals:
             self.intervals = union([*self.intervals, *batch.intervals])
         return Counts()

@@ -11,6 +11,7 @@ from runsync.simulator import Faults
 from runsync.sources.wercker.source import Wercker
 from runsync.storage.database import Database
 from runsync.storage.models import CoverageRow, SyncRow
+from runsync.storage.store import ListingStore
 from tests.sync.rig import NOW, MakeRig, Rig, empty_world
 
 pytestmark = pytest.mark.usefixtures("make_rig")
@@ -369,3 +370,24 @@ def dying_after(requests: int) -> type[Wercker]:
             return super().complete(run)
 
     return Dying
+
+
+def test_a_run_with_a_bad_step_is_set_aside_by_name(make_rig: MakeRig, database: Database) -> None:
+    rig = make_rig(database=database, runs=[40], pipelines=1)
+    rig.world.clock.advance(timedelta(days=2))
+    (pipeline,) = rig.world.pipelines
+    run = rig.world.run_ids(pipeline.id)[7]
+    good = rig.truth(pipeline.id)
+    rig.simulator.faults.add("number-for-string", "steps", run=run)
+    (outcome,) = rig.sync()
+    assert outcome.outcome == "partial"
+    assert run in (outcome.error or "")
+    store = ListingStore(rig.database, "wercker", rig.tasks()[0].listing.key)
+    assert [one.run_id for one in store.set_aside_runs()] == [run]
+    rig.simulator.reset_log()
+    assert [one.outcome for one in rig.sync()] == ["ok"]
+    assert rig.simulator.request_count == 1
+    rig.simulator.faults.clear()
+    assert [one.outcome for one in rig.sync(full=True)] == ["ok"]
+    assert store.set_aside_runs() == []
+    assert rig.rows(pipeline.id) == good

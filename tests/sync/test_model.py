@@ -50,6 +50,14 @@ class History(RuleBasedStateMachine):
         if self.provider.runs:
             self.provider.runs[place % len(self.provider.runs)].readable = readable
 
+    @rule(place=st.integers(0, 40), good=st.booleans())
+    def steps_become_bad_or_good(self, place: int, good: bool) -> None:
+        """Of a run that is not stored as settled: what is settled does not change."""
+        if self.provider.runs:
+            run = self.provider.runs[place % len(self.provider.runs)]
+            row = self.store.rows.get(run.id)
+            run.good_steps = good or (row is not None and row.settled)
+
     @rule(minutes=st.sampled_from([1, 4, 11, 2000]))
     def pass_time(self, minutes: int) -> None:
         self.provider.pass_time(60 * minutes)
@@ -90,23 +98,30 @@ class History(RuleBasedStateMachine):
         del provider.fault
         provider.faults = []
 
-    @rule()
-    def quiet_sync(self) -> None:
-        """After a sync that nothing disturbs the copy is exact."""
+    @rule(full=st.booleans())
+    def quiet_sync(self, full: bool) -> None:
+        """After a sync that nothing disturbs the copy is exact; what is set aside, after a full."""
         self.provider.pass_time(3600)
-        outcome = run_sync(self.store, self.provider)
-        readable = [run for run in self.provider.runs if run.readable]
-        if len(readable) < len(self.provider.runs):
+        outcome = run_sync(self.store, self.provider, full=full)
+        if not all(run.readable for run in self.provider.runs):
             return
-        assert outcome.outcome == "ok"
-        for run in readable:
+        assert outcome.outcome in ("ok", "partial")
+        bad = {run.id for run in self.provider.runs if not run.good_steps}
+        over = {run.id for run in self.provider.runs if run.status is Status.FINISHED}
+        assert bad & over <= self.store.aside
+        if full:
+            assert self.store.aside <= bad | self.gone()
+        for run in self.provider.runs:
             row = self.store.rows[run.id]
-            assert row.details.run == self.provider.told(run)
-            assert list(row.details.steps) == self.provider.steps(run)
-            assert row.settled or run.status is not Status.FINISHED
             assert run.id not in self.store.vanished
-        requests, unsettled = self.provider.requests, len(self.store.unsettled())
-        assert run_sync(self.store, self.provider).outcome == "ok"
+            assert row.details.run == self.provider.told(run) or run.id in self.store.aside
+            if run.id not in bad | self.store.aside:
+                assert list(row.details.steps) == self.provider.steps(run)
+                assert row.settled or run.status is not Status.FINISHED
+        assert run_sync(self.store, self.provider).outcome == ("partial" if bad - over else "ok")
+        requests = self.provider.requests
+        unsettled = len(self.store.unsettled(with_set_aside=False))
+        run_sync(self.store, self.provider)
         ties = max(self.most_of_an_instant(), 1)
         assert self.provider.requests - requests <= unsettled + 2 + 2 * ties
 
@@ -131,6 +146,9 @@ class History(RuleBasedStateMachine):
                 assert row.details.run == self.provider.told(truth[key])
                 assert len(row.details.steps) == STEPS
                 assert list(row.details.steps) == self.provider.steps(truth[key])
+
+    def gone(self) -> set[str]:
+        return self.store.rows.keys() - {run.id for run in self.provider.runs}
 
     def most_of_an_instant(self) -> int:
         times = [run.created for run in self.provider.runs]
