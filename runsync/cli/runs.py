@@ -155,7 +155,7 @@ def show(
     """
     style = chosen(format, as_json)
     with target(load_config(config), run, source, pipeline) as wanted:
-        found = wanted.source.find_run(wanted.owner, wanted.run_id).run
+        found = wanted.find().run
     emit_run(found, wanted.source.name, style, show_env=show_env, output=output)
 
 
@@ -175,7 +175,7 @@ def steps(
     """
     style = chosen(format, as_json)
     with target(load_config(config), run, source, pipeline) as wanted:
-        found = wanted.source.find_run(wanted.owner, wanted.run_id)
+        found = wanted.find()
     for problem in found.problems:
         warn(problem.what)
     emit(
@@ -210,9 +210,9 @@ def log(
     """
     style = chosen(format, as_json)
     with target(load_config(config), run, source, pipeline) as wanted:
-        found = wanted.source.find_run(wanted.owner, wanted.run_id).steps
-        chosen_steps = _chosen_steps(found, step, wanted.run_id)
-        rows = list(_logs(wanted, chosen_steps, must_be=step is not None))
+        found = wanted.find()
+        chosen_steps = _chosen_steps(found.steps, step, found.run.id)
+        rows = list(_logs(wanted, found.run.id, chosen_steps, required=step is not None))
     if style in (None, Format.TABLE):
         write("".join(_log_text(row, alone=step is not None) for row in rows), output)
     else:
@@ -238,7 +238,7 @@ def abort(
     with target(load_config(config), run, source, pipeline) as wanted:
         aborted = wanted.source.abort(wanted.pipeline, wanted.run_id)
         if aborted is None:
-            aborted = wanted.source.find_run(wanted.owner, wanted.run_id).run
+            aborted = wanted.find().run
     note(f"run {aborted.id} is {aborted.status}, {aborted.result}")
     emit_run(aborted, wanted.source.name, style, show_env=show_env, output=output)
 
@@ -275,17 +275,19 @@ def _chosen_steps(steps: Sequence[Step], wanted: str | None, run_id: str) -> lis
     raise ConfigError(f"run {run_id} has no step {wanted!r}; {visible(known)}")
 
 
-def _logs(wanted: Target, steps: Sequence[Step], *, must_be: bool) -> Iterator[dict[str, Any]]:
+def _logs(
+    wanted: Target, run_id: str, steps: Sequence[Step], *, required: bool
+) -> Iterator[dict[str, Any]]:
     for step in steps:
         try:
-            text = wanted.source.log(wanted.pipeline, wanted.run_id, step)
+            text = wanted.source.log(wanted.pipeline, run_id, step)
         except NotFoundError:
-            if must_be:
+            if required:
                 raise
             note(f"step {step.name!r} has no log")
             continue
         yield {
-            "run_id": wanted.run_id,
+            "run_id": run_id,
             "step_id": step.id,
             "position": step.position,
             "name": step.name,

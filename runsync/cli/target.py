@@ -1,5 +1,6 @@
 """From a run's id to the source and the pipeline to ask for it; works without a database too."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,10 +10,13 @@ from runsync.cli.app_context import database_if_readable, open_sources
 from runsync.cli.resolve import KnownPipeline, chosen_source, pipeline_named
 from runsync.config import Config
 from runsync.errors import ConfigError
-from runsync.records import Pipeline
+from runsync.records import Pipeline, RunWithSteps
 
 if TYPE_CHECKING:
     from runsync.sources.base import Source
+# Every provider's ids are of this form; anything else could change the path that is asked for.
+_RUN_ID = re.compile(r"[0-9A-Za-z](?:[0-9A-Za-z_:.-]{0,198}[0-9A-Za-z])?", re.ASCII)
+_ATTEMPT = re.compile(r"\.[0-9]+$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,10 @@ class Target:
         """The pipeline for sources that need one in every case."""
         return self.pipeline or Pipeline("")
 
+    def find(self) -> RunWithSteps:
+        """The run as the service tells it now; an id without an attempt means the newest one."""
+        return self.source.find_run(self.owner, self.run_id)
+
 
 @contextmanager
 def target(
@@ -38,8 +46,8 @@ def target(
     Raises:
         ConfigError: it is not clear whose run it is, and the source has to know.
     """
-    if not run_id.strip():
-        raise ConfigError("the run's id is empty; `runsync runs list` shows ids")
+    if not _RUN_ID.fullmatch(run_id):
+        raise ConfigError(f"{run_id!r} is not the id of a run; `runsync runs list` shows ids")
     known = pipeline_named(config, pipeline, source) if pipeline else None
     known = known or _holder_of(config, run_id, source)
     name = known.source if known else chosen_source(config, source)
@@ -68,11 +76,13 @@ def _holder_of(config: Config, run_id: str, source: str | None) -> KnownPipeline
 
     from runsync.storage.models import PipelineRow, RunRow
 
+    ids = {run_id, _ATTEMPT.sub("", run_id)}
     # From the few pipelines to the key of the runs; the other way round reads them all.
     query = (
         select(PipelineRow.source, PipelineRow.external_id, PipelineRow.name)
-        .join(RunRow, (RunRow.pipeline_id == PipelineRow.id) & (RunRow.id == run_id))
-        .order_by(PipelineRow.id)
+        .join(RunRow, (RunRow.pipeline_id == PipelineRow.id) & RunRow.id.in_(ids))
+        .distinct()
+        .order_by(PipelineRow.source, PipelineRow.external_id)
     )
     with database_if_readable(config) as database:
         if database is None:

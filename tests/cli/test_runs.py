@@ -209,16 +209,6 @@ def test_a_run_that_is_not_there(shell: Shell, home: Path, command: str) -> None
     assert shell("runs", command, " ").code == 2
 
 
-@pytest.mark.parametrize("command", ["show", "steps", "log", "abort"])
-def test_an_id_cannot_climb_out_of_its_place(
-    shell: Shell, home: Path, simulator: Simulator, command: str
-) -> None:
-    ended = shell("runs", command, f"../pipelines/{BUILD}")
-    assert ended.code == 2
-    assert "is no id of a Wercker run" in ended.err
-    assert asked(simulator) == []
-
-
 def test_a_refused_token(shell: Shell, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WERCKER_TOKEN", "another-token")
     ended = shell("runs", "list", "--pipeline", BUILD)
@@ -405,3 +395,29 @@ def test_a_run_whose_source_must_know_its_pipeline(shell: Shell, folder: Path) -
     ended = shell("runs", "show", "123")
     assert ended.code == 2
     assert "name it with --pipeline" in ended.err
+
+
+@pytest.mark.parametrize(
+    "run",
+    ["../../etc", "..", "a/b", "a b", "5?x=1", "5#x", "%2e%2e", "", " ", "a\nb", "\x1b[2J",
+     "x" * 300, "é", "٣", "-5", ".5", "5."],
+)  # fmt: skip
+@pytest.mark.parametrize("command", ["show", "steps", "log", "abort"])
+def test_what_is_not_an_id_is_refused_before_anything_is_sent(
+    shell: Shell, home: Path, simulator: Simulator, command: str, run: str
+) -> None:
+    ended = shell("runs", command, "--", run)
+    assert ended.code == 2
+    assert "is not the id of a run" in ended.err
+    assert ended.err.count("\n") == 1
+    assert "\x1b" not in ended.err
+    assert asked(simulator) == []
+
+
+def test_an_attempt_that_is_not_stored_belongs_to_the_pipeline_of_its_run(
+    shell: Shell, two_sources: Path, finished: str, simulator: Simulator
+) -> None:
+    assert shell("sync").code == 0
+    simulator.reset_log()
+    ended = shell("runs", "show", f"{finished}.2")
+    assert "--source" not in ended.err
