@@ -1,11 +1,13 @@
 """``runsync sync``: brings runs, once or repeatedly, and says what it brought."""
 
+import itertools
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -32,6 +34,7 @@ from runsync.errors import (
     PartialError,
     RunsyncError,
     TokenRefusedError,
+    UnavailableError,
 )
 from runsync.text import visible
 
@@ -102,18 +105,15 @@ def sync(
         _show_plan(settings, pipelines or [], options, style)
         return
     _stop_as_on_ctrl_c()
-    database = open_database(settings, make=True, upgrade=upgrade)
-    while True:
-        began = time.monotonic()
-        try:
+
+    def once() -> None:
+        with closing(open_database(settings, make=True, upgrade=upgrade)) as database:
             _sync_once(settings, pipelines or [], database, options, style)
-        except (PartialError, TokenRefusedError, LockedError) as error:
-            if pause is None:
-                raise
-            warn(str(error))
-        if pause is None:
-            return
-        time.sleep(max(0.0, pause - (time.monotonic() - began)))
+
+    if pause is None:
+        once()
+    else:
+        _repeat(once, pause)
 
 
 def checked_concurrency(number: int) -> int:
@@ -125,6 +125,32 @@ def checked_concurrency(number: int) -> int:
     if not 1 <= number <= 64:
         raise ConfigError(f"--concurrency must be from 1 to 64, not {number}")
     return number
+
+
+def _repeat(once: Callable[[], None], pause: float) -> NoReturn:
+    """Syncs every ``pause`` seconds, until a signal comes; a failing round does not end that.
+
+    Raises:
+        typer.Exit: a signal came between two rounds; the exit code is the last round's.
+        ConfigError, DatabaseError: the first round failed for a reason that will stay.
+    """
+    for number in itertools.count():
+        began, code = time.monotonic(), 0
+        try:
+            once()
+        except InterruptedHereError:
+            raise
+        except RunsyncError as error:
+            stays = isinstance(error, (ConfigError, DatabaseError))
+            if number == 0 and stays and not isinstance(error, UnavailableError):
+                raise
+            code = error.exit_code
+            warn(f"{error}")
+        try:
+            time.sleep(max(0.0, pause - (time.monotonic() - began)))
+        except KeyboardInterrupt:
+            raise typer.Exit(code) from None
+    raise AssertionError  # a count has no end
 
 
 def _sync_once(
@@ -163,9 +189,10 @@ def report(outcomes: Sequence["Outcome"], format: Format | None) -> None:
             typer.echo(visible(summary(outcome)))
     else:
         emit([_row(one) for one in outcomes], columns=COLUMNS, format=format)
+    error = verdict(outcomes)
     for outcome in outcomes:
-        _name_problems(outcome)
-    if (error := verdict(outcomes)) is not None:
+        _name_problems(outcome, error)
+    if error is not None:
         raise error
 
 
@@ -200,8 +227,13 @@ def verdict(outcomes: Sequence["Outcome"]) -> RunsyncError | None:
     return None
 
 
-def _name_problems(outcome: "Outcome") -> None:
-    if outcome.cause is not None and outcome.outcome != "locked":
+def _name_problems(outcome: "Outcome", error: RunsyncError | None) -> None:
+    """Says what went wrong with one listing, but for what ``error`` is about to say."""
+    if (
+        outcome.cause is not None
+        and outcome.outcome != "locked"
+        and str(outcome.cause) != str(error)
+    ):
         warn(f"{outcome.label}: {outcome.cause}")
     for problem in outcome.problems[:_SHOWN_PROBLEMS]:
         warn(f"{outcome.label}: set aside: {problem}")

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -118,3 +119,11 @@ def process(*args: object, **settings: Any) -> "subprocess.Popen[bytes]":
 def _hears_ctrl_c() -> None:
     """Tests that run in the background of a script would hand down that it is ignored."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def until(done: Callable[[], bool], seconds: float = 20) -> None:
+    """Waits until ``done``; another process, or another thread, has to come so far."""
+    end = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < end, "it never came so far"
+        time.sleep(0.02)

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,7 +17,7 @@ import runsync
 from runsync import cli, errors
 from runsync.cli.lazy_group import LazyCommand
 from runsync.simulator import Simulator
-from tests.cli.conftest import TOKEN, Ended, Shell, process
+from tests.cli.conftest import TOKEN, Ended, Shell, process, until
 
 HEAVY = "alembic matplotlib numpy pandas psycopg pyarrow requests rich sqlalchemy".split()
 
@@ -251,7 +251,7 @@ def test_ctrl_c_ends_within_a_second_though_threads_wait_for_answers(
         world.add_run("b" * 24, status="finished")
     simulator.faults.add("hang", "steps")
     with process("sync") as syncing:
-        _until(lambda: any(r.path.endswith("/steps") for r in simulator.requests))
+        until(lambda: any(r.path.endswith("/steps") for r in simulator.requests))
         began = time.monotonic()
         syncing.send_signal(signal.SIGINT)
         _, err = syncing.communicate(timeout=20)
@@ -309,10 +309,3 @@ def test_a_terminal_without_unicode_gets_escapes(folder: Path) -> None:
         out, _ = ended.communicate(timeout=20)
     assert ended.returncode == 0
     assert out.decode("latin-1").splitlines() == ["a", "---------", "Größe \\u2192 x"]
-
-
-def _until(done: Callable[[], bool], seconds: float = 15) -> None:
-    end = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < end, "it never came so far"
-        time.sleep(0.02)

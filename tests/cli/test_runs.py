@@ -3,7 +3,6 @@
 import csv
 import io
 import signal
-import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import pytest
 from runsync import config
 from runsync.cli import resolve, rows
 from runsync.simulator import Simulator, World
-from tests.cli.conftest import NOW, Shell, process
+from tests.cli.conftest import NOW, Shell, process, until
 
 BUILD, DEPLOY = "b" * 24, "d" * 24
 DOCUMENTED = {
@@ -288,10 +287,7 @@ def test_ctrl_c_while_waiting_leaves_the_run_running(
     home: Path, world: World, simulator: Simulator
 ) -> None:
     with process("runs", "trigger", "our-build", "--wait") as waiting:
-        end = time.monotonic() + 15
-        while len(simulator.requests) < 2:
-            assert time.monotonic() < end, "it never came so far"
-            time.sleep(0.02)
+        until(lambda: len(simulator.requests) >= 2)
         waiting.send_signal(signal.SIGINT)
         _, err = waiting.communicate(timeout=20)
     assert waiting.returncode == 130

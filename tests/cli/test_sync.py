@@ -1,0 +1,214 @@
+"""``runsync sync``: what it says, how it ends, and how it stays."""
+
+import signal
+import sqlite3
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runsync.records import Run, RunWithSteps
+from runsync.simulator import Simulator, World
+from runsync.sources.wercker.source import Wercker
+from tests.cli.conftest import Shell, process, until
+
+BUILD, DEPLOY = "b" * 24, "d" * 24
+
+
+def fill(world: World, build: int = 3, deploy: int = 2) -> None:
+    for pipeline, count in ((BUILD, build), (DEPLOY, deploy)):
+        for _ in range(count):
+            world.add_run(pipeline, status="finished")
+            world.clock.advance(3600)
+
+
+# What it says.
+
+
+def test_one_line_for_each_listing(shell: Shell, home: Path, world: World) -> None:
+    fill(world)
+    ended = shell("sync")
+    assert ended.code == 0
+    lines = ended.out.splitlines()
+    assert lines[0].startswith("our-build: ok, ")
+    assert lines[1].startswith(f"wercker/application/{'a' * 24}: ok, ")
+    rows = shell("sync", "--json").data
+    assert [row["outcome"] for row in rows] == ["ok", "ok"]
+    assert [row["runs_new"] for row in rows] == [0, 0]
+
+
+def test_a_bug_in_one_source_hides_no_other_outcome(
+    shell: Shell, home: Path, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(world)
+    honest = Wercker.complete
+
+    def broken(self: Wercker, run: Run) -> RunWithSteps:
+        if run.pipeline.external_id == DEPLOY:
+            raise ZeroDivisionError("by zero")
+        return honest(self, run)
+
+    monkeypatch.setattr(Wercker, "complete", broken)
+    ended = shell("sync")
+    assert ended.code == 1
+    assert "our-build: ok, 3 new" in ended.out
+    assert ended.out.splitlines()[1].startswith(f"wercker/application/{'a' * 24}: failed")
+    assert ended.err.count("this is a bug in runsync (ZeroDivisionError: by zero)") == 1
+    rows = shell("sync", "--json").data
+    assert [row["outcome"] for row in rows] == ["ok", "failed"]
+    assert "ZeroDivisionError" in rows[1]["error"]
+
+
+def test_a_refused_token_is_said_once(
+    shell: Shell, home: Path, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(world)
+    monkeypatch.setenv("WERCKER_TOKEN", "another-token")
+    ended = shell("sync")
+    assert ended.code == 3
+    assert ended.err.count("\n") == 1
+
+
+def test_a_listing_that_fails_is_named_and_the_other_is_complete(
+    shell: Shell, home: Path, world: World, simulator: Simulator
+) -> None:
+    fill(world)
+    config = home / "runsync.toml"
+    config.write_text(config.read_text().replace(BUILD, "e" * 24))
+    ended = shell("sync")
+    assert ended.code == 4
+    assert "not wholly synced: our-build; the others are complete" in ended.err
+    assert f"wercker/application/{'a' * 24}: ok, 5 new" in ended.out
+
+
+# --dry-run
+
+
+def planned(shell: Shell, *args: str) -> list[dict[str, Any]]:
+    ended = shell("sync", "--dry-run", "--json", *args)
+    assert ended.code == 0
+    rows: list[dict[str, Any]] = ended.data
+    return rows
+
+
+def test_a_dry_run_without_a_database_cannot_know_how_much_there_is(
+    shell: Shell, home: Path, world: World, simulator: Simulator
+) -> None:
+    fill(world)
+    for row in planned(shell):
+        assert row["requests"] is None
+        assert "106 requests for each 100 runs" in row["plan"]
+    assert simulator.requests == []
+    assert not (home / "runsync.db").exists()
+    assert "known only to the service" in planned(shell)[0]["plan"]
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_a_dry_run_tells_the_requests_that_a_sync_without_news_sends(
+    shell: Shell, home: Path, world: World, simulator: Simulator, full: bool
+) -> None:
+    fill(world, build=45, deploy=30)
+    world.add_run(BUILD, status="running")
+    assert shell("sync").code == 0
+    args = ["--full"] if full else []
+    rows = planned(shell, *args)
+    simulator.reset_log()
+    sent = shell("sync", "--json", *args).data
+    assert simulator.requests
+    for row, really in zip(rows, sent, strict=True):
+        assert row["listing"] == really["listing"]
+        # An unsettled run that is on a page that is read anyway needs no question of its own.
+        least = row["requests"] - row["unsettled"] - (1 if full else 0)
+        assert least <= really["requests"] <= row["requests"]
+
+
+def test_a_dry_run_of_a_history_that_is_not_covered_yet(
+    shell: Shell, home: Path, world: World
+) -> None:
+    fill(world, build=30)
+    assert shell("sync", "--since", "2024-05-16").code == 0
+    (row,) = planned(shell, "our-build")
+    assert row["requests"] is None
+    assert "go on below what is covered" in row["plan"]
+    (row,) = planned(shell, "our-build", "--since", "2024-05-16")
+    assert row["requests"] >= 1
+
+
+# --every
+
+
+@contextmanager
+def staying(home: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    """A sync that repeats every second."""
+    with process("sync", "our-build", "--every", "1s") as syncing:
+        try:
+            yield syncing
+        finally:
+            syncing.kill()
+
+
+def stored(home: Path) -> int:
+    """How many runs are stored; -1 where that cannot be known now."""
+    try:
+        with closing(sqlite3.connect(f"file:{home / 'runsync.db'}?mode=ro", uri=True)) as raw:
+            return int(raw.execute("SELECT count(*) FROM runs").fetchone()[0])
+    except sqlite3.Error:
+        return -1
+
+
+def test_every_outlives_a_service_that_fails(
+    home: Path, world: World, simulator: Simulator
+) -> None:
+    fill(world)
+    rule = simulator.faults.add("404", "runs")
+    with staying(home) as syncing:
+        until(lambda: len(simulator.requests) >= 2)
+        simulator.faults.rules.remove(rule)
+        until(lambda: stored(home) == 3)
+        world.add_run(BUILD, status="finished")
+        until(lambda: stored(home) == 4)
+        time.sleep(0.3)
+        syncing.send_signal(signal.SIGTERM)
+        out, err = syncing.communicate(timeout=20)
+    assert b"not wholly synced: our-build" in err
+    assert b"our-build: failed" in out
+    assert b"our-build: ok, 3 new" in out
+    assert syncing.returncode == 0  # as the last round
+
+
+def test_every_outlives_a_database_that_fails(
+    home: Path, world: World, simulator: Simulator
+) -> None:
+    fill(world)
+    with staying(home) as syncing:
+        until(lambda: stored(home) == 3)
+        time.sleep(0.3)
+        (home / "runsync.db").rename(home / "away.db")
+        for suffix in ("-wal", "-shm"):
+            (home / f"runsync.db{suffix}").unlink(missing_ok=True)
+        (home / "runsync.db").mkdir()
+        time.sleep(2.5)
+        (home / "runsync.db").rmdir()
+        (home / "away.db").rename(home / "runsync.db")
+        world.add_run(BUILD, status="finished")
+        until(lambda: stored(home) == 4)
+        (home / "runsync.db").rename(home / "away.db")
+        (home / "runsync.db").mkdir()
+        time.sleep(2.5)
+        syncing.send_signal(signal.SIGTERM)
+        _, err = syncing.communicate(timeout=20)
+    assert b"Traceback" not in err
+    assert err.count(b"runsync: ") >= 2
+    assert syncing.returncode == 5  # as the last round
+
+
+def test_every_begins_with_what_cannot_be_outlived(shell: Shell, home: Path) -> None:
+    assert shell("sync", "nosuch", "--every", "1s").code == 2
+    assert shell("sync", "--every", "soon").code == 2
+    (home / "runsync.db").unlink()
+    (home / "runsync.db").mkdir()
+    assert shell("sync", "--every", "1s").code == 5
