@@ -50,10 +50,10 @@ def escaped_json(text: str) -> str:
     return _IN_LINES.sub(lambda found: _json_escape(found[0]), text)
 
 
-def did_you_mean(word: str, known: Sequence[str]) -> str:
+def did_you_mean(word: object, known: Sequence[str]) -> str:
     """The end of a sentence about an unknown word: the nearest known one, or a short list."""
     folded = {name.casefold(): name for name in known}
-    if near := get_close_matches(word.casefold(), list(folded), n=1, cutoff=0.5):
+    if near := get_close_matches(str(word).casefold(), list(folded), n=1, cutoff=0.5):
         return f"; did you mean {folded[near[0]]!r}?"
     return f"; known: {', '.join(known)}" if 0 < len(known) <= 12 else ""
 

@@ -64,7 +64,7 @@ def compare(
         tz=tz, result=result,
     )  # fmt: skip
     with open_reader(db) as reader:
-        return comparison(reader, definition, spec.query(reader.pipelines, definition))
+        return comparison(reader, definition, reader.query(spec, definition))
 
 
 def html(
@@ -92,7 +92,7 @@ def html(
         since=since, until=until, pipelines=pipelines, branches=branches, every=every, tz=tz
     )
     with open_reader(db) as reader:
-        return render_page(reader, spec.query(reader.pipelines))
+        return render_page(reader, reader.query(spec))
 
 
 def lacking(
@@ -117,7 +117,7 @@ def lacking(
 
     spec = QuerySpec(since=since, until=until, pipelines=pipelines, tz=tz)
     with open_reader(db) as reader:
-        return lacking_in(reader, spec.query(reader.pipelines), compared=compared)
+        return lacking_in(reader, reader.query(spec), compared=compared)
 
 
 def __dir__() -> list[str]:

@@ -11,7 +11,7 @@ from runsync.reports.query_spec import Query
 from runsync.reports.report import Column, Kind, Report
 
 if TYPE_CHECKING:
-    from runsync.reports.load import Reader
+    from runsync.reports.coverage_notes import Coverage
 
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
@@ -55,14 +55,18 @@ def with_keys(frame: pd.DataFrame, query: Query) -> pd.DataFrame:
     return frame.assign(**made)
 
 
-def finished(table: pd.DataFrame, report: Report, query: Query, reader: "Reader") -> pd.DataFrame:
-    """A report's table of figures as users get it: with ``partial`` over time, in its dtypes."""
-    keys = query.keys
-    if query.every:
-        from runsync.reports.coverage_notes import partial
+def finished(
+    table: pd.DataFrame, report: Report, query: Query, coverage: "Coverage | None"
+) -> pd.DataFrame:
+    """A report's table of figures as users get it, in its dtypes.
 
+    Args:
+        coverage: what ``partial`` goes by; needed where the query has periods.
+    """
+    keys = query.keys
+    if coverage is not None and query.every:
         keys = (*keys, "partial")
-        table = table.assign(partial=partial(table, query, reader.covered_spans))
+        table = table.assign(partial=coverage.partial(table, query))
     return shaped(table, keys, report.columns)
 
 

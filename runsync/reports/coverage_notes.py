@@ -1,31 +1,66 @@
 """How much of a window the database is known to hold: ``partial``, and what is lacking."""
 
+from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from typing import Any, NamedTuple
 
 import pandas as pd
+import sqlalchemy as sa
 
-from runsync.reports.load import CoveredSpan, Reader
+from runsync.reports.load import Reader
 from runsync.reports.query_spec import Query, Window
 from runsync.storage.pipelines import StoredPipeline
+from runsync.storage.tables import coverage, lacks_steps, listing_pipelines, runs, syncs
+
+_NAMED = 3
 
 START = datetime.min.replace(tzinfo=UTC)
 """Before every run."""
 
 
+@dataclass(frozen=True, slots=True)
+class CoveredSpan:
+    """A part of a pipeline's history that is known to be complete; None: to its beginning."""
+
+    pipeline_id: int
+    oldest: datetime | None
+    newest: datetime
+
+
+class RunWithoutSteps(NamedTuple):
+    """A run whose steps are missing: the period in which it was created is not complete."""
+
+    pipeline_id: int
+    id: str
+    created_at: datetime
+
+
 class Coverage:
     """What is known to be complete of each pipeline's history."""
 
-    def __init__(self, spans: Iterable[CoveredSpan]) -> None:
+    def __init__(self, reader: Reader) -> None:
         self._spans: dict[int, list[tuple[datetime, datetime]]] = defaultdict(list)
-        for span in sorted(spans, key=lambda s: s.oldest or START):
+        for span in sorted(_covered_spans(reader), key=lambda s: s.oldest or START):
             self._add(span)
+        self._without_steps: dict[int, list[RunWithoutSteps]] = defaultdict(list)
+        for run in _runs_without_steps(reader):
+            self._without_steps[run.pipeline_id].append(run)
 
     def covers(self, pipeline_id: int, begin: datetime, end: datetime) -> bool:
-        """Whether every run of the pipeline that was created in between is in the database."""
-        return any(low <= begin and end <= high for low, high in self._spans[pipeline_id])
+        """Whether every run created in between is in the database, with its steps."""
+        is_walked = any(low <= begin and end <= high for low, high in self._spans[pipeline_id])
+        return is_walked and not self.without_steps(pipeline_id, begin, end)
+
+    def without_steps(
+        self, pipeline_id: int, begin: datetime, end: datetime
+    ) -> list[RunWithoutSteps]:
+        """The runs created in between whose steps are missing, oldest first."""
+        found = self._without_steps[pipeline_id]
+        first, last = (bisect_left(found, when, key=_created_at) for when in (begin, end))
+        return found[first:last]
 
     def within(
         self, pipeline_id: int, begin: datetime, end: datetime
@@ -37,6 +72,23 @@ class Coverage:
             if low < end and high > begin
         ]
 
+    def partial(self, table: pd.DataFrame, query: Query) -> list[bool]:
+        """For each row, whether its period is cut short by anything.
+
+        A row that names a pipeline needs that one covered; one that names a source all of that
+        source's; any other all of the query's, as each could have had runs in it.
+        """
+        window = query.window
+        concerned, ids = _concerned(table, query.pipelines)
+        whole: dict[tuple[object, pd.Timestamp], bool] = {}
+        for name, period in set(zip(concerned, table["period"], strict=True)):
+            begin = midnight(period.date(), window.zone)
+            end = midnight(next_period(period.date(), query.every or ""), window.zone)
+            whole[name, period] = _within(window, begin, end) and all(
+                self.covers(pipeline_id, begin, end) for pipeline_id in ids[name]
+            )
+        return [not whole[row] for row in zip(concerned, table["period"], strict=True)]
+
     def _add(self, span: CoveredSpan) -> None:
         spans, low = self._spans[span.pipeline_id], span.oldest or START
         if spans and low <= spans[-1][1]:
@@ -45,22 +97,8 @@ class Coverage:
             spans.append((low, span.newest))
 
 
-def partial(table: pd.DataFrame, query: Query, spans: Iterable[CoveredSpan]) -> list[bool]:
-    """For each row, whether its period is cut short by anything.
-
-    A row that names a pipeline needs that one covered; one that names a source all of that
-    source's; any other all of the query's, as each could have had runs in it.
-    """
-    covered, window = Coverage(spans), query.window
-    concerned, ids = _concerned(table, query.pipelines)
-    whole: dict[tuple[object, pd.Timestamp], bool] = {}
-    for name, period in set(zip(concerned, table["period"], strict=True)):
-        begin = midnight(period.date(), window.zone)
-        end = midnight(next_period(period.date(), query.every or ""), window.zone)
-        whole[name, period] = _within(window, begin, end) and all(
-            covered.covers(pipeline_id, begin, end) for pipeline_id in ids[name]
-        )
-    return [not whole[row] for row in zip(concerned, table["period"], strict=True)]
+def _created_at(run: RunWithoutSteps) -> datetime:
+    return run.created_at
 
 
 def _within(window: Window, begin: datetime, end: datetime) -> bool:
@@ -91,30 +129,52 @@ class PipelineCoverage:
         since: from when on; None: from the pipeline's first run, or the window's begin.
         until: the last sync that saw everything; None: there was none.
         gaps: spans in between that were never walked.
+        without_steps: the ids of runs whose steps are missing.
     """
 
     pipeline: StoredPipeline
     since: datetime | None
     until: datetime | None
     gaps: tuple[tuple[datetime, datetime], ...] = ()
+    without_steps: tuple[str, ...] = ()
 
     def notes(self) -> list[str]:
         """What is lacking, in sentences; nothing where nothing is."""
         name = self.pipeline.label
+        found = []
         if self.until is None:
-            return [f"{name}: no sync has covered any of this window"]
-        found = [f"{name}: not synced from {minute(a)} to {minute(b)}" for a, b in self.gaps]
+            found.append(f"{name}: no sync has covered any of this window")
         if self.since is not None:
-            found.insert(0, f"{name}: not synced before {minute(self.since)}")
+            found.append(f"{name}: not synced before {minute(self.since)}")
+        found += [f"{name}: not synced from {minute(a)} to {minute(b)}" for a, b in self.gaps]
+        if self.without_steps:
+            found.append(f"{name}: {self._missing_steps()}")
         return found
+
+    def _missing_steps(self) -> str:
+        number, named = len(self.without_steps), ", ".join(self.without_steps[:_NAMED])
+        more = f" and {number - _NAMED} more" if number > _NAMED else ""
+        return f"the steps of {number} run{'s' * (number > 1)} are missing: {named}{more}"
 
 
 def coverage_of(
-    window: Window, pipelines: Sequence[StoredPipeline], spans: Iterable[CoveredSpan]
+    window: Window, pipelines: Sequence[StoredPipeline], known: Coverage
 ) -> list[PipelineCoverage]:
     """What the database is known to hold of each pipeline in the window."""
-    covered, begin = Coverage(spans), window.since or START
-    return [_coverage_of(p, covered.within(p.id, begin, window.end), begin) for p in pipelines]
+    begin, end = window.since or START, window.end
+    found = []
+    for pipeline in pipelines:
+        spans = known.within(pipeline.id, begin, end)
+        gaps = zip([high for _, high in spans], [low for low, _ in spans[1:]], strict=False)
+        one = PipelineCoverage(
+            pipeline,
+            since=spans[0][0] if spans and spans[0][0] > begin else None,
+            until=spans[-1][1] if spans else None,
+            gaps=tuple(gaps),
+            without_steps=tuple(r.id for r in known.without_steps(pipeline.id, begin, end)),
+        )
+        found.append(one)
+    return found
 
 
 def lacking_in(reader: Reader, query: Query, *, compared: bool) -> list[str]:
@@ -126,23 +186,13 @@ def lacking_in(reader: Reader, query: Query, *, compared: bool) -> list[str]:
     window = query.window
     if compared:
         window = replace(window, since=window.before().since)
-    found = coverage_of(window, query.pipelines, reader.covered_spans)
+    found = coverage_of(window, query.pipelines, Coverage(reader))
     return [sentence for one in found for sentence in one.notes()]
 
 
 def minute(when: datetime) -> str:
     """``2024-01-31 10:05 UTC``."""
     return f"{when.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-
-
-def _coverage_of(
-    pipeline: StoredPipeline, spans: list[tuple[datetime, datetime]], begin: datetime
-) -> PipelineCoverage:
-    if not spans:
-        return PipelineCoverage(pipeline, None, None)
-    gaps = zip([high for _, high in spans], [low for low, _ in spans[1:]], strict=False)
-    first, last = spans[0][0], spans[-1][1]
-    return PipelineCoverage(pipeline, first if first > begin else None, last, tuple(gaps))
 
 
 def midnight(day: date, zone: tzinfo) -> datetime:
@@ -155,3 +205,47 @@ def next_period(first: date, every: str) -> date:
     if every == "month":
         return date(first.year + first.month // 12, first.month % 12 + 1, 1)
     return first + timedelta(days=7 if every == "week" else 1)
+
+
+_LAST_GOOD_SYNC = (
+    sa.select(sa.func.max(syncs.c.started_at))
+    .where(syncs.c.listing == coverage.c.listing, syncs.c.outcome == "ok")
+    .scalar_subquery()  # one look into an index for each span, however many syncs there were
+    .label("synced_at")
+)
+# Each span for each pipeline of its listing, and the listing's last good sync.
+_SPANS = sa.select(listing_pipelines.c.pipeline_id, *coverage.c, _LAST_GOOD_SYNC).join_from(
+    coverage, listing_pipelines, listing_pipelines.c.listing == coverage.c.listing
+)
+
+
+def _covered_spans(reader: Reader) -> list[CoveredSpan]:
+    """What is known to be complete, per pipeline, in no order; spans may overlap.
+
+    A listing's newest span goes on to its last good sync: that sync saw all there was.
+    """
+    rows = reader.connection.execute(_SPANS).all()
+    newest: dict[str, datetime] = {}
+    for row in rows:
+        known = newest.setdefault(row.listing, row.newest_created_at)
+        newest[row.listing] = max(known, row.newest_created_at)
+    return [_span(row, row.newest_created_at == newest[row.listing]) for row in rows]
+
+
+def _span(row: Any, is_newest: bool) -> CoveredSpan:
+    newest = row.newest_created_at
+    if is_newest and row.synced_at is not None:
+        newest = max(newest, row.synced_at)
+    oldest = None if row.reaches_start else row.oldest_created_at
+    return CoveredSpan(row.pipeline_id, oldest, newest)
+
+
+def _runs_without_steps(reader: Reader) -> list[RunWithoutSteps]:
+    """The runs whose steps were never read, oldest first."""
+    r = runs.c
+    # Such a run is never settled, so the small index of unsettled runs has it.
+    query = sa.select(r.pipeline_id, r.id, r.created_at).where(sa.not_(r.settled), lacks_steps)
+    return [
+        RunWithoutSteps(*row)
+        for row in reader.connection.execute(query.order_by(r.created_at, r.id))
+    ]

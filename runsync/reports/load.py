@@ -7,7 +7,6 @@ so a million steps take a few tens of megabytes.
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -18,22 +17,15 @@ import numpy.typing as npt
 import pandas as pd
 import sqlalchemy as sa
 
-from runsync.errors import DatabaseError
+from runsync.errors import ConfigError, DatabaseError
 from runsync.reports.columns import categorical, sources_of, with_keys
-from runsync.reports.query_spec import Query
-from runsync.reports.report import AnyDatabase
+from runsync.reports.query_spec import Query, QuerySpec
+from runsync.reports.report import AnyDatabase, Report
 from runsync.storage import schema
 from runsync.storage.database import Database
 from runsync.storage.pipelines import StoredPipeline, labelled
-from runsync.storage.tables import (
-    UTCDateTime,
-    coverage,
-    listing_pipelines,
-    pipelines,
-    syncs,
-    v_runs,
-    v_steps,
-)
+from runsync.storage.tables import UTCDateTime, pipelines, v_runs, v_steps
+from runsync.text import did_you_mean
 
 # Few rows at once stay in the processor's cache: half the time of 50,000. PostgreSQL is asked for
 # more of them, as each asking is a round trip.
@@ -48,15 +40,6 @@ _RUN_CREATED_AT = {
     v_runs: v_runs.c.created_at.label("run_created_at"),
     v_steps: v_steps.c.run_created_at,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class CoveredSpan:
-    """A part of a pipeline's history that is known to be complete; None: to its beginning."""
-
-    pipeline_id: int
-    oldest: datetime | None
-    newest: datetime
 
 
 @contextmanager
@@ -94,6 +77,17 @@ class Reader:
         rows = self.connection.execute(sa.select(p.id, p.source, p.external_id, p.name))
         return labelled([(r.id, r.source, r.external_id, r.name) for r in rows])
 
+    def query(self, spec: QuerySpec, report: Report | None = None) -> Query:
+        """The spec, checked against what the database holds.
+
+        Raises:
+            ConfigError: see :meth:`.QuerySpec.query`; or no run is on one of the branches.
+        """
+        query = spec.query(self.pipelines, report)
+        if query.branches:
+            self._check_branches(query, query.branches)
+        return query
+
     def runs(
         self,
         query: Query,
@@ -129,18 +123,15 @@ class Reader:
         first, last = self.connection.execute(ends.where(*self._conditions(v_runs, query))).one()
         return None if first is None else (first, last)
 
-    @cached_property
-    def covered_spans(self) -> list[CoveredSpan]:
-        """What is known to be complete, per pipeline, in no order; spans may overlap.
-
-        A listing's newest span goes on to its last good sync: that sync saw all there was.
-        """
-        rows = self.connection.execute(_COVERAGE).all()
-        newest: dict[str, datetime] = {}
-        for row in rows:
-            known = newest.setdefault(row.listing, row.newest_created_at)
-            newest[row.listing] = max(known, row.newest_created_at)
-        return [_span(row, row.newest_created_at == newest[row.listing]) for row in rows]
+    def _check_branches(self, query: Query, wanted: tuple[str, ...]) -> None:
+        """A branch is looked for in the window, by its index, and only then in all history."""
+        found = sa.select(sa.func.coalesce(v_runs.c.branch, "")).distinct()
+        within = self.connection.scalars(found.where(*self._conditions(v_runs, query)))
+        missing = set(wanted) - set(within)
+        known = set(self.connection.scalars(found)) if missing else set()
+        for name in sorted(missing - known):
+            mend = did_you_mean(name, sorted(known - {""}))
+            raise ConfigError(f"there is no run on the branch {name!r}{mend}")
 
     def _read(
         self,
@@ -172,7 +163,7 @@ class Reader:
             pipeline_id = view.c.pipeline_id + 0 if is_bounded else view.c.pipeline_id
             yield pipeline_id.in_(query.pipeline_ids)
         if query.branches is not None:
-            yield view.c.branch.in_(query.branches)
+            yield sa.func.coalesce(view.c.branch, "").in_(query.branches)
         if query.result is not None:
             yield view.c.result == query.result
 
@@ -197,27 +188,6 @@ class Reader:
                     builder.add(values)
         built = (builder.built() for builder in builders)
         return pd.DataFrame(dict(zip(columns, built, strict=True)), copy=False)
-
-
-_LAST_GOOD_SYNC = (
-    sa.select(sa.func.max(syncs.c.started_at))
-    .where(syncs.c.listing == coverage.c.listing, syncs.c.outcome == "ok")
-    .scalar_subquery()  # one look into an index for each span, however many syncs there were
-    .label("synced_at")
-)
-# Each span for each pipeline of its listing, and the listing's last good sync.
-_COVERAGE = sa.select(listing_pipelines.c.pipeline_id, *coverage.c, _LAST_GOOD_SYNC).join_from(
-    coverage, listing_pipelines, listing_pipelines.c.listing == coverage.c.listing
-)
-
-
-def _span(row: Any, is_newest: bool) -> CoveredSpan:
-    newest = row.newest_created_at
-    if is_newest and row.synced_at is not None:
-        newest = max(newest, row.synced_at)
-    return CoveredSpan(
-        row.pipeline_id, None if row.reaches_start else row.oldest_created_at, newest
-    )
 
 
 class ColumnBuilder(Protocol):

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from runsync import timespan
 from runsync.errors import ConfigError
 from runsync.records import Result
-from runsync.storage.pipelines import StoredPipeline, chosen
+from runsync.storage.pipelines import StoredPipeline, chosen, listed
 from runsync.text import did_you_mean
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Moment: TypeAlias = datetime | date | str
 Every: TypeAlias = Literal["day", "week", "month"]
 By: TypeAlias = Literal["pipeline", "source", "branch", "author", "weekday", "hour", "step", "job"]
-Words: TypeAlias = str | Iterable[str]
+Words: TypeAlias = str | Iterable[str | None]
 PipelineWords: TypeAlias = str | int | Iterable[str | int]
 
 EVERY: tuple[str, ...] = get_args(Every)
@@ -38,7 +38,7 @@ class QuerySpec:
             ISO 8601 text, or an age such as ``"30d"``, ``"12h"``, ``"8w"``. None: no limit.
         until: where the window ends: runs created before that.
         pipelines: names, ids, or unique beginnings of ids. None: all.
-        branches: names. None: all.
+        branches: names; ``""`` means runs without a branch. None: all.
         by: what to group by, of ``pipeline source branch author weekday hour``, in step reports
             ``step job`` as well. ``()`` makes one row of all. None: the report's own grouping.
         every: ``day``, ``week`` (ISO, from Monday) or ``month``: one row for each, with
@@ -68,12 +68,11 @@ class QuerySpec:
             ConfigError: a time, pipeline, key, period, zone or result is unknown.
         """
         picked = None if self.pipelines is None else chosen(known, self.pipelines)
-        branches = [self.branches] if isinstance(self.branches, str) else self.branches
         return Query(
             window=window(self.since, self.until, self.tz),
             pipelines=tuple(known) if picked is None else picked,
             pipeline_ids=None if picked is None else tuple(p.id for p in picked),
-            branches=None if branches is None else tuple(branches),
+            branches=_checked_branches(self.branches),
             by=() if report is None else _checked_by(self.by, report),
             implied=() if report is None else report.implied,
             every=checked_every(self.every),
@@ -174,7 +173,7 @@ def zone_of(tz: str | tzinfo | None) -> tzinfo:
         return tz or UTC
     try:
         return ZoneInfo(tz)
-    except (LookupError, ValueError, OSError):
+    except (LookupError, ValueError, OSError, TypeError, AttributeError):
         zones = sorted(available_timezones())
         raise ConfigError(f"there is no time zone {tz!r}{did_you_mean(tz, zones)}") from None
 
@@ -194,7 +193,7 @@ def _checked_by(by: str | Iterable[str] | None, report: "Report") -> tuple[str, 
     """The keys that ``by`` names, each once."""
     if by is None:
         return report.by
-    keys = tuple(dict.fromkeys([by] if isinstance(by, str) else by))
+    keys = tuple(dict.fromkeys(listed("by", by)))
     for key in keys:
         if key not in BY:
             raise ConfigError(
@@ -206,6 +205,11 @@ def _checked_by(by: str | Iterable[str] | None, report: "Report") -> tuple[str, 
                 f"known: {', '.join(report.keys)}"
             )
     return keys
+
+
+def _checked_branches(branches: Words | None) -> tuple[str, ...] | None:
+    """The names, ``""`` for runs without a branch."""
+    return None if branches is None else tuple(name or "" for name in listed("branches", branches))
 
 
 def _checked_result(result: str | None, report: "Report | None") -> str | None:
@@ -222,7 +226,7 @@ def _checked_result(result: str | None, report: "Report | None") -> str | None:
 def _moment(name: str, value: Moment | None, zone: tzinfo, now: datetime) -> datetime | None:
     try:
         return None if value is None else _read_moment(value, zone, now)
-    except (ValueError, OverflowError):
+    except (ValueError, OverflowError, TypeError):
         raise ConfigError(f"{name}={value!r} is no time; {timespan.EXAMPLES}") from None
 
 

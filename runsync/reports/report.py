@@ -115,12 +115,13 @@ class Report:
     def frame(self, db: AnyDatabase, spec: QuerySpec) -> "pd.DataFrame":
         """The report's frame: keys, then period and partial, then figures, in their dtypes."""
         from runsync.reports.columns import finished
+        from runsync.reports.coverage_notes import Coverage
         from runsync.reports.load import open_reader
 
         with open_reader(db) as reader:
-            query = spec.query(reader.pipelines, self)
+            query = reader.query(spec, self)
             table = self.figures(query, *self.load(reader, query))
-            return finished(table, self, query, reader)
+            return finished(table, self, query, Coverage(reader) if query.every else None)
 
 
 class ReportFunction(Protocol):

@@ -1,8 +1,10 @@
 """Stored pipelines as reports and exports name and choose them."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count
+from typing import Any, TypeAlias
 
 from runsync.errors import ConfigError
 from runsync.text import did_you_mean
@@ -10,9 +12,13 @@ from runsync.text import did_you_mean
 _SHORT = 8
 
 
+_Row: TypeAlias = tuple[int, str, str, str]
+"""A pipeline's id, source, external id and name."""
+
+
 @dataclass(frozen=True, slots=True)
 class StoredPipeline:
-    """A pipeline. ``label`` is its name, told apart by its id where another bears the same."""
+    """A pipeline. ``label`` is its name, with a part of its id where another has the same name."""
 
     id: int
     source: str
@@ -21,64 +27,82 @@ class StoredPipeline:
     label: str
 
 
-def labelled(rows: Iterable[tuple[int, str, str, str]]) -> tuple[StoredPipeline, ...]:
-    """Pipelines from (id, source, external id, name), by label.
+def labelled(rows: Iterable[_Row]) -> tuple[StoredPipeline, ...]:
+    """The pipelines, sorted by label; no two have the same one.
 
     Wercker calls a pipeline ``build`` in every application. Such a one is labelled
     ``build (5751377e)``, with as much of its id as tells it from the others.
     """
-    known = list(rows)
-    bearers = Counter(name for _, _, _, name in known)
-    twins = [row for row in known if bearers[row[3]] > 1]
-    made = (
-        StoredPipeline(*row, row[3] if bearers[row[3]] == 1 else f"{row[3]} ({_mark(row, twins)})")
-        for row in known
-    )
+    known = sorted(rows, key=lambda row: (row[3], row[1], row[0]))
+    times = Counter(name for *_, name in known)
+    taken = {name for name, number in times.items() if number == 1}
+    made = []
+    for row in known:
+        label = row[3]
+        if times[label] > 1:
+            label = next(one for one in _labels(row, known) if one not in taken)
+            taken.add(label)
+        made.append(StoredPipeline(*row, label))
     return tuple(sorted(made, key=lambda p: (p.label, p.source, p.id)))
 
 
 def chosen(
     known: Sequence[StoredPipeline], wanted: str | int | Iterable[str | int] | None
 ) -> tuple[StoredPipeline, ...] | None:
-    """The pipelines that were asked for: by name, label, id, or the beginning of an id.
+    """The pipelines that were asked for: by label, name, id, or a unique beginning of these.
 
-    A name that several pipelines bear chooses them all. None chooses without a limit.
+    A name that several pipelines have chooses them all. None chooses without a limit.
 
     Raises:
-        ConfigError: a word fits none, or is the beginning of several ids.
+        ConfigError: a word fits none, or is the beginning of several.
     """
     if wanted is None:
         return None
-    words = [wanted] if isinstance(wanted, str | int) else list(wanted)
-    found = {pipeline for word in words for pipeline in _fitting(known, word)}
+    found = {pipeline for word in listed("pipelines", wanted) for pipeline in _fitting(known, word)}
     return tuple(p for p in known if p in found)
+
+
+def listed(argument: str, names: Any) -> list[Any]:
+    """The names that an argument holds: one alone, or several.
+
+    Raises:
+        ConfigError: it is neither.
+    """
+    if isinstance(names, str) or (argument == "pipelines" and isinstance(names, int)):
+        return [names]
+    try:
+        return list(names)
+    except TypeError:
+        raise ConfigError(f"{argument}={names!r} is neither a name nor a list of names") from None
 
 
 def _fitting(known: Sequence[StoredPipeline], word: str | int) -> list[StoredPipeline]:
     exact = [p for p in known if word in (p.id, p.name, p.label, p.external_id)]
     if exact or not isinstance(word, str) or not word:
         return exact or _none(known, word)
-    begun = [p for p in known if p.external_id.startswith(word)]
+    begun = [p for p in known if any(n.startswith(word) for n in (p.external_id, p.label))]
     if len(begun) > 1:
         names = ", ".join(f"{p.label} ({p.external_id})" for p in begun[:5])
-        raise ConfigError(f"{word!r} is the beginning of several pipelines' ids: {names}")
+        raise ConfigError(f"{word!r} is the beginning of several pipelines: {names}")
     return begun or _none(known, word)
 
 
 def _none(known: Sequence[StoredPipeline], word: str | int) -> list[StoredPipeline]:
     words = list(dict.fromkeys([p.label for p in known] + [p.external_id for p in known]))
-    raise ConfigError(
-        f"no pipeline in the database is called {word!r}{did_you_mean(str(word), words)}"
-    )
+    raise ConfigError(f"no pipeline in the database is called {word!r}{did_you_mean(word, words)}")
 
 
-def _mark(row: tuple[int, str, str, str], twins: Sequence[tuple[int, str, str, str]]) -> str:
-    """The shortest beginning of an id, eight signs or more, that no twin's id shares."""
-    _, source, external_id, name = row
-    others = [t[2] for t in twins if t[3] == name and t[:3] != row[:3]]
-    if external_id in others:
-        return f"{source} {external_id}"
-    for length in range(_SHORT, len(external_id)):
-        if not any(other.startswith(external_id[:length]) for other in others):
-            return external_id[:length]
-    return external_id
+def _labels(row: _Row, known: Sequence[_Row]) -> Iterator[str]:
+    """Labels of one of several pipelines with one name, the shortest first, without an end.
+
+    Of the id at least eight characters, and as many as tell it from the others' ids.
+    """
+    id, source, external_id, name = row
+    others = [one[2] for one in known if one[3] == name and one[0] != id]
+    if external_id not in others:
+        for length in range(_SHORT, len(external_id)):
+            if not any(other.startswith(external_id[:length]) for other in others):
+                yield f"{name} ({external_id[:length]})"
+        yield f"{name} ({external_id})"
+    yield f"{name} ({source} {external_id})"
+    yield from (f"{name} ({source} {external_id} #{number})" for number in count(1))

@@ -263,6 +263,9 @@ coverage = _table("coverage", CoverageColumns)
 syncs = _table("syncs", SyncColumns)
 set_aside = _table("set_aside", SetAsideColumns)
 
+lacks_steps = runs.c.steps_synced_at.is_(None) & runs.c.vanished_at.is_(None)
+"""Whether a run is incomplete: the provider knows it, and its steps were never read whole."""
+
 # Views have metadata of their own, so that nobody takes them for tables to be made.
 _VIEWS = MetaData()
 

@@ -13,7 +13,7 @@ from runsync.records import Status
 from runsync.storage.database import Database
 from runsync.storage.store import ListingStore
 from runsync.storage.sync_log import LastSync, last_syncs
-from runsync.storage.tables import listing_pipelines, pipelines, runs
+from runsync.storage.tables import lacks_steps, listing_pipelines, pipelines, runs
 
 COLUMNS = (
     "pipeline",
@@ -34,8 +34,6 @@ COLUMNS = (
     "last_error",
 )
 INCOMPLETE_COLUMNS = ("pipeline", "source", "id", "created_at", "status", "result", "url")
-
-_INCOMPLETE = runs.c.steps_synced_at.is_(None) & runs.c.vanished_at.is_(None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +96,7 @@ def incomplete_runs(database: Database) -> list[dict[str, Any]]:
             runs.c.url,
         )
         .join(runs, runs.c.pipeline_id == pipelines.c.id)
-        .where(_INCOMPLETE)
+        .where(lacks_steps)
         .order_by(runs.c.created_at.desc(), runs.c.id)
     )
     with database.read() as connection:
@@ -115,7 +113,7 @@ def _pipelines(connection: Connection) -> list[dict[str, Any]]:
             runs.c.pipeline_id,
             func.count().label("runs"),
             func.sum(unfinished).label("unfinished"),
-            func.sum(case((_INCOMPLETE, 1), else_=0)).label("incomplete"),
+            func.sum(case((lacks_steps, 1), else_=0)).label("incomplete"),
             func.count(runs.c.vanished_at).label("vanished"),
         )
         .group_by(runs.c.pipeline_id)

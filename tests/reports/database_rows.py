@@ -72,7 +72,7 @@ def run(
         "source_run_id": None,
         "url": None,
         "extra": None,
-        "steps_synced_at": None,
+        "steps_synced_at": ended or created,
         "settled": True,
         "first_seen_at": created,
         "last_seen_at": created,
@@ -120,6 +120,12 @@ def fill(
             connection.execute(sa.insert(RunRow), list(runs))
         if steps:
             connection.execute(sa.insert(StepRow), list(steps))
+
+
+def add_runs(database: Database, runs: Sequence[Row]) -> None:
+    """Inserts runs of pipelines that are there."""
+    with database.write() as connection:
+        connection.execute(sa.insert(RunRow), list(runs))
 
 
 def empty(database: Database) -> None:

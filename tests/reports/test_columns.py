@@ -4,7 +4,7 @@ from typing import Any
 
 from runsync import reports
 from runsync.storage.database import Database
-from tests.reports.database_rows import at, fill, records, run
+from tests.reports.database_rows import at, fill, records, run, step
 
 
 def test_groups_are_sorted_and_missing_ones_come_last(database: Database) -> None:
@@ -45,3 +45,22 @@ def test_periods_begin_at_midnight_of_the_zone_and_weeks_on_monday(database: Dat
     assert periods(every="day", tz="Europe/Berlin") == ["03-03", "03-04", "04-01"]
     assert periods(every="week", tz="Europe/Berlin") == ["02-26", "03-04", "04-01"]
     assert periods(every="month") == ["03-01", "04-01"]
+
+
+def test_a_step_belongs_to_the_period_weekday_and_hour_of_its_run(database: Database) -> None:
+    """Its own creation may be missing (Buildbot) or lie on another day."""
+    runs = [run("a", at(0), commit_hash="c"), run("b", at(7, hours=5), "aborted", commit_hash="c")]
+    steps = [
+        step(runs[0], 1, "test", created_at=at(40)),
+        step(runs[1], 1, "test", 1, "failed", created_at=None),
+    ]
+    fill(database, runs, steps)
+    for report in (reports.step_durations, reports.flaky_steps):
+        days = report(database, by=(), every="day")["period"]
+        assert [f"{day:%m-%d}" for day in days] == (
+            ["03-04", "03-11"] if report is reports.step_durations else ["03-04"]
+        )
+        assert list(report(database, by=["weekday"])["weekday"].unique()) == ["Monday"]
+        assert set(report(database, by=["hour"])["hour"]) <= {0, 5}
+    aborts = records(reports.abort_frequencies(database, by=(), every="month"))
+    assert [(f"{row['period']:%m}", row["last_step"]) for row in aborts] == [("03", "test")]

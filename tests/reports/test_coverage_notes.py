@@ -12,7 +12,7 @@ from runsync import reports
 from runsync.reports.coverage_notes import midnight, next_period
 from runsync.reports.query_spec import zone_of
 from runsync.storage.database import Database
-from tests.reports.database_rows import at, cover, fill, pipeline, records, run
+from tests.reports.database_rows import add_runs, at, cover, fill, pipeline, records, run
 
 
 @pytest.fixture
@@ -95,6 +95,37 @@ def test_a_week_that_the_window_cuts_or_that_is_not_over_is_partial(
     assert weeks()["03-25"]
     monkeypatch.setattr("runsync.reports.query_spec._now", lambda: at(28))
     assert not weeks()["03-25"]
+
+
+def test_a_week_with_runs_whose_steps_are_missing_is_partial(
+    database: Database, weeks: Callable[..., dict[str, bool]]
+) -> None:
+    cover(database, (at(-30), at(90)), pipelines=[1, 2])
+    assert not any(weeks(by=()).values())
+    open_run: dict[str, Any] = {"steps_synced_at": None, "settled": False}
+    more = [
+        run("x", at(8), pipeline=1, **open_run),
+        run("gone", at(22), pipeline=1, vanished_at=at(23), **open_run),
+    ]
+    add_runs(database, more)
+    assert weeks(by=()) == {"03-04": False, "03-11": True, "03-18": False, "03-25": False}
+    assert weeks(pipelines=["build"], by=["pipeline"])["03-11"]
+    assert not any(weeks(pipelines=["deploy"]).values())
+
+
+def test_runs_whose_steps_are_missing_are_named(sqlite: Database, now: datetime) -> None:
+    open_run: dict[str, Any] = {"steps_synced_at": None, "settled": False}
+    fill(sqlite, [run(f"r{n}", at(n), **open_run) for n in range(5)])
+    cover(sqlite, (at(-1), at(50)), reaches_start=True)
+    assert reports.lacking(sqlite, since=at(1), until=at(2)) == [
+        "build: the steps of 1 run are missing: r1"
+    ]
+    assert reports.lacking(sqlite) == [
+        "build: the steps of 5 runs are missing: r0, r1, r2 and 2 more"
+    ]
+    assert reports.lacking(sqlite, since=at(10)) == []
+    page = reports.html(sqlite)
+    assert "build: the steps of 5 runs are missing: r0, r1, r2 and 2 more" in page
 
 
 def test_what_is_lacking_is_said_in_sentences(sqlite: Database, now: datetime) -> None:

@@ -178,7 +178,7 @@ def test_an_unknown_pipeline_is_named_with_the_nearest(sqlite: Database) -> None
     )
     with pytest.raises(ConfigError, match="called 'biuld'; did you mean 'build'"):
         reports.pass_rates(sqlite, pipelines=["biuld"])
-    with pytest.raises(ConfigError, match=r"beginning of several pipelines' ids: build .*ship"):
+    with pytest.raises(ConfigError, match=r"beginning of several pipelines: build .*ship"):
         reports.pass_rates(sqlite, pipelines=["5751"])
     with pytest.raises(ConfigError, match="no pipeline in the database is called ''"):
         reports.pass_rates(sqlite, pipelines=[""])

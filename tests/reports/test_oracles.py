@@ -61,6 +61,7 @@ def _step(draw: st.DrawFn, of: Row, position: int) -> Row:
         draw(st.none() | st.integers(0, 500)),
         draw(st.sampled_from(RESULTS)),
         status=draw(st.sampled_from(["finished", "finished", "finished", "running"])),
+        created_at=draw(st.none() | st.integers(0, 1200).map(lambda hours: at(hours=hours))),
     )
 
 

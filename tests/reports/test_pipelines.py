@@ -2,8 +2,14 @@
 
 from typing import Any
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from runsync import reports
+from runsync.errors import ConfigError
 from runsync.storage.database import Database
+from runsync.storage.pipelines import chosen, labelled
 from tests.reports.database_rows import at, fill, pipeline, run
 
 
@@ -37,7 +43,21 @@ def test_branches_are_chosen_by_name(database: Database) -> None:
     fill(database, [run("a", at(0)), run("b", at(1), branch="dev"), run("c", at(2), branch=None)])
     assert list(reports.pass_rates(database, branches="dev")["finished"]) == [1]
     assert list(reports.pass_rates(database, branches=["dev", "main"])["finished"]) == [2]
-    assert reports.pass_rates(database, branches=["nowhere"]).empty
+    assert list(reports.pass_rates(database, branches=["dev", ""])["finished"]) == [2]
+    assert list(reports.pass_rates(database, branches=[None])["finished"]) == [1]
+
+
+def test_an_unknown_branch_is_an_error_that_names_the_nearest(database: Database) -> None:
+    fill(database, [run("a", at(0)), run("b", at(50), branch="develop")])
+    for asked in ({}, {"since": at(40)}, {"pipelines": "build"}):
+        with pytest.raises(ConfigError, match="no run on the branch 'devlop'; did you mean 'deve"):
+            reports.pass_rates(database, branches=["main", "devlop"], **asked)
+    with pytest.raises(ConfigError, match="no run on the branch 'x'; known: develop, main"):
+        reports.html(database, branches="x")
+    with pytest.raises(ConfigError, match="no run on the branch ''"):
+        reports.compare(database, since=at(40), branches="")
+    # A branch that is known, but not in the window, is no mistake.
+    assert reports.pass_rates(database, branches="develop", until=at(40)).empty
 
 
 def test_pipelines_of_one_name_are_counted_apart(database: Database) -> None:
@@ -50,3 +70,34 @@ def test_pipelines_of_one_name_are_counted_apart(database: Database) -> None:
     assert list(frame["pipeline"]) == ["build (00000001)", "build (00000002)"]
     assert list(frame["pass_rate"]) == [1.0, 0.0]
     assert list(reports.pass_rates(database, pipelines=["build (00000002)"])["failed"]) == [1]
+
+
+NAMES = st.sampled_from(["build", "build (aaaaaaaa)", "build (b)", "build (aaaaaaaab)"])
+IDS = st.sampled_from(["aaaaaaaa", "aaaaaaaab", "aaaaaaaabb", "aaaaaaaac", "b"])
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("wx"), IDS, NAMES), max_size=7, unique_by=lambda t: t[:2])
+)
+def test_no_two_pipelines_have_one_label(rows: list[tuple[str, str, str]]) -> None:
+    known = labelled((n, *row) for n, row in enumerate(rows, 1))
+    assert len({p.label for p in known}) == len(rows)
+    names = [row[2] for row in rows]
+    assert all(p.label == p.name for p in known if names.count(p.name) == 1)
+
+
+def test_a_name_that_looks_like_a_label_does_not_merge_two_pipelines(sqlite: Database) -> None:
+    pipelines = [pipeline(1, "build"), pipeline(2, "build"), pipeline(3, "build (00000001)")]
+    runs = [run(f"r{n}", at(0), pipeline=n) for n in (1, 2, 3)]
+    fill(sqlite, runs, pipelines=pipelines)
+    assert list(reports.pass_rates(sqlite)["finished"]) == [1, 1, 1]
+
+
+def test_a_unique_beginning_of_a_name_chooses_a_pipeline(sqlite: Database) -> None:
+    fill(sqlite, pipelines=[pipeline(1, "build"), pipeline(2, "deploy"), pipeline(3, "demo")])
+    known = labelled([(1, "w", "1", "build"), (2, "w", "2", "deploy"), (3, "w", "3", "demo")])
+    assert [p.name for p in chosen(known, "dep") or ()] == ["deploy"]
+    with pytest.raises(
+        ConfigError, match=r"'de' is the beginning of several pipelines: demo \(3\)"
+    ):
+        chosen(known, "de")

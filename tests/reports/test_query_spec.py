@@ -1,11 +1,14 @@
 """Times, zones and periods as people write them."""
 
 from datetime import UTC, date, datetime, timedelta, timezone
+from typing import Any
 
+import pandas as pd
 import pytest
 
 from runsync.errors import ConfigError
-from runsync.reports.query_spec import checked_every, window, zone_of
+from runsync.reports.definitions import REPORTS
+from runsync.reports.query_spec import QuerySpec, checked_every, window, zone_of
 
 BERLIN = zone_of("Europe/Berlin")
 
@@ -90,3 +93,29 @@ def test_the_window_before_is_as_long_and_ends_where_this_begins(now: datetime) 
     assert (before.since, before.until) == (now - timedelta(days=60), now - timedelta(days=30))
     with pytest.raises(ConfigError, match="needs since"):
         window().before()
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"since": 5}, "since=5 is no time; write a date"),
+        ({"until": [1]}, r"until=\[1\] is no time"),
+        ({"since": pd.NaT}, "since=NaT is no time"),
+        ({"tz": 5}, "there is no time zone 5"),
+        ({"every": 5}, "every=5 is no period"),
+        ({"by": 5}, "by=5 is neither a name nor a list of names"),
+        ({"by": [5]}, "pass_rates cannot be grouped by 5"),
+        ({"branches": 5}, "branches=5 is neither a name nor a list of names"),
+        ({"pipelines": 5.5}, "pipelines=5.5 is neither a name nor a list of names"),
+        ({"pipelines": [None]}, "no pipeline in the database is called None"),
+        ({"result": 5}, "result=5 is no result"),
+    ],
+)
+def test_what_is_of_the_wrong_type_is_said_in_a_sentence(asked: dict[str, Any], said: str) -> None:
+    report = REPORTS["run_durations" if "result" in asked else "pass_rates"]
+    with pytest.raises(ConfigError, match=said):
+        QuerySpec(**asked).query((), report)
+
+
+def test_any_datetime_and_date_will_do(now: datetime) -> None:
+    assert window(pd.Timestamp("2024-01-31")).since == datetime(2024, 1, 31, tzinfo=UTC)

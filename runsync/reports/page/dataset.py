@@ -8,7 +8,7 @@ import pandas as pd
 
 from runsync.reports.columns import finished
 from runsync.reports.comparison import comparison
-from runsync.reports.coverage_notes import PipelineCoverage, coverage_of
+from runsync.reports.coverage_notes import Coverage, PipelineCoverage, coverage_of
 from runsync.reports.definitions import REPORTS
 from runsync.reports.load import Reader
 from runsync.reports.query_spec import Query, Window
@@ -45,7 +45,7 @@ class Dataset:
             self.query, by=by, implied=report.implied, every=self.every if over_time else None
         )
         table = report.figures(query, *self._loaded[report.name])
-        return finished(table, report, query, self.reader)
+        return finished(table, report, query, self._known)
 
     def comparison(self, report: Report, *by: str) -> pd.DataFrame:
         """A report's main figure in :attr:`compared` and in the window before."""
@@ -71,7 +71,11 @@ class Dataset:
     def coverage(self) -> list[PipelineCoverage]:
         """How much of the window is known to be in the database."""
         query = self.query
-        return coverage_of(query.window, query.pipelines, self.reader.covered_spans)
+        return coverage_of(query.window, query.pipelines, self._known)
+
+    @cached_property
+    def _known(self) -> Coverage:
+        return Coverage(self.reader)
 
 
 def _suited_period(span: tuple[datetime, datetime] | None) -> str:

@@ -154,6 +154,7 @@ def _coverage(dataset: Dataset) -> Table:
         "since": Head("complete from"),
         "until": Head("to its last sync at"),
         "gaps": Head("gaps in between", None, True),
+        "without_steps": Head("runs without their steps", None, True),
     }
     made: list[dict[str, object]] = [
         {
@@ -162,6 +163,7 @@ def _coverage(dataset: Dataset) -> Table:
             "since": minute(one.since) if one.since else "the window's beginning",
             "until": minute(one.until) if one.until else "never synced in this window",
             "gaps": len(one.gaps),
+            "without_steps": len(one.without_steps),
         }
         for one in dataset.coverage
     ]
