@@ -33,10 +33,10 @@ class StoredState:
     settled: bool
     version: str | None
     vanished: bool
-    created_at: datetime
-    set_aside: bool
     steps_synced_at: datetime | None
     last_seen_at: datetime
+    created_at: datetime
+    set_aside: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ def stored_states(
     """
     wanted = list(runs)
     p, r = tables.pipelines.c, tables.runs.c
-    state = (r.created_at, is_set_aside(), r.steps_synced_at, r.last_seen_at)
+    state = (r.steps_synced_at, r.last_seen_at, r.created_at, is_set_aside())
     query = (
         select(p.external_id, r.id, r.settled, r.extra, r.vanished_at, *state)
         .join(tables.pipelines, p.id == r.pipeline_id)

@@ -1,0 +1,342 @@
+"""What a database can do to a sync: it is told in one sentence or got over, and nothing is lost."""
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, event, make_url, select, text
+
+from runsync.config import PipelineConfig, SourceConfig
+from runsync.errors import DatabaseError, LockedError, RunsyncError
+from runsync.simulator import Scenario, Simulator, World
+from runsync.sources import open_source
+from runsync.storage import database as database_module
+from runsync.storage import tables
+from runsync.storage.database import Database
+from runsync.storage.store import Batch, ListingStore
+from runsync.sync.engine import Options, Outcome, Task, sync
+from tests.storage.pooler import pooled
+from tests.storage.run_histories import new_pipeline
+from tests.storage.test_store import a_run, a_step, answer
+
+NOW = datetime(2024, 5, 6, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def world() -> World:
+    return Scenario(seed=5, runs=90, pipelines=1, now=NOW).build()
+
+
+Sync = Callable[[Database], Outcome]
+
+
+@pytest.fixture
+def run_sync(world: World) -> Iterator[Sync]:
+    """Syncs the world's pipeline into a database."""
+    with Simulator(world) as service:
+        source = open_source(SourceConfig("wercker", "wercker", service.url))
+        task = Task(source, source.listing(PipelineConfig("wercker", id=world.pipelines[0].id)))
+
+        def run(database: Database) -> Outcome:
+            (outcome,) = sync(database, [task], Options(concurrency=4))
+            return outcome
+
+        yield run
+        source.close()
+
+
+def rows(database: Database) -> dict[str, list[Any]]:
+    """What is stored, but for when it was seen."""
+    seen = {"first_seen_at", "last_seen_at", "steps_synced_at", "pipeline_id", "settled"}
+    found = {}
+    with database.read() as connection:
+        for table in (tables.runs, tables.steps):
+            query = select(*(c for c in table.c if c.name not in seen))
+            found[table.name] = list(connection.execute(query.order_by(*table.primary_key)))
+    return found
+
+
+@pytest.fixture
+def undisturbed(run_sync: Sync, sqlite_template: Path, tmp_path: Path) -> dict[str, list[Any]]:
+    """What a sync without any fault stores."""
+    path = tmp_path / "undisturbed.db"
+    path.write_bytes(sqlite_template.read_bytes())
+    database = Database(f"sqlite:///{path}")
+    assert run_sync(database).outcome == "ok"
+    found = rows(database)
+    database.close()
+    return found
+
+
+def failure(run_sync: Sync, database: Database) -> str:
+    """The sentence that a sync fails with."""
+    try:
+        outcome = run_sync(database)
+    except RunsyncError as error:
+        said = error
+    else:
+        assert outcome.outcome in ("failed", "locked")
+        assert outcome.cause is not None
+        said = outcome.cause
+    assert isinstance(said, DatabaseError | LockedError)
+    assert "\n" not in str(said)
+    return str(said)
+
+
+# SQLite.
+
+
+def test_a_full_disk_is_named_and_the_next_sync_goes_on(
+    sqlite: Database, run_sync: Sync, undisturbed: dict[str, list[Any]]
+) -> None:
+    def limit(raw: sqlite3.Connection, _record: object) -> None:
+        raw.execute("PRAGMA max_page_count = 50")
+
+    event.listen(sqlite.engine, "connect", limit)
+    assert "database or disk is full; make room, then sync again" in failure(run_sync, sqlite)
+    stored = len(rows(sqlite)["runs"])
+    assert stored < 90
+    sqlite.close()
+    event.remove(sqlite.engine, "connect", limit)
+    outcome = run_sync(sqlite)
+    assert outcome.outcome == "ok"
+    assert outcome.counts.runs_new == 90 - stored
+    assert rows(sqlite) == undisturbed
+
+
+def test_a_database_that_another_program_keeps_busy_is_named(
+    sqlite_url: str,
+    run_sync: Sync,
+    undisturbed: dict[str, list[Any]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(database_module, "_BUSY_SECONDS", 0.2)
+    database = Database(sqlite_url)
+    other = sqlite3.connect(make_url(sqlite_url).database or "", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    assert "database is locked; wait until nobody else writes" in failure(run_sync, database)
+    other.execute("ROLLBACK")
+    other.close()
+    assert run_sync(database).outcome == "ok"
+    assert rows(database) == undisturbed
+    database.close()
+
+
+def test_a_database_that_may_not_be_written_is_named(sqlite_url: str, run_sync: Sync) -> None:
+    path = make_url(sqlite_url).database
+    database = Database(f"sqlite:///file:{path}?mode=ro&uri=true")
+    with pytest.raises(DatabaseError, match="attempt to write a readonly database; give runsync"):
+        ListingStore(database, "ci", "ci/p").begin()
+    assert "attempt to write a readonly database" in failure(run_sync, database)
+    database.close()
+
+
+# PostgreSQL.
+
+END_ALL_OTHERS = text(
+    "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+    "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+)
+
+
+@contextmanager
+def connections_killed(url: str, *, times: int) -> Iterator[list[int]]:
+    """Meanwhile every connection to the database is ended again and again."""
+    rival, done, killed = Database(url), threading.Event(), list[int]()
+
+    def kill() -> None:
+        while len(killed) < times and not done.wait(0.4):
+            with rival.write() as connection:
+                if found := connection.execute(END_ALL_OTHERS).scalar_one():
+                    killed.append(found)
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    try:
+        yield killed
+    finally:
+        done.set()
+        thread.join()
+        rival.close()
+
+
+def test_writes_outlive_connections_that_are_killed(postgres_url: str) -> None:
+    database = Database(postgres_url)
+    pipeline = new_pipeline()
+    store = ListingStore(database, "ci", f"ci/{pipeline.external_id}")
+    number = -1
+    with connections_killed(postgres_url, times=4) as killed:
+        while len(killed) < 4:
+            number += 1
+            run = a_run(pipeline, id=f"run {number}")
+            store.save(Batch([answer(run, a_step("a"), a_step("b"))]))
+    with database.read() as connection:
+        stored = connection.execute(select(tables.runs.c.id)).scalars().all()
+        steps = connection.execute(select(tables.steps.c.id)).scalars().all()
+    assert set(stored) == {f"run {n}" for n in range(number + 1)}
+    assert len(steps) == 2 * len(stored)
+    database.close()
+
+
+def test_a_transaction_whose_connection_is_killed_is_written_by_another(
+    postgres_url: str,
+) -> None:
+    database, rival = Database(postgres_url), Database(postgres_url)
+    tries = 0
+    for attempt in database.attempts():
+        with attempt as connection:
+            tries += 1
+            connection.execute(text("INSERT INTO listings VALUES ('x', '{}')"))
+            if tries == 1:
+                with rival.write() as killer:
+                    killer.execute(END_ALL_OTHERS)
+            connection.execute(text("INSERT INTO listings VALUES ('y', '{}')"))
+    assert tries == 2
+    with database.read() as connection:
+        assert connection.execute(text("SELECT count(*) FROM listings")).scalar() == 2
+    database.close()
+    rival.close()
+
+
+def test_a_deadlock_is_tried_again(postgres_url: str) -> None:
+    database = Database(postgres_url)
+    with database.write() as connection:
+        connection.execute(text("INSERT INTO listings VALUES ('a', '{}'), ('b', '{}')"))
+    together, tries, failures = threading.Barrier(2), list[str](), list[BaseException]()
+
+    def touch(connection: Connection, listing: str) -> None:
+        connection.execute(
+            text("UPDATE listings SET memory = memory || '{\"n\": 1}' WHERE listing = :listing"),
+            {"listing": listing},
+        )
+
+    def write(first: str, second: str) -> None:
+        try:
+            for attempt in database.attempts():
+                with attempt as connection:
+                    tries.append(first)
+                    touch(connection, first)
+                    if tries.count(first) == 1:
+                        together.wait(5)
+                    touch(connection, second)
+        except BaseException as error:  # noqa: BLE001 - shown in the main thread
+            failures.append(error)
+
+    threads = [threading.Thread(target=write, args=order) for order in (("a", "b"), ("b", "a"))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert sorted(tries) in (["a", "a", "b"], ["a", "b", "b"])
+    database.close()
+
+
+def test_a_serialization_failure_is_tried_again(postgres_url: str) -> None:
+    database = Database(postgres_url)
+    strict = Database(database.engine.execution_options(isolation_level="SERIALIZABLE"))
+    with database.write() as connection:
+        connection.execute(text("INSERT INTO listings VALUES ('a', '{\"n\": 0}')"))
+    tries = 0
+    for attempt in strict.attempts():
+        with attempt as connection:
+            tries += 1
+            connection.execute(text("SELECT * FROM listings")).all()
+            if tries == 1:
+                with database.write() as other:
+                    other.execute(text("UPDATE listings SET memory = '{\"n\": 1}'"))
+            connection.execute(text("UPDATE listings SET memory = memory || '{\"m\": 1}'"))
+    assert tries == 2
+    with database.read() as connection:
+        stored = connection.execute(text("SELECT memory FROM listings")).scalar()
+    assert stored == {"n": 1, "m": 1}
+    database.close()
+
+
+def test_a_failure_that_stays_is_not_tried_again(database: Database) -> None:
+    tries = []
+
+    def write() -> None:
+        for attempt in database.attempts():
+            with attempt as connection:
+                tries.append(1)
+                connection.execute(text("SELECT * FROM nosuch"))
+
+    with pytest.raises(DatabaseError, match="nosuch"):
+        write()
+    assert tries == [1]
+
+
+def test_a_sync_outlives_connections_that_are_killed_one_after_the_other(
+    postgres_url: str, run_sync: Sync, undisturbed: dict[str, list[Any]]
+) -> None:
+    database = Database(postgres_url)
+    with connections_killed(postgres_url, times=3) as killed:
+        for _ in range(5):  # a read that breaks fails the listing, and the next sync goes on
+            try:
+                outcome = run_sync(database).outcome
+            except DatabaseError:
+                continue
+            if outcome == "ok" and len(killed) >= 3:
+                break
+    assert run_sync(database).outcome == "ok"
+    assert rows(database) == undisturbed
+    database.close()
+
+
+def test_a_sync_that_lost_its_lock_to_another_stops_before_it_writes_on(
+    postgres_url: str, run_sync: Sync, world: World, undisturbed: dict[str, list[Any]]
+) -> None:
+    database, rival = Database(postgres_url), Database(postgres_url)
+    listing = f"wercker/pipeline/{world.pipelines[0].id}"
+    taken = rival.lock(listing, wait=True)
+    robbed: list[str] = []
+
+    def rob(_: Connection) -> None:
+        """After the first page the server ends the connection of the lock; the rival takes it."""
+        if robbed or not rows(rival)["runs"]:
+            return
+        robbed.append(listing)
+        with rival.write() as killer:
+            killer.execute(
+                text(
+                    "SELECT pg_terminate_backend(pid) FROM pg_locks "
+                    "WHERE locktype = 'advisory' AND pid <> pg_backend_pid()"
+                )
+            )
+        taken.__enter__()
+
+    event.listen(database.engine, "commit", rob)
+    said = failure(run_sync, database)
+    assert f"held the lock of {listing} broke, and another sync has taken the lock" in said
+    assert len(rows(database)["runs"]) < 90
+    taken.__exit__(None, None, None)
+    assert run_sync(database).outcome == "ok"
+    assert rows(database) == undisturbed
+    database.close()
+    rival.close()
+
+
+def test_a_pooler_in_transaction_mode_is_named(postgres_url: str, run_sync: Sync) -> None:
+    with pooled(make_url(postgres_url), by_transaction=True) as url:
+        database = Database(url)
+        for _ in range(3):
+            with pytest.raises(DatabaseError, match="pooler in transaction mode"):
+                database.lock("a listing").__enter__()
+        assert "name the PostgreSQL server itself" in failure(run_sync, database)
+        database.close()
+
+
+def test_a_pooler_in_session_mode_keeps_locks(postgres_url: str, run_sync: Sync) -> None:
+    with pooled(make_url(postgres_url), by_transaction=False) as url:
+        database, direct = Database(url), Database(postgres_url)
+        with database.lock("a listing"), pytest.raises(LockedError):
+            direct.lock("a listing").__enter__()
+        assert run_sync(database).outcome == "ok"
+        database.close()
+        direct.close()
