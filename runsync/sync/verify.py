@@ -242,6 +242,8 @@ class _Audit:
         if not self._source.settles(told):
             names.append("settled")
         known = {step.id: step for step in told.steps}
+        if known and not steps:
+            return (*names, f"all {len(known)} steps are missing")
         names += [f"step {i} is missing" for i in known if i not in steps]
         names += [f"step {i} is extra" for i in steps if i not in known]
         for step_id in known.keys() & steps.keys():
