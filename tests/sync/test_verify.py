@@ -105,7 +105,11 @@ DAMAGE: dict[str, tuple[str, str, tuple[str, ...]]] = {
         "",
         ("UPDATE runs SET vanished_at = created_at WHERE id = '{run}'",),
     ),
-    "all steps deleted": ("different", "steps are missing", ("DELETE FROM steps WHERE run_id = '{run}'",)),
+    "all steps deleted": (
+        "different",
+        "steps are missing",
+        ("DELETE FROM steps WHERE run_id = '{run}'",),
+    ),
     "one step deleted": (
         "different",
         "is missing",
