@@ -165,19 +165,18 @@ def is_settled(details: RunWithSteps, grace: timedelta = GRACE) -> bool:
     """Whether nothing of this run can change any more, so that it need not be read again.
 
     That is: finished, read at least ``grace`` after the finish by the provider's clock, and
-    every step finished. Steps that a failed run never reached stay unfinished for ever at some
-    providers; a day after the finish they are no reason to wait any longer.
+    every step finished. A day after the last sign of life two things are no reason to wait any
+    longer: steps that a failed run never reached, which stay unfinished for ever at some
+    providers, and a finish whose time the provider does not tell.
     """
-    run = details.run
+    run, steps = details.run, details.steps
     if run.status is not Status.FINISHED or details.problems or not details.steps_read:
         return False
-    finished_at = run.finished_at or max(
-        (s.finished_at for s in details.steps if s.finished_at), default=run.created_at
-    )
-    age = details.as_of - finished_at
-    if age < grace:
-        return False
-    return age >= _PATIENCE or all(s.status is Status.FINISHED for s in details.steps)
+    ends = [step.finished_at for step in steps if step.finished_at]
+    finished_at = run.finished_at or max(ends, default=None)
+    age = details.as_of - (finished_at or run.started_at or run.created_at)
+    is_over = finished_at and all(step.status is Status.FINISHED for step in steps)
+    return age >= (grace if is_over else _PATIENCE)
 
 
 def _elapsed_ms(begin: datetime | None, end: datetime | None) -> int | None:

@@ -234,6 +234,14 @@ def test_a_run_settles_ten_minutes_after_its_finish_with_all_its_steps() -> None
     assert is_settled(details(2 * TEN, late, **without_end))
 
 
+def test_a_finish_whose_time_nobody_tells_is_waited_for_a_day() -> None:
+    """The run may have been created long before it was aborted, a moment ago."""
+    without_end = {"finished_at": None}
+    assert not is_settled(details(2 * TEN, **without_end))
+    assert not is_settled(details(2 * TEN, step("a", 1), **without_end))
+    assert is_settled(details(timedelta(days=1), step("a", 1), **without_end))
+
+
 # From the provider's JSON through the database and back.
 
 RAW_RUN = st.fixed_dictionaries(
