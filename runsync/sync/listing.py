@@ -34,7 +34,7 @@ from runsync.http.client import RequestCounter
 from runsync.records import Pipeline, Problem, Run, RunWithSteps
 from runsync.sources.base import Listed, Page, ResumePoint
 from runsync.storage.store import Batch, Counts, ListingStore, RunToWrite, SetAside, StoredState
-from runsync.sync.outcome import Options, Outcome, Progress, Task, Watch, error_text
+from runsync.sync.outcome import Options, Outcome, Progress, Task, Watch
 from runsync.sync.walk import Turn, Walk
 
 log = logging.getLogger(__name__)
@@ -117,8 +117,10 @@ class ListingSync:
         except Exception as error:  # noqa: BLE001 - a bug in one source must not stop the others
             outcome, cause = "failed", BugError.of(error)
         finally:
-            why = error_text(tuple(self._problems), cause)
-            self._store.end(number, outcome, self._counts, self._requests.requests, why)
+            why = [*([str(cause)] if cause else []), *self._problems]
+            self._store.end(
+                number, outcome, self._counts, self._requests.requests, "; ".join(why) or None
+            )
         return outcome, cause
 
     def _sync(self) -> SourceError | None:
@@ -149,7 +151,8 @@ class ListingSync:
 
     def _walk(self, walk: Walk, memory: dict[str, Any]) -> None:
         resume_point, turn = None, Turn.JUMP
-        floor = self._wanted_from()
+        starts = [p.created_at for p in self._listing.pipelines if p.created_at]
+        floor = self._options.since or min(starts, default=None)
         while turn is Turn.JUMP:
             for page in self._source.pages(self._listing, resume_point, memory):
                 intervals, turn = walk.take(page)
@@ -161,10 +164,6 @@ class ListingSync:
             self._commit_pages(leave=0)
             if turn is Turn.JUMP and walk.start:
                 resume_point = ResumePoint(walk.start, self._store.rank(walk.start))
-
-    def _wanted_from(self) -> datetime | None:
-        starts = [p.created_at for p in self._listing.pipelines if p.created_at]
-        return self._options.since or min(starts, default=None)
 
     # A page: have its runs read, then write it.
 

@@ -64,9 +64,4 @@ class Outcome:
     @property
     def error(self) -> str | None:
         """What went wrong, in a line or a few."""
-        return error_text(self.problems, self.cause)
-
-
-def error_text(problems: tuple[str, ...], cause: RunsyncError | None) -> str | None:
-    """What went wrong in one text; None where nothing did."""
-    return "; ".join([*([str(cause)] if cause else []), *problems]) or None
+        return "; ".join([*([str(self.cause)] if self.cause else []), *self.problems]) or None
