@@ -29,7 +29,10 @@ Pipelines = Annotated[
     list[str] | None,
     typer.Option("--pipeline", metavar="NAME", help="A name, an id or its beginning; repeatable."),
 ]
-Branches = Annotated[list[str] | None, typer.Option("--branch", metavar="NAME", help="Repeatable.")]
+Branches = Annotated[
+    list[str] | None,
+    typer.Option("--branch", metavar="NAME", help="Repeatable; '' means runs without a branch."),
+]
 By = Annotated[
     list[str] | None,
     typer.Option(

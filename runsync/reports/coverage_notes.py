@@ -243,9 +243,10 @@ def _span(row: Any, is_newest: bool) -> CoveredSpan:
 def _runs_without_steps(reader: Reader) -> list[RunWithoutSteps]:
     """The runs whose steps were never read, oldest first."""
     r = runs.c
-    # Such a run is never settled, so the small index of unsettled runs has it.
-    query = sa.select(r.pipeline_id, r.id, r.created_at).where(sa.not_(r.settled), lacks_steps)
-    return [
-        RunWithoutSteps(*row)
-        for row in reader.connection.execute(query.order_by(r.created_at, r.id))
-    ]
+    # Such a run is never settled. In these words, and unsorted, SQLite uses the small index of
+    # unsettled runs.
+    query = sa.select(r.pipeline_id, r.id, r.created_at).where(
+        sa.text("NOT runs.settled"), lacks_steps
+    )
+    found = [RunWithoutSteps(*row) for row in reader.connection.execute(query)]
+    return sorted(found, key=lambda run: (run.created_at, run.id))

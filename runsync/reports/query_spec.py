@@ -87,7 +87,7 @@ class Query:
     Attributes:
         pipelines: those it is about; every pipeline where none was named.
         pipeline_ids: of those that were named; None: no limit.
-        implied: keys of the report's rows that nobody has to ask for.
+        implied: keys that every row of the report has, asked for or not.
     """
 
     window: "Window"

@@ -88,8 +88,8 @@ class Report:
         main: the figure that a comparison compares.
         section: what the report's section of the HTML page shows.
         order: its place among the others, in help texts and on the page.
-        keys: what it can be grouped by; ``by`` what it is grouped by if nobody says.
-        implied: keys that are always there, behind those that were asked for.
+        keys: what it can be grouped by; ``by`` is its default grouping.
+        implied: keys that every row has, after those that were asked for.
         spare: columns that a narrow table drops, the least telling first; two in one text go
             together.
         takes_result: whether it may count one result alone.

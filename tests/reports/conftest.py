@@ -1,9 +1,13 @@
 """The clock of the reports stands still at a known time."""
 
+from collections.abc import Iterator
 from datetime import datetime
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
+from runsync.storage.database import Database
 from tests.reports.database_rows import at
 
 
@@ -13,3 +17,19 @@ def now(monkeypatch: pytest.MonkeyPatch) -> datetime:
     when = at(100)
     monkeypatch.setattr("runsync.reports.query_spec._now", lambda: when)
     return when
+
+
+@pytest.fixture
+def statement_plans(sqlite: Database) -> Iterator[list[str]]:
+    """SQLite's plan of each SELECT that is executed on the database while the test runs."""
+    plans: list[str] = []
+
+    def explain(conn: sa.Connection, _c: object, statement: str, params: Any, *_: object) -> None:
+        if statement.lstrip().startswith("SELECT"):
+            cursor = conn.connection.cursor()
+            cursor.execute(f"EXPLAIN QUERY PLAN {statement}", params)
+            plans.append("; ".join(row[3] for row in cursor.fetchall()))
+
+    sa.event.listen(sqlite.engine, "before_cursor_execute", explain)
+    yield plans
+    sa.event.remove(sqlite.engine, "before_cursor_execute", explain)

@@ -113,6 +113,15 @@ def test_a_week_with_runs_whose_steps_are_missing_is_partial(
     assert not any(weeks(pipelines=["deploy"]).values())
 
 
+def test_runs_whose_steps_are_missing_are_found_by_the_small_index(
+    sqlite: Database, statement_plans: list[str]
+) -> None:
+    fill(sqlite, [run(f"r{n}", at(n)) for n in range(50)])
+    reports.lacking(sqlite)
+    (plan,) = (plan for plan in statement_plans if "runs" in plan)
+    assert "ix_runs_unsettled" in plan
+
+
 def test_runs_whose_steps_are_missing_are_named(sqlite: Database, now: datetime) -> None:
     open_run: dict[str, Any] = {"steps_synced_at": None, "settled": False}
     fill(sqlite, [run(f"r{n}", at(n), **open_run) for n in range(5)])

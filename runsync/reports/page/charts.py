@@ -1,7 +1,7 @@
 """Charts: small panels, each showing one thing, in colours that colour-blind readers can tell.
 
 A panel is about as wide as a telephone, so that its text is as large as the page's; the page sets
-panels side by side where there is room. Values are seconds or shares of 1, whichever ``unit``
+panels side by side where there is room. Values are seconds or shares of 1, as ``unit``
 says. Matplotlib is imported when the first is drawn.
 """
 

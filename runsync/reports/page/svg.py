@@ -31,7 +31,7 @@ def svg_of(figure: "Figure", title: str, name: str) -> Markup:
     """
     file = io.StringIO()
     with warnings.catch_warnings():
-        # A sign that the measuring font lacks; the reader's browser has fonts of its own.
+        # A character that the measuring font lacks; the reader's browser has other fonts.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         nothing = {"Date": None, "Creator": None, "Format": None, "Type": None}
         figure.savefig(file, format="svg", transparent=True, metadata=nothing)
