@@ -29,13 +29,6 @@ settings.load_profile("runsync")
 _numbers = itertools.count(1)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All tests that need the Buildbot master run in one process, so that one master is started."""
-    for item in items:
-        if "farm" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("buildbot"))
-
-
 @pytest.fixture(autouse=True)
 def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No test sees the settings of its user, or leaves a file behind in the current folder."""
