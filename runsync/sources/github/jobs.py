@@ -11,7 +11,13 @@ from datetime import datetime
 
 from runsync.records import Problem, Result, Run, Status, Step, parse_time
 from runsync.sources.fields import BadRowError, Fields, describe, unique_by_id
-from runsync.sources.github.payloads import Home, number_of, split_run_id, state_of, told
+from runsync.sources.github.payloads import (
+    Repository,
+    needed_number,
+    read_state,
+    split_run_id,
+    without_blanks,
+)
 
 JOB_PHASE = "job"
 _JOB_KEYS = frozenset(
@@ -31,7 +37,7 @@ class Job:
 
 
 def read_jobs(
-    rows: Iterable[object], run: Run, home: Home
+    rows: Iterable[object], run: Run, repository: Repository
 ) -> tuple[Run, tuple[Step, ...], tuple[Problem, ...]]:
     """The run with its times, its steps in GitHub's order of jobs, and what could not be read."""
     jobs: list[Job] = []
@@ -41,7 +47,7 @@ def read_jobs(
         try:
             fields = Fields(raw, f"job {describe(known)}")
             if not _is_earlier(fields, run):
-                jobs.append(_read_job(fields, run, home))
+                jobs.append(_read_job(fields, run, repository))
         except BadRowError as error:
             problems.append(Problem(f"run {run.id}: {error}"))
     steps = unique_by_id(step for job in jobs for step in job.steps)
@@ -72,8 +78,10 @@ def _is_earlier(job: Fields, run: Run) -> bool:
     return of_attempt < run.attempt or (finished is not None and finished < run.created_at)
 
 
-def _read_job(job: Fields, run: Run, home: Home) -> Job:
-    own = _job_row(job, home.url("runs", split_run_id(run.id)[0], "job", number_of(job, "id")))
+def _read_job(job: Fields, run: Run, repository: Repository) -> Job:
+    own = _job_row(
+        job, repository.url("runs", split_run_id(run.id)[0], "job", needed_number(job, "id"))
+    )
     steps: Sequence[Step] = [_read_step(step, own) for step in job.objects("steps")]
     if steps:
         first = replace(steps[0], extra={**steps[0].extra, **own.extra})
@@ -87,12 +95,12 @@ def _read_job(job: Fields, run: Run, home: Home) -> Job:
 def _job_row(job: Fields, url: str) -> Step:
     """A job as a row of its own."""
     name = job.needed_text("name")
-    status, result, (raw_status, raw_result) = state_of(job)
+    status, result, (raw_status, raw_result) = read_state(job)
     # One that waits or is skipped has a `started_at`, too: there it is no start.
     taken = job.raw.get("steps") or job.integer("runner_id")
     ran = taken and status is not Status.NOTSTARTED and result is not Result.SKIPPED
     return Step(
-        id=str(number_of(job, "id")),
+        id=str(needed_number(job, "id")),
         position=0,
         name=name,
         job=name,
@@ -105,13 +113,13 @@ def _job_row(job: Fields, url: str) -> Step:
         started_at=job.time("started_at") if ran else None,
         finished_at=job.time("completed_at") if status is Status.FINISHED else None,
         log_url=url,
-        extra={"job": told(job.rest(_JOB_KEYS))},
+        extra={"job": without_blanks(job.rest(_JOB_KEYS))},
     )
 
 
 def _read_step(step: Fields, job: Step) -> Step:
-    number = number_of(step, "number")
-    status, result, (raw_status, raw_result) = state_of(step)
+    number = needed_number(step, "number")
+    status, result, (raw_status, raw_result) = read_state(step)
     return Step(
         id=f"{job.id}.{number}",
         position=0,
@@ -125,5 +133,5 @@ def _read_step(step: Fields, job: Step) -> Step:
         started_at=step.time("started_at"),
         finished_at=step.time("completed_at") if status is Status.FINISHED else None,
         log_url=f"{job.log_url}#step:{number}:1",
-        extra=told(step.rest(_STEP_KEYS)),
+        extra=without_blanks(step.rest(_STEP_KEYS)),
     )

@@ -1,10 +1,10 @@
 """GitHub's JSON as records: the words, ids and addresses, workflows, and runs by attempt.
 
-A run of ours is one *attempt* of a workflow run. Jobs and steps stand in ``github_jobs``.
+A run of ours is one *attempt* of a workflow run. Jobs and steps stand in ``jobs.py``.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -61,7 +61,7 @@ _RUN_KEYS = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Home:
+class Repository:
     """A repository, by ``owner/name`` in lower case (GitHub does not mind case), on ``site``."""
 
     repo: str
@@ -105,42 +105,56 @@ def split_run_id(text: str) -> tuple[int, int]:
     return int(found[1]), int(found[2] or 1)
 
 
-def pipeline(home: Home, workflow: int, name: str | None, path: str | None) -> Pipeline:
+def pipeline(repository: Repository, workflow: int, name: str | None, path: str | None) -> Pipeline:
     """A workflow. It is known by its number, which outlives a new ``name:`` in its file."""
     file = _WORKFLOW_FILE.fullmatch(path or "")
     return Pipeline(
-        external_id=f"{home.repo}/{workflow}",
+        external_id=f"{repository.repo}/{workflow}",
         name=name or path,
-        url=home.url("workflows", file[1]) if file else None,
+        url=repository.url("workflows", file[1]) if file else None,
         extra={"path": path.partition("@")[0]} if path else {},
     )
 
 
-def read_pipeline(run: Fields, home: Home) -> Pipeline:
+def read_pipeline(run: Fields, repository: Repository) -> Pipeline:
     """The workflow that a run names, as it was called then."""
-    return pipeline(home, number_of(run, "workflow_id"), run.text("name"), run.text("path"))
+    return pipeline(
+        repository, needed_number(run, "workflow_id"), run.text("name"), run.text("path")
+    )
 
 
-class Names:
-    """The newest name of each workflow: a run shows the one that its workflow had then.
+class WorkflowNames:
+    """What the workflows of a listing are called, kept in the listing's memory.
 
-    They are kept in the memory of a listing, since a later walk may begin below the newest runs.
+    A run tells what its workflow's file said then, or only the path of a file that GitHub could
+    not read. So a workflow itself is asked for its name, when a newer run says something new.
+
+    Args:
+        ask: the name and path of the workflow with this number; None where there is none any more.
     """
 
-    def __init__(self, memory: dict[str, Any]) -> None:
-        self._known: dict[str, list[str | None]] = memory.setdefault("workflows", {})
+    def __init__(
+        self, memory: dict[str, Any], ask: Callable[[int], tuple[str, str | None] | None]
+    ) -> None:
+        self._known: dict[str, list[str | None]] = memory.setdefault("workflow_names", {})
+        self._ask = ask
 
-    def pipeline(self, run: Fields, home: Home, created: datetime) -> Pipeline:
-        """The workflow that a run names, as it is called now."""
-        number, at = number_of(run, "workflow_id"), created.isoformat()
-        told = [at, run.text("name"), run.text("path")]
-        known = self._known.setdefault(str(number), told)
-        if at > (known[0] or ""):
-            self._known[str(number)] = known = told
-        return pipeline(home, number, known[1], known[2])
+    def pipeline(self, run: Fields, repository: Repository, created: datetime) -> Pipeline:
+        """The workflow of a run, as it is called now."""
+        number, at = needed_number(run, "workflow_id"), created.isoformat()
+        said = [run.text("name"), run.text("path")]
+        known = self._known.get(str(number))
+        if known is None or (at > (known[0] or "") and said != known[1:3]):
+            known = [at, *said, *(self._ask(number) or said)]
+        elif at > (known[0] or ""):
+            known = [at, *known[1:]]
+        self._known[str(number)] = known
+        return pipeline(repository, number, *known[3:])
 
 
-def read_listed(raw: object, home: Home, names: Names) -> tuple[Listed, ...]:
+def read_listed(
+    raw: object, repository: Repository, names: WorkflowNames | None = None
+) -> tuple[Listed, ...]:
     """A row of a listing: its newest attempt, then a stub for each one before it.
 
     All stand in one place of the listing: where the first attempt put the run.
@@ -149,12 +163,13 @@ def read_listed(raw: object, home: Home, names: Names) -> tuple[Listed, ...]:
         BadRowError: a field is not what is due.
     """
     fields = run_fields(raw)
-    created, number = fields.needed_time("created_at"), number_of(fields, "id")
-    newest = read_run(fields, home, names.pipeline(fields, home, created))
+    created, number = fields.needed_time("created_at"), needed_number(fields, "id")
+    own = names.pipeline(fields, repository, created) if names else None
+    newest = read_run(fields, repository, own or read_pipeline(fields, repository))
     # Padded, so that ids of one second sort as numbers.
     cursor = Cursor(created, f"{number:019}")
     stubs = (
-        _stub(newest, home, number, earlier, created)
+        _stub(newest, repository, number, earlier, created)
         for earlier in range(newest.attempt - 1, 0, -1)
     )
     return Listed(cursor, newest), *(Listed(cursor, stub, stub=True) for stub in stubs)
@@ -166,18 +181,18 @@ def run_fields(raw: object) -> Fields:
     return Fields(raw, f"run {describe(known)}" if isinstance(known, int) else "run (no id)")
 
 
-def read_run(fields: Fields, home: Home, own: Pipeline) -> Run:
+def read_run(fields: Fields, repository: Repository, own: Pipeline) -> Run:
     """An attempt as GitHub tells of it. Its start and end are known from its jobs alone.
 
     Raises:
         BadRowError: a field is not what is due.
     """
-    number, attempt = number_of(fields, "id"), fields.integer("run_attempt") or 1
+    number, attempt = needed_number(fields, "id"), fields.integer("run_attempt") or 1
     if not 1 <= attempt <= _MOST_ATTEMPTS:
         raise BadRowError(f"{fields.what}: `run_attempt` {attempt} is no attempt's number")
     created, touched = fields.needed_time("created_at"), fields.time("updated_at")
     began = fields.time("run_started_at") if attempt > 1 else None
-    status, result, words = state_of(fields)
+    status, result, words = read_state(fields)
     author, author_id, actor = _author(fields)
     commit = fields.child("head_commit")
     return Run(
@@ -195,13 +210,13 @@ def read_run(fields: Fields, home: Home, own: Pipeline) -> Run:
         message=(commit and commit.text("message")) or fields.text("display_title"),
         author=author,
         author_id=author_id,
-        url=home.url("runs", number, "attempts", attempt),
+        url=repository.url("runs", number, "attempts", attempt),
         version=touched.isoformat() if touched else None,
-        extra=told(fields.rest(_RUN_KEYS)) | actor | _origin(fields, home, commit),
+        extra=without_blanks(fields.rest(_RUN_KEYS)) | actor | _origin(fields, repository, commit),
     )
 
 
-def _stub(newest: Run, home: Home, number: int, attempt: int, created: datetime) -> Run:
+def _stub(newest: Run, repository: Repository, number: int, attempt: int, created: datetime) -> Run:
     """An earlier attempt, of which a listing says only that it was. Stubs have no version."""
     return replace(
         newest,
@@ -214,7 +229,7 @@ def _stub(newest: Run, home: Home, number: int, attempt: int, created: datetime)
         raw_result=None,
         author=None,
         author_id=None,
-        url=home.url("runs", number, "attempts", attempt),
+        url=repository.url("runs", number, "attempts", attempt),
         version=None,
         extra={},
     )
@@ -225,7 +240,7 @@ def is_stub(run: Run) -> bool:
     return run.version is None
 
 
-def state_of(fields: Fields) -> tuple[Status, Result, tuple[str | None, str | None]]:
+def read_state(fields: Fields) -> tuple[Status, Result, tuple[str | None, str | None]]:
     """How far a run, job or step is; and GitHub's own words where they are others than ours."""
     status_word, result_word = fields.text("status"), fields.text("conclusion")
     ended = fields.time("completed_at") or (fields.time("updated_at") if result_word else None)
@@ -249,24 +264,24 @@ def _author(fields: Fields) -> tuple[str | None, str | None, dict[str, str]]:
     )
 
 
-def _origin(fields: Fields, home: Home, commit: Fields | None) -> dict[str, str]:
+def _origin(fields: Fields, repository: Repository, commit: Fields | None) -> dict[str, str]:
     """The fork that the commit is of, if it is of one; and when it was made."""
     head = fields.child("head_repository")
     fork = head.text("full_name") if head else None
     made = commit.text("timestamp") if commit else None
     found = {
-        "head_repository": fork if fork and fork.lower() != home.repo else None,
+        "head_repository": fork if fork and fork.lower() != repository.repo else None,
         "commit_timestamp": made,
     }
     return {key: value for key, value in found.items() if value}
 
 
-def told(extra: Mapping[str, Any]) -> dict[str, Any]:
+def without_blanks(extra: Mapping[str, Any]) -> dict[str, Any]:
     """What of it says anything."""
     return {key: value for key, value in extra.items() if value not in ("", [], {})}
 
 
-def number_of(fields: Fields, key: str) -> int:
+def needed_number(fields: Fields, key: str) -> int:
     """An id: a whole number that must be there."""
     found = fields.integer(key)
     if found is None or found < 0:
@@ -274,7 +289,7 @@ def number_of(fields: Fields, key: str) -> int:
     return found
 
 
-def words_for(status: str | None, result: str | None) -> list[str | None]:
+def filter_words(status: str | None, result: str | None) -> list[str | None]:
     """GitHub's words for the runs that are wanted: it takes one, of a state or a conclusion.
 
     Raises:

@@ -1,22 +1,28 @@
 """GitHub Actions: a pipeline is a workflow, a run one attempt of a workflow run.
 
 The listing gives a run's newest attempt whole but for its jobs, which take one request; each
-earlier attempt takes two. How listings are walked stands in ``github_walk``, what becomes of the
-JSON in ``github_payloads`` and ``github_jobs``.
+earlier attempt takes two. How listings are walked stands in ``walk.py``, what becomes of the
+JSON in ``payloads.py`` and ``jobs.py``.
 """
 
 import heapq
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
-from hashlib import sha256
 from itertools import count, islice
 from typing import Any, ClassVar
 
 from runsync.config import PipelineConfig
-from runsync.errors import ConfigError, NotFoundError, RefusedError, SourceError, TokenRefusedError
+from runsync.errors import (
+    ConfigError,
+    ForbiddenError,
+    NotFoundError,
+    RefusedError,
+    SourceError,
+    TokenRefusedError,
+)
 from runsync.http.client import Params, Response
 from runsync.records import Pipeline, Problem, Run, RunWithSteps, Step
 from runsync.sources.base import (
@@ -32,7 +38,7 @@ from runsync.sources.base import (
 from runsync.sources.fields import BadRowError, Fields, describe
 from runsync.sources.github import payloads, walk
 from runsync.sources.github.jobs import read_jobs
-from runsync.sources.github.payloads import Home, Names
+from runsync.sources.github.payloads import Repository, WorkflowNames
 
 _SHOWN_RUNS = 20
 _REPO = r"([A-Za-z0-9][A-Za-z0-9_-]*/(?!\.{1,2}(?:/|$))[A-Za-z0-9_.-]+)"
@@ -74,7 +80,7 @@ class GitHub(Source):
         kind, value = wanted.key
         if kind == "id":
             return self._workflow_listing(value, wanted.name)
-        repo = _repository(value)
+        repo = _repository_in(value)
         if kind != "repository" or repo is None:
             raise ConfigError(
                 f"{kind} {value!r} of source {self.name!r} is none of GitHub's; write "
@@ -83,7 +89,7 @@ class GitHub(Source):
         return Listing(f"{self.name}/repository/{repo}", repo)
 
     def _workflow_listing(self, value: str, label: str | None) -> Listing:
-        ref = _workflow(value)
+        ref = _workflow_in(value)
         if ref is None:
             raise ConfigError(
                 f"id {value!r} of source {self.name!r} is no workflow of GitHub's; write "
@@ -96,7 +102,7 @@ class GitHub(Source):
         self, listing: Listing, resume_point: ResumePoint | None, memory: dict[str, Any]
     ) -> Iterator[Page]:
         yield from walk.walk(
-            partial(self._part, listing.ref, Names(memory)),
+            partial(self._part, listing.ref, WorkflowNames(memory, self._ask_names(listing.ref))),
             resume_point.cursor if resume_point else None,
             # What was remembered says nothing of a stretch that was never walked.
             memory if resume_point is None else {},
@@ -109,27 +115,32 @@ class GitHub(Source):
         return walk.recheck_since(memory, now, self.recheck)
 
     def complete(self, run: Run) -> RunWithSteps:
-        try:
-            if payloads.is_stub(run):
-                return self.reread(run.pipeline, run.id)
-            return self._with_jobs(run)
-        except NotFoundError:
-            # Listed a moment ago, and gone: that it was is all there is to know.
-            return RunWithSteps(run, (), datetime.now(UTC))
+        if payloads.is_stub(run):
+            return self.reread(run.pipeline, run.id)
+        return self._with_jobs(run)
 
     def reread(self, pipeline: Pipeline, run_id: str) -> RunWithSteps:
-        home = self._home(pipeline.external_id)
+        repository = self._repository(pipeline.external_id)
         number, attempt = payloads.split_run_id(run_id)
-        path = home.path("runs", number, "attempts", attempt)
+        path = repository.path("runs", number, "attempts", attempt)
         answer = self.client.get(path, _WITHOUT_PULLS)
-        return self._with_jobs(self._one(answer, home, pipeline))
+        return self._with_jobs(self._one(answer, repository, pipeline))
 
     # The live API for people.
+
+    def find_run(self, pipeline: Pipeline, run_id: str) -> RunWithSteps:
+        """An attempt, or for the id of a run its newest one."""
+        number, _ = payloads.split_run_id(run_id)
+        if "." in run_id:
+            return self.reread(pipeline, payloads.run_id(*payloads.split_run_id(run_id)))
+        repository = self._repository_of(pipeline, run_id)
+        answer = self.client.get(repository.path("runs", number), _WITHOUT_PULLS)
+        return self._with_jobs(self._one(answer, repository, pipeline))
 
     def find_runs(self, wanted: RunFilter) -> list[Run]:
         """Newest attempts. What did not even start is in no list by result: GitHub has none."""
         named = wanted.pipeline or wanted.application or ""
-        ref = _workflow(named) or _repository(named)
+        ref = _workflow_in(named) or _repository_in(named)
         if ref is None or wanted.source_run or wanted.sort not in (None, _NEWEST_FIRST):
             raise RefusedError(
                 "GitHub lists the runs of one workflow, such as owner/repo/ci.yml, or repository, "
@@ -140,29 +151,22 @@ class GitHub(Source):
         last = first + (wanted.limit or _SHOWN_RUNS)
         lists = [
             self._filtered(ref, {**asked, "status": w}, last)
-            for w in payloads.words_for(wanted.status, wanted.result)
+            for w in payloads.filter_words(wanted.status, wanted.result)
         ]
         merged = heapq.merge(*lists, key=lambda listed: listed.cursor.at, reverse=True)
         return [listed.run for listed in islice(merged, first, last)]
 
     def log(self, pipeline: Pipeline | None, run_id: str, step: Step) -> str:
         """The log of the step's whole job: GitHub has no smaller one."""
-        home = self._home_of(pipeline, run_id)
+        repository = self._repository_of(pipeline, run_id)
         job = step.id.partition(".")[0]
-        try:
-            text: str = self.client.get_text(home.path("jobs", job, "logs")).data
-        except SourceError as error:
-            if type(error) is not SourceError:
-                raise
-            raise SourceError(
-                f"{error}. GitHub hands job logs out at an address of another host, where no "
-                f"token of yours is sent: read this one at {step.log_url}"
-            ) from error
+        path = repository.path("jobs", job, "logs")
+        text: str = self.client.get_text(path, follow_elsewhere=True).data
         return text
 
     def trigger(self, wanted: TriggerRequest) -> Run | None:
         """Starts a workflow that has ``on: workflow_dispatch``; ``env`` becomes its inputs."""
-        ref = _workflow(wanted.pipeline)
+        ref = _workflow_in(wanted.pipeline)
         if ref is None or wanted.branch is None:
             raise RefusedError(
                 "GitHub starts a workflow, such as owner/repo/ci.yml, on a branch or tag; name both"
@@ -172,8 +176,8 @@ class GitHub(Source):
                 "GitHub starts a workflow on the newest commit of a branch or tag; "
                 "leave out commit, message and source run"
             )
-        home = self._home(ref)
-        path = home.path("workflows", ref.rpartition("/")[2], "dispatches")
+        repository = self._repository(ref)
+        path = repository.path("workflows", ref.rpartition("/")[2], "dispatches")
         body = {"ref": wanted.branch, "inputs": dict(wanted.env)}
         try:
             answer = self.client.send("POST", path, body={**body, "return_run_details": True})
@@ -181,12 +185,14 @@ class GitHub(Source):
             # Nothing was started. An Enterprise Server of before 2026 refuses what it does not
             # know; if something else was wrong it says so again.
             answer = self.client.send("POST", path, body=body)
-        return self._dispatched(answer, home)
+        return self._dispatched(answer, repository)
 
     def abort(self, pipeline: Pipeline | None, run_id: str) -> None:
         """Cancels a run, whichever attempt is under way. GitHub answers no new state."""
         number, _ = payloads.split_run_id(run_id)
-        self.client.send("POST", self._home_of(pipeline, run_id).path("runs", number, "cancel"))
+        self.client.send(
+            "POST", self._repository_of(pipeline, run_id).path("runs", number, "cancel")
+        )
 
     def access(self) -> Access:
         """GitHub tells the scopes of classic tokens alone; what a fine-grained one may do shows
@@ -227,25 +233,29 @@ class GitHub(Source):
 
     # Asking.
 
-    def _home(self, ref: str) -> Home:
+    def _repository(self, ref: str) -> Repository:
         """The repository of a listing, a pipeline or a workflow, each ``owner/repo[/workflow]``."""
-        return Home("/".join(ref.lower().split("/")[:2]), payloads.site_of(self._config.base_url))
+        return Repository(
+            "/".join(ref.lower().split("/")[:2]), payloads.site_of(self._config.base_url)
+        )
 
-    def _home_of(self, pipeline: Pipeline | None, run_id: str) -> Home:
-        if pipeline is None:
+    def _repository_of(self, pipeline: Pipeline | None, run_id: str) -> Repository:
+        if pipeline is None or not pipeline.external_id:
             raise RefusedError(
                 f"GitHub knows run {run_id} only within its repository; sync it first, so that it "
                 "is known which one that is"
             )
-        return self._home(pipeline.external_id)
+        return self._repository(pipeline.external_id)
 
     def _runs(self, ref: str, params: Params, etag: str | None = None) -> Response:
-        home, workflow = self._home(ref), ref.split("/")[2:]
-        path = home.path("workflows", *workflow, "runs") if workflow else home.path("runs")
+        repository, workflow = self._repository(ref), ref.split("/")[2:]
+        path = (
+            repository.path("workflows", *workflow, "runs") if workflow else repository.path("runs")
+        )
         return self.client.get(path, params, {"If-None-Match": etag} if etag else None)
 
     def _part(
-        self, ref: str, names: Names, span: walk.Span, number: int, etag: str | None
+        self, ref: str, names: WorkflowNames, span: walk.Span, number: int, etag: str | None
     ) -> walk.Part:
         """A page of the walk."""
         params = {
@@ -258,7 +268,7 @@ class GitHub(Source):
         if answer.status == 304:
             return walk.Part(answer.as_of, unchanged=True)
         rows, total = _rows(answer, "workflow_runs", f"the runs of {ref}")
-        entries = [_entry(raw, self._home(ref), names) for raw in rows]
+        entries = [_entry(raw, self._repository(ref), names) for raw in rows]
         is_full = len(rows) >= self.page_size
         return walk.Part(answer.as_of, entries, is_full, total, answer.headers.get("ETag"))
 
@@ -271,66 +281,112 @@ class GitHub(Source):
             rows, total = _rows(self._runs(ref, params), "workflow_runs", f"the runs of {ref}")
             for raw in rows:
                 try:
-                    yield payloads.read_listed(raw, self._home(ref), Names({}))[0]
+                    yield payloads.read_listed(raw, self._repository(ref))[0]
                 except BadRowError as error:
                     raise SourceError(f"{self.name}: {error}") from error
             read += len(rows)
             if not rows or read == total:
                 return
 
-    def _one(self, answer: Response, home: Home, own: Pipeline | None) -> Run:
+    def _one(self, answer: Response, repository: Repository, own: Pipeline | None) -> Run:
         try:
             fields = payloads.run_fields(answer.data)
-            return payloads.read_run(fields, home, own or payloads.read_pipeline(fields, home))
+            return payloads.read_run(
+                fields, repository, own or payloads.read_pipeline(fields, repository)
+            )
         except BadRowError as error:
             raise SourceError(f"{self.name}: {error}") from error
 
     def _with_jobs(self, run: Run) -> RunWithSteps:
         """A run with the steps of its jobs; a hundred jobs a request."""
-        home = self._home(run.pipeline.external_id)
+        repository = self._repository(run.pipeline.external_id)
         number, attempt = payloads.split_run_id(run.id)
         # Not `/runs/…/jobs`: it would show a re-run that began since.
-        path = home.path("runs", number, "attempts", attempt, "jobs")
-        jobs: list[object] = []
-        for page in count(1):
+        path = repository.path("runs", number, "attempts", attempt)
+        try:
+            jobs, total, as_of = self._all(f"{path}/jobs", "jobs", f"run {run.id}")
+        except NotFoundError:
+            # That proves nothing, unless the run is not found either.
+            as_of = self.client.get(path, _WITHOUT_PULLS).as_of
+            what = f"run {run.id}: its jobs are not found, though the run is there"
+            return RunWithSteps(run, (), as_of, (Problem(what),), steps_read=False)
+        timed, steps, problems = read_jobs(jobs, run, repository)
+        if len(jobs) < total:
+            what = f"run {run.id}: {len(jobs)} of its {total} jobs are listed"
+            problems = (*problems, Problem(what))
+        return RunWithSteps(timed, steps, as_of, problems)
+
+    def _all(self, path: str, key: str, what: str) -> tuple[list[object], int, datetime]:
+        """The rows of all pages of a list, without repeats; how many there are; and the clock."""
+        found: list[object] = []
+        page = 1
+        while True:
             answer = self.client.get(
                 path, {"per_page": self.page_size, "page": page if page > 1 else None}
             )
-            rows, total = _rows(answer, "jobs", f"run {run.id}")
-            jobs += rows
-            if not rows or len(jobs) == total:
-                break
-        timed, steps, problems = read_jobs(jobs, run, home)
-        return RunWithSteps(timed, steps, answer.as_of, problems)
+            rows, total = _rows(answer, key, what)
+            new = [row for row in rows if page == 1 or row not in found]
+            found += new
+            if not new or len(found) >= total:
+                return found, total, answer.as_of
+            page += 1
 
-    def _dispatched(self, answer: Response, home: Home) -> Run | None:
+    def _ask_names(self, ref: str) -> Callable[[int], tuple[str, str | None] | None]:
+        """What asks for the names and paths of a listing's workflows, by their numbers."""
+        known: dict[int, tuple[str, str | None] | None] = {}
+
+        def ask(number: int) -> tuple[str, str | None] | None:
+            if number not in known:
+                known.update(self._workflows(ref))
+            return known.setdefault(number, None)
+
+        return ask
+
+    def _workflows(self, ref: str) -> dict[int, tuple[str, str | None]]:
+        """The names and paths of a listing's workflows; none where they cannot be had."""
+        repository, one = self._repository(ref), ref.split("/")[2:]
+        try:
+            if one:
+                rows: list[object] = [self.client.get(repository.path("workflows", *one)).data]
+            else:
+                rows, _, _ = self._all(repository.path("workflows"), "workflows", ref)
+            fields = [Fields(row, f"a workflow of {ref}") for row in rows]
+            return {
+                payloads.needed_number(row, "id"): (row.needed_text("name"), row.text("path"))
+                for row in fields
+            }
+        except (NotFoundError, ForbiddenError):
+            return {}
+        except BadRowError as error:
+            raise SourceError(f"{self.name}: {error}") from error
+
+    def _dispatched(self, answer: Response, repository: Repository) -> Run | None:
         """The run that was started, where GitHub tells its id."""
         number = answer.data.get("workflow_run_id") if isinstance(answer.data, dict) else None
         if not isinstance(number, int):
             return None
         with suppress(NotFoundError):
-            return self._one(self.client.get(home.path("runs", number)), home, None)
+            return self._one(self.client.get(repository.path("runs", number)), repository, None)
         return None
 
 
-def _repository(value: str) -> str | None:
+def _repository_in(value: str) -> str | None:
     """``owner/repo`` in lower case, since GitHub does not mind case; None if it is none."""
     return value.lower() if _REPOSITORY.fullmatch(value) else None
 
 
-def _workflow(value: str) -> str | None:
+def _workflow_in(value: str) -> str | None:
     """``owner/repo/`` and the workflow's file or number; None if it is none."""
     found = _WORKFLOW.fullmatch(value)
     return f"{found[1].lower()}/{found[2]}" if found else None
 
 
-def _entry(raw: object, home: Home, names: Names) -> walk.Entry:
+def _entry(raw: object, repository: Repository, names: WorkflowNames) -> walk.Entry:
     """A row of a listing: its attempts, or what is wrong with it."""
     try:
-        listed = payloads.read_listed(raw, home, names)
+        listed = payloads.read_listed(raw, repository, names)
     except BadRowError as error:
-        known = sha256(repr(raw).encode()).hexdigest()
-        return walk.Entry(known, "", None, (Problem(str(error)),))
+        return walk.Entry(None, "", None, (Problem(str(error)),))
     newest = listed[0]
     state = f"{newest.run.attempt} {newest.run.version}"
     return walk.Entry(newest.cursor.id, state, newest.cursor.at, listed)

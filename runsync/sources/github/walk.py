@@ -46,10 +46,10 @@ class Span(NamedTuple):
 class Entry:
     """A row: its id, its state in a word, when it was created, and what became of it.
 
-    ``at`` is None where the row could not be read.
+    ``id`` and ``at`` are None where the row cannot be read: two that look the same are two.
     """
 
-    id: str
+    id: str | None
     state: str
     at: datetime | None
     items: tuple[Listed | Problem, ...]
@@ -135,7 +135,7 @@ def walk(
                 yield Page((), part.as_of, unchanged=True)
                 return
         elif not scan.joins(until, part):
-            until = above
+            above = until = scan.step_back(until, above, part)
             continue
         else:
             reached = yield from scan.read(until, part)
@@ -152,8 +152,8 @@ class _Scan:
         self._ask, self._book, self._name, self._cap = ask, book, name, cap
         self._seen: dict[tuple[str, str], datetime | None] = {}
         self._edge = frozenset([edge] if edge else [])
-        self._doubted: datetime | None = None
         self._steps_back = 0
+        self._nothing_below = False
 
     def joins(self, until: datetime | None, part: Part) -> bool:
         """Whether a window shows again what the one before it ended with, or anything at all
@@ -162,20 +162,37 @@ class _Scan:
         If not, that was deleted meanwhile, or GitHub's search left something out: then the window
         before is to be read again.
         """
+        if until is None:
+            return bool(part.entries) or not self._seen
         newest = part.newest
-        if until and newest and newest > until + _SECOND:
+        if newest and newest > until + _SECOND:
             raise SourceError(
                 f"{self._name}: asked for what was created by {_text(until)}, the service shows "
                 f"what was created at {_text(newest)}; check that base_url is GitHub's"
             )
-        shown = [entry.id for entry in part.entries if entry.id in self._edge or not self._edge]
-        if until is None or shown or (not self._edge and self._doubted == until):
-            return True
-        self._edge, self._doubted = frozenset(), until
+        if not part.entries:
+            # Proves nothing, unless the page above has room left or, by its count, nothing below.
+            return self._nothing_below
+        overlaps = any(entry.id in self._edge for entry in part.entries)
+        return overlaps or not self._edge
+
+    def step_back(
+        self, until: datetime | None, above: datetime | None, part: Part
+    ) -> datetime | None:
+        """Where to begin again after a window that does not join: at the window before it. Where
+        there is none, at the same place if it shows runs, else further and further up.
+
+        Raises:
+            SourceError: this happens again and again.
+        """
         self._steps_back += 1
         if self._steps_back > _MOST_TRIES:
             raise self._moves_too_fast()
-        return False
+        self._edge = frozenset()
+        if part.entries or until is None or above is None or above > until:
+            return above
+        hours = 24**self._steps_back
+        return until + timedelta(hours=hours)
 
     def pass_over(self) -> None:
         """Of a window that is as it was nobody knows what it ended with."""
@@ -194,41 +211,51 @@ class _Scan:
                 "check that base_url is GitHub's"
             )
         if reached is not None and until is not None and reached >= until:
-            yield from self._second(until)
+            in_second = yield from self._second(until)
             self.pass_over()
+            self._nothing_below = not part.is_full or part.total == in_second
             return until - _SECOND
-        self._edge = frozenset(entry.id for entry in part.entries if entry.at == reached)
+        self._nothing_below = not part.is_full or part.total == len(part.entries)
+        self._edge = frozenset(e.id for e in part.entries if e.id and e.at == reached)
         self._book.read(Window(until, reached, part.etag or ""), part)
         fresh = self._take(part)
         if fresh or part.is_all:
             yield Page(fresh, part.as_of, at_start=part.is_all)
         return reached
 
-    def _second(self, at: datetime) -> Iterator[Page]:
-        """All the runs of one second, which are more than a page."""
+    def _second(self, at: datetime) -> Generator[Page, None, int]:
+        """All the runs of one second, which are more than a page; how many they are."""
         for _ in range(_MOST_TRIES):
-            if (yield from self._second_once(at)):
-                return
+            rows = yield from self._second_once(at)
+            if rows is not None:
+                return rows
         raise self._moves_too_fast()
 
-    def _second_once(self, at: datetime) -> Generator[Page, None, bool]:
-        """Yields them page by page; whether no deletion moved any across the edge of a page."""
-        number, rows, total = 1, 0, 0
+    def _second_once(self, at: datetime) -> Generator[Page, None, int | None]:
+        """Yields them page by page; how many they are, or None where a deletion may have moved
+        one across the edge of a page."""
+        number, rows, in_second, total = 1, 0, 0, 0
         while True:
             part = self._ask(Span(at, at), number, None)
             if part.total < total:
-                return False
+                return None
             if fresh := self._take(part):
                 yield Page(fresh, part.as_of)
+            rows += len(part.entries)
+            in_second += sum(entry.at is None or entry.at <= at for entry in part.entries)
             if not part.is_full:
-                return True
-            number, rows, total = number + 1, rows + len(part.entries), part.total
+                return in_second
+            number, total = number + 1, part.total
             if rows >= self._cap or total > self._cap:
                 raise self._too_many(at)
 
     def _take(self, part: Part) -> tuple[Listed | Problem, ...]:
-        fresh = [entry for entry in part.entries if (entry.id, entry.state) not in self._seen]
-        self._seen.update({(e.id, e.state): e.at or part.oldest for e in part.entries})
+        fresh = [
+            entry
+            for entry in part.entries
+            if entry.id is None or (entry.id, entry.state) not in self._seen
+        ]
+        self._seen.update({(e.id, e.state): e.at for e in part.entries if e.id is not None})
         return tuple(item for entry in fresh for item in entry.items)
 
     def forget_above(self, until: datetime | None) -> None:

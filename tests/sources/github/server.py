@@ -82,6 +82,11 @@ class Service:
         self.base = self.prefix = ""
         self._pages = 0
 
+    @property
+    def listed(self) -> list[Asked]:
+        """The requests for lists of runs."""
+        return [asked for asked in self.asked if asked.path.endswith("/runs")]
+
     def exhaust(self, seconds: float) -> None:
         """Leaves nothing of the primary limit until then."""
         self.used, self.refills_at = self.limit or 0, time.monotonic() + seconds
@@ -105,6 +110,20 @@ class Service:
             shown = [self.world.run_json(run, run.newest, self.base) for run in rows]
         total = self.world.counted(len(runs)) if FILTERS & query.keys() else len(runs)
         return {"total_count": total, "workflow_runs": shown}
+
+    def workflows(self, query: dict[str, str]) -> Any:
+        _allow(query, PAGING)
+        known = list(self.world.workflows.values())
+        page, size = self._paging(query)
+        rows = known[(page - 1) * size : page * size]
+        return {
+            "total_count": len(known),
+            "workflows": [self.world.workflow_json(one, self.base) for one in rows],
+        }
+
+    def workflow(self, query: dict[str, str], ref: str) -> Any:
+        _allow(query, set())
+        return self.world.workflow_json(self._workflow(ref), self.base)
 
     def run(self, query: dict[str, str], run: str) -> Any:
         _allow(query, {"exclude_pull_requests"})
@@ -227,6 +246,8 @@ OWN = "/repos/" + re.escape(REPO) + "/actions"
 GETS: list[tuple[str, Callable[..., Any]]] = [
     (rf"{OWN}/runs", Service.runs),
     (rf"{OWN}/workflows/([^/]+)/runs", Service.runs),
+    (rf"{OWN}/workflows", Service.workflows),
+    (rf"{OWN}/workflows/([^/]+)", Service.workflow),
     (rf"{OWN}/runs/(\d+)", Service.run),
     (rf"{OWN}/runs/(\d+)/attempts/(\d+)", Service.attempt),
     (rf"{OWN}/runs/(\d+)/attempts/(\d+)/jobs", Service.attempt_jobs),
@@ -234,6 +255,8 @@ GETS: list[tuple[str, Callable[..., Any]]] = [
     (r"/rate_limit", Service.rate_limit),
     (r"/user", Service.user),
 ]
+NAMES = (Service.workflows, Service.workflow)
+"""What `mangle` leaves alone."""
 POSTS: list[tuple[str, Callable[..., Any]]] = [
     (rf"{OWN}/workflows/([^/]+)/dispatches", Service.dispatch),
     (rf"{OWN}/runs/(\d+)/cancel", Service.cancel),
@@ -331,7 +354,8 @@ class Handler(BaseHTTPRequestHandler):
         for pattern, route in routes:
             # GitHub does not mind the case of an owner or a repository.
             if found := re.fullmatch(pattern, path, re.IGNORECASE):
-                return self.service.mangle(path, route(self.service, given, *found.groups()))
+                body = route(self.service, given, *found.groups())
+                return body if route in NAMES else self.service.mangle(path, body)
         raise Refusal(404, "Not Found")
 
     def _send(self, status: int, body: Any, headers: dict[str, str]) -> None:

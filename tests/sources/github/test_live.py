@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -136,14 +138,49 @@ def test_a_row_of_a_list_that_cannot_be_read(github: GitHub, service: Service) -
         github.find_runs(RunFilter(pipeline=CI))
 
 
-def test_a_log_of_another_host_is_not_fetched(github: GitHub, service: Service) -> None:
+def test_a_log_of_another_host_is_fetched_without_the_token(
+    github: GitHub, service: Service
+) -> None:
+    seen: list[tuple[str, str | None]] = []
+
+    class Logs(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            seen.append((self.path, self.headers.get("Authorization")))
+            self.send_response(200)
+            self.send_header("Content-Length", "9")
+            self.end_headers()
+            self.wfile.write(b"log text\n")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
     service.world.add_run(AT)
     (item,) = listed(walked(github))
     step = github.complete(item.run).steps[0]
-    with pytest.raises(SourceError, match=r"redirects to https://logs\.example") as caught:
-        github.log(item.run.pipeline, item.run.id, step)
-    assert str(caught.value).endswith(f"read this one at {step.log_url}")
-    assert "secret" not in str(caught.value)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Logs) as host:
+        threading.Thread(target=host.serve_forever, args=(0.01,), daemon=True).start()
+        service.log_host = f"http://127.0.0.1:{host.server_port}"
+        assert github.log(item.run.pipeline, item.run.id, step) == "log text\n"
+        host.shutdown()
+    assert seen == [("/signed/900001?sig=secret", None)]
+
+
+@pytest.mark.parametrize("text", ["../../etc", "", "12x", "1.2.3", "-1"])
+def test_what_is_no_id_is_refused_unasked(github: GitHub, service: Service, text: str) -> None:
+    for ask in (github.find_run, github.abort):
+        with pytest.raises(RefusedError, match="no id of a GitHub run"):
+            ask(PIPELINE, text)
+    assert service.asked == []
+
+
+def test_an_id_means_the_newest_attempt(github: GitHub, world: World) -> None:
+    run = world.add_run(AT, "failure")
+    world.rerun(run, AT + timedelta(days=1))
+    assert github.find_run(PIPELINE, str(run.id)).run.id == f"{run.id}.2"
+    assert github.find_run(PIPELINE, f"{run.id}.2").run.id == f"{run.id}.2"
+    first = github.find_run(PIPELINE, f"{run.id}.1")
+    assert (first.run.id, first.run.result) == (str(run.id), "failed")
+    assert len(first.steps) == 6
 
 
 def test_a_log_of_the_same_host_is_the_whole_job_s(github: GitHub, service: Service) -> None:
@@ -247,8 +284,9 @@ def test_a_run_that_is_gone(github: GitHub, world: World) -> None:
     world.delete(run)
     with pytest.raises(NotFoundError):
         github.reread(PIPELINE, str(run.id))
-    details = github.complete(item.run)
-    assert (details.run, details.steps, details.problems) == (item.run, (), ())
+    with pytest.raises(NotFoundError) as caught:
+        github.complete(item.run)
+    assert caught.value.as_of == world.now
 
 
 def test_what_a_classic_token_is_good_for(github: GitHub, service: Service) -> None:
@@ -306,7 +344,7 @@ def test_the_primary_limit_is_waited_for(github: GitHub, service: Service) -> No
     began = time.monotonic()
     assert run_ids(walked(github)) == ["5001"]
     assert 1 <= time.monotonic() - began < 4
-    assert [asked.status for asked in service.asked] == [403, 200]
+    assert [asked.status for asked in service.listed] == [403, 200]
 
 
 def test_a_limit_that_lasts_is_an_error(github: GitHub, service: Service) -> None:

@@ -22,9 +22,9 @@ from runsync.sync.engine import Options, Outcome, Task, sync
 from runsync.sync.verify import verify
 from tests.effort import effort
 from tests.sources.github.rig import repository, small_pages, workflow
-from tests.sources.github.server import Server, Service
+from tests.sources.github.server import Refusal, Server, Service
 from tests.sources.github.story import DAY, Story, events
-from tests.sources.github.world import NOW, SECOND, Attempt, Job, Run, World
+from tests.sources.github.world import NOW, SECOND, Attempt, Job, Run, Workflow, World
 
 AT = NOW - 5 * DAY
 STATUSES = {"completed": "finished", "in_progress": "running", "queued": "notstarted"}
@@ -209,7 +209,8 @@ def test_both_kinds_of_listing_share_one_pipeline(
     world.add_run(AT + SECOND, workflow=nightly)
     outcome = run_sync(sqlite, github, repository(github))
     assert outcome.counts.runs_new == 1
-    assert outcome.requests == 2
+    # The list, the names of the workflows, and the jobs of the one run that is new.
+    assert outcome.requests == 3
     assert stored(sqlite) == truth(world)
     with sqlite.read() as connection:
         names = connection.execute(select(PipelineRow.external_id, PipelineRow.name)).all()
@@ -345,3 +346,123 @@ def _copied(template: Path, folder: Path) -> Iterator[Database]:
     opened = Database(f"sqlite:///{folder / 'runsync.db'}")
     yield opened
     opened.close()
+
+
+# What an answer proves.
+
+
+def test_jobs_that_are_not_found_settle_nothing(
+    github: GitHub, service: Service, sqlite: Database
+) -> None:
+    run = service.world.add_run(NOW - DAY)
+    passing = [True]
+
+    def lose(path: str, body: Any) -> Any:
+        if path.endswith("/jobs") and passing:
+            passing.pop()
+            raise Refusal(404, "Not Found")
+        return body
+
+    service.mangle = lose
+    outcome = run_sync(sqlite, github)
+    what = f"run {run.id}: its jobs are not found, though the run is there"
+    assert (outcome.outcome, outcome.problems) == ("partial", (what,))
+    assert stored(sqlite, "settled", "steps_synced_at") == {str(run.id): (False, None)}
+    assert run_sync(sqlite, github).outcome == "ok"
+    assert stored(sqlite) == truth(service.world)
+
+
+def test_a_run_that_goes_while_it_is_listed_has_vanished(
+    github: GitHub, service: Service, sqlite: Database
+) -> None:
+    world = service.world
+    run = world.add_run(NOW - DAY)
+
+    def delete(path: str, body: Any) -> Any:
+        if path.endswith("/ci.yml/runs") and run.id in world.runs:
+            world.delete(run)
+        return body
+
+    service.mangle = delete
+    assert run_sync(sqlite, github).outcome == "ok"
+    assert stored(sqlite, "vanished_at") == {str(run.id): (NOW,)}
+
+
+@pytest.mark.parametrize("shown", [0, 1])
+def test_jobs_that_are_listed_in_part_settle_nothing(
+    github: GitHub, service: Service, sqlite: Database, shown: int
+) -> None:
+    run = service.world.add_run(NOW - DAY)
+
+    def cut(path: str, body: Any) -> Any:
+        return {**body, "jobs": body["jobs"][:shown]} if path.endswith("/jobs") else body
+
+    service.mangle = cut
+    outcome = run_sync(sqlite, github)
+    assert outcome.problems == (f"run {run.id}: {shown} of its 2 jobs are listed",)
+    service.mangle = lambda _, body: body
+    assert run_sync(sqlite, github).outcome == "ok"
+    assert stored(sqlite) == truth(service.world)
+
+
+def test_a_403_for_one_run_is_a_problem_of_that_run(
+    github: GitHub, service: Service, sqlite: Database
+) -> None:
+    runs = [service.world.add_run(NOW - DAY + n * SECOND) for n in range(30)]
+
+    def forbid(path: str, body: Any) -> Any:
+        if path.endswith(f"/{runs[7].id}/attempts/1/jobs"):
+            raise Refusal(403, "Resource not accessible by personal access token")
+        return body
+
+    service.mangle = forbid
+    outcome = run_sync(sqlite, github)
+    assert outcome.outcome == "partial"
+    assert len(outcome.problems) == 1
+    assert sum(settled for (settled,) in stored(sqlite, "settled").values()) == 29
+
+
+# What a workflow is called.
+
+
+def names(database: Database) -> list[str]:
+    with database.read() as connection:
+        return sorted(connection.execute(select(PipelineRow.name)).scalars())
+
+
+def test_a_pipeline_is_called_as_its_workflow_is(
+    github: GitHub, world: World, sqlite: Database
+) -> None:
+    """A run whose workflow file is broken is called by the file's path."""
+    world.add_run(NOW - 3 * DAY)
+    run_sync(sqlite, github)
+    world.add_run(NOW - DAY).name = ".github/workflows/ci.yml"
+    run_sync(sqlite, github)
+    run_sync(sqlite, github, repository(github))
+    assert names(sqlite) == ["CI"]
+
+
+def test_a_new_name_of_a_workflow_is_found(
+    github: GitHub, service: Service, sqlite: Database
+) -> None:
+    world = service.world
+    nightly = world.add_workflow("Nightly", ".github/workflows/nightly.yml")
+    world.add_run(NOW - 3 * DAY)
+    world.add_run(NOW - 3 * DAY + SECOND, workflow=nightly)
+    run_sync(sqlite, github, repository(github))
+    nightly.name = "Every night"
+    world.add_run(NOW - 2 * DAY, workflow=nightly)
+    run_sync(sqlite, github, repository(github))
+    assert names(sqlite) == ["CI", "Every night"]
+    service.asked.clear()
+    world.add_run(NOW - DAY, workflow=nightly)
+    run_sync(sqlite, github, repository(github))
+    assert not [asked for asked in service.asked if asked.path.endswith("/workflows")]
+
+
+def test_a_workflow_that_is_gone_keeps_the_name_of_its_runs(
+    github: GitHub, world: World, sqlite: Database
+) -> None:
+    world.add_run(NOW - DAY, workflow=Workflow(77, "Old", ".github/workflows/old.yml"))
+    run_sync(sqlite, github, repository(github))
+    assert names(sqlite) == ["Old"]

@@ -285,6 +285,21 @@ class World:
             "head_repository": _repository(run.head_repository, base),
         }
 
+    def workflow_json(self, workflow: Workflow, base: str) -> dict[str, Any]:
+        file = workflow.path.rpartition("/")[2]
+        return {
+            "id": workflow.id,
+            "node_id": f"W_{workflow.id}",
+            "name": workflow.name,
+            "path": workflow.path,
+            "state": "active",
+            "created_at": "2020-01-08T23:48:37.000-08:00",
+            "updated_at": "2020-01-08T23:50:21.000-08:00",
+            "url": f"{base}/repos/{REPO}/actions/workflows/{workflow.id}",
+            "html_url": f"https://github.com/{REPO}/blob/main/{workflow.path}",
+            "badge_url": f"https://github.com/{REPO}/workflows/{file}/badge.svg",
+        }
+
     def job_json(self, run: Run, job: Job, base: str) -> dict[str, Any]:
         api = f"{base}/repos/{REPO}"
         return {
