@@ -144,8 +144,8 @@ class Problem:
 class RunWithSteps:
     """One run with its steps, as one answer gave them at ``as_of`` on the provider's clock.
 
-    Where the steps could not be had though the run is there, ``steps_read`` is False: the run is
-    incomplete, and what is stored of its steps stays.
+    Where the steps could not be had, or not all of them, though the run is there, ``steps_read``
+    is False: the run is incomplete and asked for again, and what is stored of its steps stays.
     """
 
     run: Run

@@ -314,7 +314,7 @@ class GitHub(Source):
         if len(jobs) < total:
             what = f"run {run.id}: {len(jobs)} of its {total} jobs are listed"
             problems = (*problems, Problem(what))
-        return RunWithSteps(timed, steps, as_of, problems)
+        return RunWithSteps(timed, steps, as_of, problems, steps_read=len(jobs) >= total)
 
     def _all(self, path: str, key: str, what: str) -> tuple[list[object], int, datetime]:
         """The rows of all pages of a list, without repeats; how many there are; and the clock."""
