@@ -69,7 +69,7 @@ def _examine(path: Path | None) -> Iterator[Finding]:
     try:
         config = load_config(path)
     except ConfigError as error:
-        yield _failed("config", error, "put that right in the config")
+        yield _failed("config", error, "correct the config; `runsync init` writes a new one")
         return
     yield from _config(config)
     for source in config.sources.values():
@@ -77,10 +77,9 @@ def _examine(path: Path | None) -> Iterator[Finding]:
     yield from _database(config)
 
 
-def _failed(check: str, error: RunsyncError, mend: str | None = None) -> Finding:
-    """An error's text says what is wrong before its last semicolon, and how to mend it after."""
-    what, _, rest = str(error).rpartition("; ")
-    return Finding(check, "fail", what or rest, rest if what else mend, error.exit_code)
+def _failed(check: str, error: RunsyncError, mend: str) -> Finding:
+    """The whole sentence, as every other command would end with it."""
+    return Finding(check, "fail", str(error), mend, error.exit_code)
 
 
 def _config(config: Config) -> Iterator[Finding]:
@@ -118,7 +117,7 @@ def _source(config: Config, settings: SourceConfig) -> Iterator[Finding]:
     try:
         source = open_source(settings, limits=Limits(connect=5, read=10, whole=15, tries=2))
     except ConfigError as error:
-        yield _failed(f"{name}: token", error)
+        yield _failed(f"{name}: token", error, _set_token(settings))
         return
     with closing(source):
         try:
@@ -137,13 +136,13 @@ def _unanswered(settings: SourceConfig, error: RunsyncError) -> Iterator[Finding
     name = settings.name
     if isinstance(error, TokenRefusedError):
         yield Finding(f"{name}: reachable", "ok", settings.base_url)
-        mend = f"make a new one at {settings.base_url} and put it into {_token_place(settings)}"
-        what, _, _ = str(error).rpartition("; ")
-        yield Finding(f"{name}: token", "fail", what or str(error), mend, error.exit_code)
+        mend = f"create a token at {settings.base_url} and put it into {_token_place(settings)}"
+        yield _failed(f"{name}: token", error, mend)
     elif isinstance(error, SourceError) and not isinstance(error, RefusedError):
-        yield _failed(f"{name}: reachable", error)
+        mend = "check base_url, the network, and the proxy that the environment names"
+        yield _failed(f"{name}: reachable", error, mend)
     else:
-        yield _failed(f"{name}: token", error)
+        yield _failed(f"{name}: token", error, _set_token(settings))
 
 
 def _token(settings: SourceConfig, access: "Access") -> Finding:
@@ -157,6 +156,12 @@ def _token(settings: SourceConfig, access: "Access") -> Finding:
     whose = f" as {access.account}" if access.account else ""
     scopes = f", scopes {', '.join(access.scopes) or 'none'}" if access.scopes is not None else ""
     return Finding(check, "ok", f"accepted{whose}, from {place}{scopes}")
+
+
+def _set_token(settings: SourceConfig) -> str:
+    if settings.token_env or settings.token_file or settings.token_command:
+        return f"put a token into {_token_place(settings)}"
+    return f"name a token in [sources.{settings.name}]: token_env, token_file or token_command"
 
 
 def _token_place(settings: SourceConfig) -> str:
@@ -179,7 +184,7 @@ def _clock(name: str, theirs: datetime) -> Finding:
 def _rate_limit(name: str, access: "Access") -> Finding:
     check = f"{name}: rate limit"
     if access.limit_left is None:
-        return Finding(check, "ok", "the service tells of none")
+        return Finding(check, "ok", "the service states none")
     of = f" of {access.limit}" if access.limit is not None else ""
     detail = f"{access.limit_left} requests left{of}"
     if access.limit_left < (access.limit or 100) // 10:
@@ -188,7 +193,7 @@ def _rate_limit(name: str, access: "Access") -> Finding:
 
 
 def _listings(config: Config, source: "Source") -> Generator[Finding, None, datetime | None]:
-    """Reads one page of each [[pipelines]]; gives back the service's clock, where it was seen."""
+    """Reads one page of each [[pipelines]]; returns the service's clock, where it was seen."""
     check, clock, count = f"{source.name}: pipelines", None, 0
     for pipeline in config.pipelines:
         if pipeline.source != source.name:
@@ -197,7 +202,7 @@ def _listings(config: Config, source: "Source") -> Generator[Finding, None, date
             with closing(_pages(source, source.listing(pipeline))) as pages:
                 clock = next(pages).as_of
         except RunsyncError as error:
-            yield _failed(check, error, "put its id right in the config")
+            yield _failed(check, error, "correct its id in the config")
         except StopIteration:
             count += 1
         else:
@@ -227,7 +232,7 @@ def _database(config: Config) -> Iterator[Finding]:
             yield _reached(database)
             yield _schema(database)
     except RunsyncError as error:
-        yield _failed("database", error)
+        yield _failed("database", error, "correct database_url, or start its server")
 
 
 def _reached(database: "Database") -> Finding:
@@ -259,5 +264,5 @@ def _schema(database: "Database") -> Finding:
     try:
         schema.check(database)
     except DatabaseError as error:
-        return _failed("schema", error)
+        return _failed("schema", error, "`runsync db upgrade`; for a newer schema, a newer runsync")
     return Finding("schema", "ok", f"revision {schema.HEAD}, as this version needs")

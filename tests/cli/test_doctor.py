@@ -77,7 +77,7 @@ def test_a_token_that_is_not_there(
     monkeypatch.delenv("WERCKER_TOKEN")
     code, found = examined(shell)
     assert code == 2
-    assert found["wercker: token"]["mend"] == "set it"
+    assert found["wercker: token"]["mend"] == "put a token into $WERCKER_TOKEN"
 
 
 def test_a_service_that_is_not_there(shell: Shell, well: Path, simulator: Simulator) -> None:
@@ -251,3 +251,34 @@ def test_a_narrow_terminal(shell: Shell, well: Path, monkeypatch: pytest.MonkeyP
 def test_the_clock_has_room_for_a_slow_answer(shell: Shell, well: Path, world: World) -> None:
     world.clock.advance(timedelta(seconds=-10))
     assert examined(shell)[1]["wercker: clock"]["status"] == "ok"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "command"),
+    [
+        (_unreadable, "status"),
+        (_bad_id, "sync"),
+        (_old_schema, "status"),
+        (_empty_database, "status"),
+        (_no_database_at_all, "status"),
+    ],
+)
+def test_the_detail_is_the_whole_sentence_that_other_commands_say(
+    shell: Shell, well: Path, spoil: Mend, command: str
+) -> None:
+    spoil(well)
+    (wrong,) = [row for row in shell("doctor", "--json").data if row["status"] == "fail"]
+    assert shell(command).err == f"runsync: {wrong['detail']}\n"
+
+
+def test_prose_with_semicolons_stays_whole(
+    shell: Shell, well: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = "the gate is shut (a; b); ask the porter; or come back"
+
+    def access(self: Wercker) -> Access:
+        raise RefusedError(said)
+
+    monkeypatch.setattr(Wercker, "access", access)
+    _, found = examined(shell)
+    assert found["wercker: token"]["detail"] == said
