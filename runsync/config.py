@@ -120,7 +120,7 @@ def find(given: Path | None = None) -> Path | None:
 
 
 def user_file() -> Path:
-    """Where the user's own config stands when no folder has one."""
+    """The path of the user's own config, for folders that have none."""
     from platformdirs import user_config_path
 
     return user_config_path("runsync") / FILE_NAME
@@ -147,7 +147,7 @@ def load(given: Path | None = None, *, needed: bool = True) -> Config:
 
 
 def parse(text: str, path: Path) -> Config:
-    """Checks the text of a config file that stands at ``path``.
+    """Checks the text of the config file at ``path``.
 
     Raises:
         ConfigError: the text is no TOML, or something in it is not understood.
@@ -277,7 +277,7 @@ def _database_url(written: str | None, path: Path | None) -> str:
 
 
 def _exists(path: Path) -> bool:
-    """Whether it is there, as far as we may know: what stands in a closed folder is not."""
+    """Whether it is there, as far as we may know: a file in a closed folder is not."""
     return os.path.exists(path)  # noqa: PTH110 - Path.exists raises where a folder is closed
 
 

@@ -1,4 +1,4 @@
-"""A TOML table whose values are checked as they are taken, with errors that say where it stands."""
+"""A TOML table whose values are checked as they are read, with errors that name their place."""
 
 import difflib
 from collections.abc import Iterable, Mapping

@@ -1,4 +1,4 @@
-"""Runs and steps as files, for whatever reads Parquet or CSV.
+"""Runs and steps as files, for tools that read Parquet or CSV.
 
 ``DIR/runs/pipeline=NAME/month=2026-11/runs.parquet`` and the same for steps: one folder per
 pipeline and month of a run's creation, in UTC. A month is written whole and takes the old one's

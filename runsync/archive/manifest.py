@@ -28,7 +28,7 @@ class Label:
 
 
 def pipeline_labels(connection: Connection) -> dict[int, Label]:
-    """Names as reports give them: told apart where several pipelines bear the same."""
+    """Names as reports give them: made distinct where several pipelines have the same."""
     p = tables.pipelines.c
     query = select(p.id, p.source, p.external_id, p.name)
     named = labelled((row[0], row[1], row[2], row[3]) for row in connection.execute(query))

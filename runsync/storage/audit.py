@@ -85,7 +85,7 @@ class AuditStore(ListingStore):
         self.save(Batch(vanished=[(pipeline, run_id, at)]))
 
     def overwrite(self, run: RunToWrite) -> None:
-        """Stores a run as it was read, whatever is stored of it, settled or not.
+        """Stores a run as it was read, in place of what is stored of it, settled or not.
 
         Steps that the answer lacks are deleted, unless it has none at all: a provider that
         forgets steps deletes nothing here.

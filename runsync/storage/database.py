@@ -131,7 +131,7 @@ class Database:
             log.warning("attempt %d of %d to write failed: %s", number, _ATTEMPTS, error)
 
     def lock(self, listing: str, *, wait: bool = False) -> AbstractContextManager[None]:
-        """Holds a listing's lock; it is released however the process ends.
+        """Holds a listing's lock; it is released also where the process dies.
 
         Raises:
             LockedError: another sync holds it, and ``wait`` is off.

@@ -1,4 +1,4 @@
-"""One lock per listing, held by the process that syncs it and released however that ends.
+"""One lock per listing, held by the process that syncs it and released when that ends or dies.
 
 Beside a SQLite database it is a locked file. In PostgreSQL it is an advisory lock, so that many
 machines can share one database.

@@ -106,7 +106,7 @@ def save_runs(
 
     Args:
         pipelines: the rows of the runs' pipelines, by external id.
-        check_history: off where whatever is stored is to be overwritten.
+        check_history: off where a stored run is to be overwritten, another one too.
 
     Raises:
         HistoryRestartedError: a stored run of the same id was created at another time.

@@ -41,8 +41,8 @@ class SyncLog:
     listing: str
 
     def begin(self, now: datetime | None = None) -> int:
-        """Notes that a sync begins; its number. The caller holds the listing's lock, so whatever
-        sync still counts as running was killed."""
+        """Notes that a sync begins; its number. The caller holds the listing's lock, so a
+        sync that still counts as running was killed."""
         now = now or datetime.now(UTC)
         killed = (
             update(syncs)

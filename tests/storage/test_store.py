@@ -165,7 +165,7 @@ def answer(run: Run, *steps: Step, hours: float = 1) -> RunToWrite:
     return as_fetched(RunWithSteps(run, steps, EPOCH + timedelta(hours=hours)))
 
 
-class Shelf:
+class OneRun:
     """A store of one pipeline, with its one run's row and steps."""
 
     def __init__(self, database: Database) -> None:
@@ -189,197 +189,205 @@ class Shelf:
 
 
 @pytest.fixture
-def shelf(database: Database) -> Shelf:
-    return Shelf(database)
+def one_run(database: Database) -> OneRun:
+    return OneRun(database)
 
 
-def test_what_is_equal_is_left_alone(shelf: Shelf) -> None:
-    told = shelf.run(extra={"user": {"avatar": None, "tags": [None, {"a": None}]}})
+def test_what_is_equal_is_left_alone(one_run: OneRun) -> None:
+    told = one_run.run(extra={"user": {"avatar": None, "tags": [None, {"a": None}]}})
     first = answer(told, a_step("a", extra={"x": {"y": None}}), a_step("b"))
-    assert shelf.save(first) == Counts(runs_new=1, steps_written=2)
-    before = shelf.row, shelf.steps
+    assert one_run.save(first) == Counts(runs_new=1, steps_written=2)
+    before = one_run.row, one_run.steps
     for later in (1, 2, 3):
         again = answer(told, *first.details.steps, hours=1 + later)
-        assert shelf.save(again) == Counts()
-    assert (shelf.row, shelf.steps) == before
+        assert one_run.save(again) == Counts()
+    assert (one_run.row, one_run.steps) == before
 
 
-def test_a_list_item_never_blanks_what_a_detail_gave(shelf: Shelf) -> None:
+def test_a_list_item_never_blanks_what_a_detail_gave(one_run: OneRun) -> None:
     facts = "branch commit_hash message author author_id source_run_id url".split()
     running = {"status": Status.RUNNING, "finished_at": None, "result": Result.UNKNOWN}
     given_once = {name: f"the {name}" for name in facts}
-    detail = shelf.run(**running, **given_once, extra={"commits": [1], "user": {"a": 1}})
-    shelf.save(answer(detail))
-    shelf.save(answer(shelf.run(**running, extra={"user": {"a": 1}}), hours=2))
-    shelf.save(answer(shelf.run(extra={"user": {"a": 1}}), hours=3))
-    assert {name: shelf.row[name] for name in facts} == given_once
-    assert shelf.row["extra"] == {"commits": [1], "user": {"a": 1}}
-    assert shelf.row["status"] == "finished"
+    detail = one_run.run(**running, **given_once, extra={"commits": [1], "user": {"a": 1}})
+    one_run.save(answer(detail))
+    one_run.save(answer(one_run.run(**running, extra={"user": {"a": 1}}), hours=2))
+    one_run.save(answer(one_run.run(extra={"user": {"a": 1}}), hours=3))
+    assert {name: one_run.row[name] for name in facts} == given_once
+    assert one_run.row["extra"] == {"commits": [1], "user": {"a": 1}}
+    assert one_run.row["status"] == "finished"
 
 
-def test_what_a_newer_answer_leaves_out_is_taken_from_an_older_one(shelf: Shelf) -> None:
-    shelf.save(answer(shelf.run(), a_step("b"), hours=2))
-    older = shelf.run(
+def test_what_a_newer_answer_leaves_out_is_taken_from_an_older_one(one_run: OneRun) -> None:
+    one_run.save(answer(one_run.run(), a_step("b"), hours=2))
+    older = one_run.run(
         status=Status.RUNNING, finished_at=None, source_run_id="origin", extra={"commits": [1]}
     )
-    counts = shelf.save(answer(older, a_step("a", status=Status.RUNNING), hours=1))
+    counts = one_run.save(answer(older, a_step("a", status=Status.RUNNING), hours=1))
     assert counts == Counts(runs_updated=1, steps_written=1)
-    assert shelf.row["source_run_id"] == "origin"
-    assert shelf.row["extra"] == {"commits": [1]}
-    assert shelf.row["status"] == "finished"
-    assert shelf.row["settled"]
-    assert set(shelf.steps) == {"a", "b"}
+    assert one_run.row["source_run_id"] == "origin"
+    assert one_run.row["extra"] == {"commits": [1]}
+    assert one_run.row["status"] == "finished"
+    assert one_run.row["settled"]
+    assert set(one_run.steps) == {"a", "b"}
 
 
-def test_both_databases_merge_extra_alike(shelf: Shelf) -> None:
+def test_both_databases_merge_extra_alike(one_run: OneRun) -> None:
     running = {"status": Status.RUNNING, "finished_at": None}
-    shelf.save(answer(shelf.run(**running, extra={"a": {"x": 1, "y": 2}, "b": [1, 2], "c": 3})))
-    shelf.save(answer(shelf.run(**running, extra={"a": {"x": None}, "b": [3], "d": 4}), hours=2))
-    assert shelf.row["extra"] == {"a": {"x": None}, "b": [3], "c": 3, "d": 4}
+    one_run.save(answer(one_run.run(**running, extra={"a": {"x": 1, "y": 2}, "b": [1, 2], "c": 3})))
+    one_run.save(
+        answer(one_run.run(**running, extra={"a": {"x": None}, "b": [3], "d": 4}), hours=2)
+    )
+    assert one_run.row["extra"] == {"a": {"x": None}, "b": [3], "c": 3, "d": 4}
 
 
 @pytest.mark.parametrize("shorter", [(), ("b",)], ids=["empty", "shorter"])
-def test_fewer_steps_take_none_away(shelf: Shelf, shorter: tuple[str, ...]) -> None:
-    shelf.save(answer(shelf.run(), a_step("a"), a_step("b")))
-    shelf.save(answer(shelf.run(), *map(a_step, shorter), hours=2))
-    assert set(shelf.steps) == {"a", "b"}
+def test_fewer_steps_take_none_away(one_run: OneRun, shorter: tuple[str, ...]) -> None:
+    one_run.save(answer(one_run.run(), a_step("a"), a_step("b")))
+    one_run.save(answer(one_run.run(), *map(a_step, shorter), hours=2))
+    assert set(one_run.steps) == {"a", "b"}
 
 
-def test_an_older_answer_never_overwrites_a_settled_run(shelf: Shelf) -> None:
-    shelf.save(answer(shelf.run(message="final"), a_step("a"), hours=2))
-    settled = shelf.row, shelf.steps
+def test_an_older_answer_never_overwrites_a_settled_run(one_run: OneRun) -> None:
+    one_run.save(answer(one_run.run(message="final"), a_step("a"), hours=2))
+    settled = one_run.row, one_run.steps
     running = {"status": Status.RUNNING, "result": Result.UNKNOWN, "finished_at": None}
     for hours in (1, 1.5, 3):
         late = answer(
-            shelf.run(**running), a_step("a", status=Status.RUNNING, position=9), hours=hours
+            one_run.run(**running), a_step("a", status=Status.RUNNING, position=9), hours=hours
         )
-        assert shelf.save(late) == Counts()
-    shelf.save(answer(shelf.run(message="older", result=Result.FAILED), a_step("a"), hours=1))
-    assert (shelf.row, shelf.steps) == settled
+        assert one_run.save(late) == Counts()
+    one_run.save(answer(one_run.run(message="older", result=Result.FAILED), a_step("a"), hours=1))
+    assert (one_run.row, one_run.steps) == settled
 
 
-def test_the_last_steps_of_an_aborted_run_are_taken(shelf: Shelf) -> None:
-    aborted = shelf.run(result=Result.ABORTED, progress=42)
+def test_the_last_steps_of_an_aborted_run_are_taken(one_run: OneRun) -> None:
+    aborted = one_run.run(result=Result.ABORTED, progress=42)
     soon = answer(aborted, a_step("a", status=Status.RUNNING, result=Result.UNKNOWN), hours=0.1)
     assert not soon.settled
-    shelf.save(soon)
+    one_run.save(soon)
     done = answer(replace(aborted, progress=57), a_step("a", result=Result.ABORTED), hours=2)
     assert done.settled
-    assert shelf.save(done) == Counts(runs_updated=1, steps_written=1)
-    assert shelf.row["progress"] == 57
-    assert shelf.steps["a"]["result"] == "aborted"
+    assert one_run.save(done) == Counts(runs_updated=1, steps_written=1)
+    assert one_run.row["progress"] == 57
+    assert one_run.steps["a"]["result"] == "aborted"
 
 
-def test_a_newer_version_opens_a_settled_run_again(shelf: Shelf) -> None:
-    shelf.save(answer(shelf.run(version="2024-03-01T00:05:00Z"), a_step("a"), hours=2))
-    again = shelf.run(
+def test_a_newer_version_opens_a_settled_run_again(one_run: OneRun) -> None:
+    one_run.save(answer(one_run.run(version="2024-03-01T00:05:00Z"), a_step("a"), hours=2))
+    again = one_run.run(
         version="2024-03-01T05:00:00Z", status=Status.RUNNING, finished_at=None, attempt=2
     )
-    shelf.save(answer(again, a_step("a"), a_step("b", status=Status.RUNNING), hours=6))
-    assert not shelf.row["settled"]
-    assert shelf.row["status"] == "running"
-    assert set(shelf.steps) == {"a", "b"}
+    one_run.save(answer(again, a_step("a"), a_step("b", status=Status.RUNNING), hours=6))
+    assert not one_run.row["settled"]
+    assert one_run.row["status"] == "running"
+    assert set(one_run.steps) == {"a", "b"}
     # The answer of before, late: it is of an older version, settled or not.
     assert (
-        shelf.save(answer(shelf.run(version="2024-03-01T00:05:00Z"), a_step("a"), hours=3))
+        one_run.save(answer(one_run.run(version="2024-03-01T00:05:00Z"), a_step("a"), hours=3))
         == Counts()
     )
-    assert shelf.row["attempt"] == 2
+    assert one_run.row["attempt"] == 2
 
 
-def test_an_older_settled_answer_does_not_change_the_steps_of_a_newer(shelf: Shelf) -> None:
-    shelf.save(answer(shelf.run(version="b"), a_step("a", result=Result.FAILED), hours=9))
-    shelf.save(answer(shelf.run(version="a"), a_step("a", result=Result.PASSED), hours=2))
-    assert shelf.steps["a"]["result"] == "failed"
+def test_an_older_settled_answer_does_not_change_the_steps_of_a_newer(one_run: OneRun) -> None:
+    one_run.save(answer(one_run.run(version="b"), a_step("a", result=Result.FAILED), hours=9))
+    one_run.save(answer(one_run.run(version="a"), a_step("a", result=Result.PASSED), hours=2))
+    assert one_run.steps["a"]["result"] == "failed"
 
 
-def test_a_run_that_turns_up_again_is_no_longer_gone(shelf: Shelf) -> None:
-    shelf.save(answer(shelf.run()))
-    gone = [(shelf.pipeline, "run", EPOCH + timedelta(hours=2))]
-    assert shelf.store.save(Batch(vanished=gone)) == Counts(runs_updated=1)
-    assert shelf.store.save(Batch(vanished=gone)) == Counts()
-    assert shelf.row["vanished_at"] == EPOCH + timedelta(hours=2)
-    assert shelf.save(answer(shelf.run(), hours=3)) == Counts(runs_updated=1)
-    assert shelf.row["vanished_at"] is None
+def test_a_run_that_turns_up_again_is_no_longer_gone(one_run: OneRun) -> None:
+    one_run.save(answer(one_run.run()))
+    gone = [(one_run.pipeline, "run", EPOCH + timedelta(hours=2))]
+    assert one_run.store.save(Batch(vanished=gone)) == Counts(runs_updated=1)
+    assert one_run.store.save(Batch(vanished=gone)) == Counts()
+    assert one_run.row["vanished_at"] == EPOCH + timedelta(hours=2)
+    assert one_run.save(answer(one_run.run(), hours=3)) == Counts(runs_updated=1)
+    assert one_run.row["vanished_at"] is None
 
 
-def test_a_batch_is_written_whole_or_not_at_all(shelf: Shelf) -> None:
-    good = answer(shelf.run(id="good"), a_step("a"))
-    bad = answer(shelf.run(id="zzz"), a_step("a", started_at=datetime(2024, 1, 1)))  # noqa: DTZ001
+def test_a_batch_is_written_whole_or_not_at_all(one_run: OneRun) -> None:
+    good = answer(one_run.run(id="good"), a_step("a"))
+    bad = answer(one_run.run(id="zzz"), a_step("a", started_at=datetime(2024, 1, 1)))  # noqa: DTZ001
     with pytest.raises((DatabaseError, ValueError), match="without a zone"):
-        shelf.store.save(Batch([good, bad], [Interval(cursor(2), cursor(1))]))
-    assert run_rows(shelf.database, shelf.pipeline) == {}
-    assert shelf.steps == {}
-    assert shelf.store.coverage() == []
+        one_run.store.save(Batch([good, bad], [Interval(cursor(2), cursor(1))]))
+    assert run_rows(one_run.database, one_run.pipeline) == {}
+    assert one_run.steps == {}
+    assert one_run.store.coverage() == []
     # Nor does the store take the pipeline's row for written, which was undone with the rest.
-    assert shelf.save(good) == Counts(runs_new=1, steps_written=1)
+    assert one_run.save(good) == Counts(runs_new=1, steps_written=1)
 
 
-def test_a_run_whose_steps_did_not_come_keeps_its_state_and_is_read_again(shelf: Shelf) -> None:
-    shelf.save(answer(shelf.run(version="1", result=Result.FAILED), a_step("a"), hours=1))
-    before = shelf.row
-    reopened = shelf.run(
+def test_a_run_whose_steps_did_not_come_keeps_its_state_and_is_read_again(one_run: OneRun) -> None:
+    one_run.save(answer(one_run.run(version="1", result=Result.FAILED), a_step("a"), hours=1))
+    before = one_run.row
+    reopened = one_run.run(
         version="2", status=Status.RUNNING, finished_at=None, attempt=2, url="https://run"
     )
     stepless = as_fetched(RunWithSteps(reopened, (), EPOCH + timedelta(hours=2)), with_steps=False)
-    shelf.save(stepless)
-    assert shelf.row == before | {"settled": False, "url": "https://run"}
-    assert [run_id for _, run_id in shelf.store.unsettled(incomplete_only=True)] == ["run"]
+    one_run.save(stepless)
+    assert one_run.row == before | {"settled": False, "url": "https://run"}
+    assert [run_id for _, run_id in one_run.store.unsettled(incomplete_only=True)] == ["run"]
     older = as_fetched(RunWithSteps(reopened, (), EPOCH), with_steps=False)
-    shelf.save(answer(reopened, a_step("a"), hours=3))
-    after = shelf.row
-    shelf.save(older)
-    assert shelf.row == after
+    one_run.save(answer(reopened, a_step("a"), hours=3))
+    after = one_run.row
+    one_run.save(older)
+    assert one_run.row == after
 
 
 @pytest.mark.parametrize("seconds", [-86_400, -1, 1, 400 * 86_400])
-def test_the_same_id_with_another_creation_time_is_another_run(shelf: Shelf, seconds: int) -> None:
-    shelf.save(answer(shelf.run(), a_step("a"), hours=2))
-    stored = shelf.row, shelf.steps
-    other = shelf.run(created_at=EPOCH + timedelta(seconds=seconds), message="of the new database")
-    fresh = answer(shelf.run(id="another", created_at=EPOCH), a_step("a"))
+def test_the_same_id_with_another_creation_time_is_another_run(
+    one_run: OneRun, seconds: int
+) -> None:
+    one_run.save(answer(one_run.run(), a_step("a"), hours=2))
+    stored = one_run.row, one_run.steps
+    other = one_run.run(
+        created_at=EPOCH + timedelta(seconds=seconds), message="of the new database"
+    )
+    fresh = answer(one_run.run(id="another", created_at=EPOCH), a_step("a"))
     with pytest.raises(HistoryRestartedError, match="nothing was overwritten") as refused:
-        shelf.save(fresh, answer(other, a_step("a", result=Result.FAILED), hours=999_999))
+        one_run.save(fresh, answer(other, a_step("a", result=Result.FAILED), hours=999_999))
     assert refused.value.exit_code == 4
-    assert set(run_rows(shelf.database, shelf.pipeline)) == {"run"}
-    assert (shelf.row, shelf.steps) == stored
+    assert set(run_rows(one_run.database, one_run.pipeline)) == {"run"}
+    assert (one_run.row, one_run.steps) == stored
 
 
-def test_a_creation_time_that_may_be_a_guess_proves_nothing(shelf: Shelf) -> None:
-    guess = shelf.run(created_at=EPOCH - timedelta(days=9))
+def test_a_creation_time_that_may_be_a_guess_proves_nothing(one_run: OneRun) -> None:
+    guess = one_run.run(created_at=EPOCH - timedelta(days=9))
     stub = as_fetched(RunWithSteps(guess, (), EPOCH), with_steps=False)
-    shelf.save(stub)
-    shelf.save(answer(shelf.run(), a_step("a")))
-    assert shelf.row["created_at"] == EPOCH
-    stored = shelf.row
-    shelf.save(as_fetched(RunWithSteps(guess, (), EPOCH + timedelta(days=1)), with_steps=False))
-    assert shelf.row == stored
+    one_run.save(stub)
+    one_run.save(answer(one_run.run(), a_step("a")))
+    assert one_run.row["created_at"] == EPOCH
+    stored = one_run.row
+    one_run.save(as_fetched(RunWithSteps(guess, (), EPOCH + timedelta(days=1)), with_steps=False))
+    assert one_run.row == stored
 
 
-def test_rounding_by_the_provider_makes_no_other_run(shelf: Shelf) -> None:
-    shelf.save(answer(shelf.run(created_at=EPOCH + timedelta(milliseconds=400)), hours=1))
-    shelf.save(answer(shelf.run(created_at=EPOCH), hours=2))
-    assert shelf.row["created_at"] == EPOCH
+def test_rounding_by_the_provider_makes_no_other_run(one_run: OneRun) -> None:
+    one_run.save(answer(one_run.run(created_at=EPOCH + timedelta(milliseconds=400)), hours=1))
+    one_run.save(answer(one_run.run(created_at=EPOCH), hours=2))
+    assert one_run.row["created_at"] == EPOCH
 
 
 # Runs that are set aside.
 
 
-def test_a_run_that_is_set_aside_is_named_until_it_is_read_whole(shelf: Shelf) -> None:
-    bad = as_fetched(answer(shelf.run(id="bad")).details, with_steps=False)
-    aside = SetAside(shelf.pipeline, "bad", "run bad: step 3 has no name", EPOCH)
-    shelf.store.save(Batch([bad, answer(shelf.run())], set_aside=[aside]))
+def test_a_run_that_is_set_aside_is_named_until_it_is_read_whole(one_run: OneRun) -> None:
+    bad = as_fetched(answer(one_run.run(id="bad")).details, with_steps=False)
+    aside = SetAside(one_run.pipeline, "bad", "run bad: step 3 has no name", EPOCH)
+    one_run.store.save(Batch([bad, answer(one_run.run())], set_aside=[aside]))
     later = replace(aside, reason="run bad: step 4 has no name", at=EPOCH + timedelta(days=1))
-    shelf.store.save(Batch(set_aside=[later]))
-    (found,) = shelf.store.set_aside_runs()
+    one_run.store.save(Batch(set_aside=[later]))
+    (found,) = one_run.store.set_aside_runs()
     assert (found.run_id, found.reason, found.at) == ("bad", later.reason, EPOCH)
-    assert [run_id for _, run_id in shelf.store.unsettled()] == ["bad"]
-    assert shelf.store.unsettled(with_set_aside=False) == []
-    assert shelf.store.known([shelf.run(id="bad")])[shelf.pipeline.external_id, "bad"].set_aside
-    shelf.save(bad)
-    assert shelf.store.set_aside_runs() == [found]
-    shelf.save(answer(shelf.run(id="bad"), a_step("a"), hours=2))
-    assert shelf.store.set_aside_runs() == []
+    assert [run_id for _, run_id in one_run.store.unsettled()] == ["bad"]
+    assert one_run.store.unsettled(with_set_aside=False) == []
+    assert one_run.store.known([one_run.run(id="bad")])[
+        one_run.pipeline.external_id, "bad"
+    ].set_aside
+    one_run.save(bad)
+    assert one_run.store.set_aside_runs() == [found]
+    one_run.save(answer(one_run.run(id="bad"), a_step("a"), hours=2))
+    assert one_run.store.set_aside_runs() == []
 
 
 # Pipelines and listings.
@@ -495,43 +503,43 @@ def test_two_machines_extend_coverage_at_once(
 # What the engine asks.
 
 
-def test_unsettled_runs_come_in_the_order_in_which_they_were_read(shelf: Shelf) -> None:
+def test_unsettled_runs_come_in_the_order_in_which_they_were_read(one_run: OneRun) -> None:
     running = {"status": Status.RUNNING, "finished_at": None}
     for number in (3, 1, 2):
         at = EPOCH + timedelta(minutes=number)
-        shelf.save(answer(shelf.run(id=f"run {number}", created_at=at, **running)))
-    shelf.save(answer(shelf.run(id="settled")))
-    shelf.save(as_fetched(answer(shelf.run(id="stepless")).details, with_steps=False))
-    gone = [(shelf.pipeline, "run 2", EPOCH)]
-    shelf.store.save(Batch(vanished=gone))
-    unsettled = [run_id for _, run_id in shelf.store.unsettled()]
+        one_run.save(answer(one_run.run(id=f"run {number}", created_at=at, **running)))
+    one_run.save(answer(one_run.run(id="settled")))
+    one_run.save(as_fetched(answer(one_run.run(id="stepless")).details, with_steps=False))
+    gone = [(one_run.pipeline, "run 2", EPOCH)]
+    one_run.store.save(Batch(vanished=gone))
+    unsettled = [run_id for _, run_id in one_run.store.unsettled()]
     assert unsettled == ["run 1", "run 2", "run 3", "stepless"]
     # Once may be a passing fault; twice, with the grace period in between, is none.
-    shelf.store.save(Batch(vanished=[(shelf.pipeline, "run 2", EPOCH + GRACE / 2)]))
-    assert "run 2" in [run_id for _, run_id in shelf.store.unsettled()]
-    shelf.store.save(Batch(vanished=[(shelf.pipeline, "run 2", EPOCH + GRACE)]))
-    unsettled = [run_id for _, run_id in shelf.store.unsettled()]
+    one_run.store.save(Batch(vanished=[(one_run.pipeline, "run 2", EPOCH + GRACE / 2)]))
+    assert "run 2" in [run_id for _, run_id in one_run.store.unsettled()]
+    one_run.store.save(Batch(vanished=[(one_run.pipeline, "run 2", EPOCH + GRACE)]))
+    unsettled = [run_id for _, run_id in one_run.store.unsettled()]
     assert unsettled == ["run 1", "run 3", "stepless"]
-    incomplete = shelf.store.unsettled(incomplete_only=True)
+    incomplete = one_run.store.unsettled(incomplete_only=True)
     assert [run_id for _, run_id in incomplete] == ["stepless"]
-    audit = AuditStore(shelf.database, shelf.store.source, shelf.store.listing)
+    audit = AuditStore(one_run.database, one_run.store.source, one_run.store.listing)
     assert len(list(audit.present())) == audit.count_present() == 4
     assert len(list(audit.present(EPOCH + timedelta(minutes=1)))) == 2
-    assert shelf.store.rank(Cursor(EPOCH + timedelta(minutes=1), "x")) == 1
+    assert one_run.store.rank(Cursor(EPOCH + timedelta(minutes=1), "x")) == 1
 
 
-def test_a_listing_remembers_for_its_source(shelf: Shelf) -> None:
-    assert shelf.store.memory() == {}
-    shelf.store.save_memory({"etag": 'W/"1"', "nested": {"a": [1, None]}})
-    shelf.store.save_memory({"etag": 'W/"2"'})
-    assert shelf.store.memory() == {"etag": 'W/"2"'}
+def test_a_listing_remembers_for_its_source(one_run: OneRun) -> None:
+    assert one_run.store.memory() == {}
+    one_run.store.save_memory({"etag": 'W/"1"', "nested": {"a": [1, None]}})
+    one_run.store.save_memory({"etag": 'W/"2"'})
+    assert one_run.store.memory() == {"etag": 'W/"2"'}
 
 
-def test_a_sync_that_was_killed_is_noted_by_the_next(shelf: Shelf) -> None:
-    first = shelf.store.begin()
-    second = shelf.store.begin()
-    shelf.store.end(second, "partial", Counts(1, 2, 3), 4, "run a\x00b\ud800: bad")
-    with shelf.database.read() as connection:
+def test_a_sync_that_was_killed_is_noted_by_the_next(one_run: OneRun) -> None:
+    first = one_run.store.begin()
+    second = one_run.store.begin()
+    one_run.store.end(second, "partial", Counts(1, 2, 3), 4, "run a\x00b\ud800: bad")
+    with one_run.database.read() as connection:
         rows = {row["id"]: row for row in connection.execute(select(SyncRow.__table__)).mappings()}
     assert rows[first]["outcome"] == "interrupted"
     assert rows[first]["finished_at"] is not None
