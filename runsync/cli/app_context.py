@@ -48,10 +48,14 @@ def open_database(
 
     url = database_url(config)
     database = Database(url if make else existing(url))
-    if make or upgrade:
-        schema.ready(database, upgrade_old=upgrade)
-    else:
-        schema.check(database)
+    try:
+        if make or upgrade:
+            schema.ready(database, upgrade_old=upgrade)
+        else:
+            schema.check(database)
+    except BaseException:
+        database.close()
+        raise
     return database
 
 

@@ -2,6 +2,7 @@
 
 import shutil
 import time
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -98,8 +99,7 @@ def _bring(config: Config, simulator: "Simulator", what: str) -> None:
 
     simulator.reset_log()
     began = time.monotonic()
-    database = open_database(config, make=True)
-    with open_sources(config) as sources:
+    with closing(open_database(config, make=True)) as database, open_sources(config) as sources:
         todo = tasks(sources, chosen_pipelines(config, []))
         with progress(todo) as watch:
             outcomes = sync(database, todo, Options(concurrency=config.concurrency), watch)

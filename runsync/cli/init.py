@@ -2,6 +2,7 @@
 
 import json
 import os
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -109,7 +110,6 @@ def _make_database(url: str) -> str:
     from runsync.storage import schema
     from runsync.storage.database import Database
 
-    database = Database(url)
-    schema.ready(database)
-    database.close()
-    return database.name
+    with closing(Database(url)) as database:
+        schema.ready(database)
+        return database.name

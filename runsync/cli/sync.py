@@ -3,8 +3,8 @@
 import itertools
 import signal
 import time
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -260,14 +260,15 @@ def _show_plan(
 ) -> None:
     from runsync.sync.plan import plan
 
-    database = _database_if_there(config)
-    wanted = chosen_pipelines(config, names, database)
-    with open_sources(config, [p.source for p in wanted]) as sources:
-        rows = plan(database, tasks(sources, wanted), options)
+    with _database_if_there(config) as database:
+        wanted = chosen_pipelines(config, names, database)
+        with open_sources(config, [p.source for p in wanted]) as sources:
+            rows = plan(database, tasks(sources, wanted), options)
     emit(rows, columns=PLAN_COLUMNS, format=format, brief=("listing", "requests", "plan"))
 
 
-def _database_if_there(config: Config) -> "Database | None":
+@contextmanager
+def _database_if_there(config: Config) -> "Iterator[Database | None]":
     """The database where it is made already; a dry run makes none."""
     from sqlalchemy import make_url
 
@@ -276,9 +277,10 @@ def _database_if_there(config: Config) -> "Database | None":
 
     url = make_url(config.database_url)
     if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
-        return None
-    database = Database(url)
-    return database if schema.current(database) else None
+        yield None
+        return
+    with closing(Database(url)) as database:
+        yield database if schema.current(database) else None
 
 
 def _stop_as_on_ctrl_c() -> None:

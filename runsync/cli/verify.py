@@ -1,6 +1,7 @@
 """``runsync verify``: compares what is stored with the provider, and repairs it on request."""
 
 from collections.abc import Sequence
+from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -64,9 +65,10 @@ def verify(
     settings = load_config(config)
     style = chosen(format, as_json)
     begin = when(since) if since else settings.since
-    database = open_database(settings)
-    wanted = chosen_pipelines(settings, pipelines or [], database)
-    with open_sources(settings, [p.source for p in wanted]) as sources:
+    with ExitStack() as stack:
+        database = stack.enter_context(closing(open_database(settings)))
+        wanted = chosen_pipelines(settings, pipelines or [], database)
+        sources = stack.enter_context(open_sources(settings, [p.source for p in wanted]))
         todo = tasks(sources, wanted)
         requests = estimated_requests(database, todo, since=begin, quick=quick)
         note(f"this takes about {requests} requests")
