@@ -53,12 +53,13 @@ class SetAside:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What one transaction writes."""
+    """What one transaction writes. ``pipelines`` are listed here, also where no run is new."""
 
     runs: Sequence[RunToWrite] = ()
     intervals: Sequence[Interval] = ()
     vanished: Sequence[tuple[Pipeline, str, datetime]] = ()
     set_aside: Sequence[SetAside] = ()
+    pipelines: Sequence[Pipeline] = ()
 
 
 @dataclass(slots=True)
@@ -161,7 +162,8 @@ class ListingStore(SyncLog):
         """
         for attempt in self.database.attempts(self.listing):
             with attempt as connection:
-                pipelines = {one.key[0]: one.details.run.pipeline for one in batch.runs}
+                pipelines = {one.external_id: one for one in batch.pipelines}
+                pipelines |= {one.key[0]: one.details.run.pipeline for one in batch.runs}
                 pipelines |= {one.pipeline.external_id: one.pipeline for one in batch.set_aside}
                 written = self._ensure_pipelines(connection, pipelines.values())
                 counts = save_runs(connection, self.source, batch.runs, written)

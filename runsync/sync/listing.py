@@ -182,7 +182,9 @@ class ListingSync:
             for run in runs
             if self._is_to_be_read(run, stored.get(_key(run)))
         ]
-        self._pending.append(_PendingPage(Batch(intervals=intervals), futures, len(runs), depth))
+        pipelines = {run.pipeline.external_id: run.pipeline for run in runs}
+        batch = Batch(intervals=intervals, pipelines=[*pipelines.values()])
+        self._pending.append(_PendingPage(batch, futures, len(runs), depth))
         self._commit_pages(leave=_PAGES_AHEAD)
 
     def _is_to_be_read(self, run: Run, stored: StoredState | None) -> bool:
@@ -240,7 +242,9 @@ class ListingSync:
             wait(page.futures)
             runs = [f.result() for f in page.futures if not f.cancelled() and not f.exception()]
             whole = whole and len(runs) == len(page.futures)
-            self._save(Batch(runs, page.batch.intervals if whole else ()))
+            self._save(
+                replace(page.batch, runs=runs, intervals=page.batch.intervals if whole else ())
+            )
         self._pending.clear()
 
     def _save(self, batch: Batch) -> None:

@@ -10,7 +10,7 @@ from runsync.records import Run, RunWithSteps
 from runsync.simulator import Faults
 from runsync.sources.wercker.source import Wercker
 from runsync.storage.database import Database
-from runsync.storage.models import CoverageRow, SyncRow
+from runsync.storage.models import CoverageRow, ListingPipelineRow, SyncRow
 from runsync.storage.store import ListingStore
 from tests.sync.rig import NOW, MakeRig, Rig, empty_world
 
@@ -29,6 +29,20 @@ def test_an_application_brings_all_its_pipelines(make_rig: MakeRig) -> None:
     rig = make_rig()
     assert [o.outcome for o in rig.sync(application=True)] == ["ok"]
     rig.assert_exact()
+
+
+def test_a_listing_knows_its_pipelines_also_where_another_listing_brought_their_runs(
+    make_rig: MakeRig, database: Database
+) -> None:
+    rig = make_rig(database=database, runs=5)
+    let_all_finish(rig)
+    rig.sync()
+    (outcome,) = rig.sync(application=True)
+    with database.read() as connection:
+        query = select(ListingPipelineRow.pipeline_id).where(
+            ListingPipelineRow.listing == outcome.listing
+        )
+        assert len(connection.execute(query).all()) == len(rig.world.pipelines) > 1
 
 
 def test_a_first_sync_asks_for_no_more_than_it_must(make_rig: MakeRig) -> None:
