@@ -36,7 +36,7 @@ def read_run(raw: object, pipeline: Pipeline) -> Run:
     return Run(
         pipeline=pipeline,
         id=_id(fields),
-        version=iso(fields.needed_time("updated_at")),
+        version=_version(fields),
         created_at=fields.needed_time("created_at"),
         branch=fields.text("ref"),
         commit_hash=fields.text("sha"),
@@ -46,6 +46,16 @@ def read_run(raw: object, pipeline: Pipeline) -> Run:
         extra=_told(fields, _RUN_KEYS),
         **_state(fields),
     )
+
+
+def _version(run: Fields) -> str:
+    """The time of the last change. Where GitLab tells none, that of the creation stands in, and how
+    far the run has come since is all that tells of a change."""
+    changed = run.time("updated_at")
+    if changed is not None:
+        return iso(changed)
+    place = list(Status).index(_state(run)["status"])
+    return f"{iso(run.needed_time('created_at'))} {place}"
 
 
 def read_step(fields: Fields, *, bridge: bool) -> Step:

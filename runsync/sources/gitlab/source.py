@@ -13,7 +13,7 @@ with the retried ones among them.
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import count
 from typing import Any
 from urllib.parse import parse_qsl
@@ -96,22 +96,24 @@ class GitLab(base.Source):
             )
             answer = self.client.get(path, params)
             last, rows = _is_last(answer), self._by_time(listing, answer, top)
-            if not last and top and (not rows or rows[-1][0] >= top - TICK):
+            if not last and _tells_no_time(answer):
+                rows, last = self._untimed(listing, path, params, top or answer.as_of)
+                low = rows[-1][0]
+                top, rows = low + TICK, [row for row in rows if last or row[0] > low]
+            elif not last and top and (not rows or rows[-1][0] >= top - TICK):
                 top -= TICK
                 rows = self._instant(listing, top)
             elif not last:
                 low = rows[-1][0]
                 top, rows = low + TICK, [row for row in rows if row[0] > low]
+            if last and not rows and top:
+                self._prove_end(listing, top)
             if rows or last:
                 yield Page(tuple(item for _, item in rows), answer.as_of, at_start=last)
 
     def complete(self, run: Run) -> RunWithSteps:
-        try:
-            return self.reread(run.pipeline, run.id)
-        except NotFoundError:
-            # Listed a moment ago, and deleted since: what is stored of it stays. Or not yet known
-            # to the replica that was asked: without a version it is read again, if it is listed.
-            return RunWithSteps(replace(run, version=None), (), datetime.now(UTC))
+        # One that is not yet known to the replica that was asked is read again if it is listed.
+        return self.reread(run.pipeline, run.id)
 
     def reread(self, pipeline: Pipeline, run_id: str) -> RunWithSteps:
         path = self._path(pipeline, "pipelines", run_id)
@@ -119,19 +121,35 @@ class GitLab(base.Source):
         run = self._one(answer.data, pipeline)
         # Jobs come newest first and none ever goes: at worst one comes twice.
         with_retried = {"include_retried": "true"}
-        jobs = self._all(f"{path}/jobs", with_retried)
-        # Some pipelines are made of trigger jobs alone, and would look empty without them.
-        bare = not jobs and run.result is not Result.SKIPPED and "yaml_errors" not in run.extra
-        wants_bridges = bare or "bridges" in self._project(pipeline)
-        bridges = self._all(f"{path}/bridges", with_retried) if wants_bridges else []
+        try:
+            jobs = self._all(f"{path}/jobs", with_retried)
+            # Some pipelines are made of trigger jobs alone, and would look empty without them.
+            bare = not jobs and run.result is not Result.SKIPPED and "yaml_errors" not in run.extra
+            wants_bridges = bare or "bridges" in self._project(pipeline)
+            bridges = self._all(f"{path}/bridges", with_retried) if wants_bridges else []
+        except NotFoundError:
+            # That proves nothing, unless the run is not found either.
+            as_of = self.client.get(path).as_of
+            problem = Problem(f"run {run_id}: its jobs are not found, though the run is there")
+            # Without a version, so that it is read again where it is listed.
+            run = replace(run, version=None)
+            return RunWithSteps(run, (), as_of, (problem,), steps_read=False)
         version = run.version or ""
-        if answer.as_of - parse_time(version) < self.grace:
+        if answer.as_of - parse_time(version.partition(" ")[0]) < self.grace:
             # Perhaps not as it will stay: it claims a version short of the listed one, though
             # beyond all before, so the next sync reads it again.
-            run = replace(run, version=version.removesuffix("Z"))
+            run = replace(run, version=version.partition("Z")[0])
         return read_details(run, jobs, bridges, answer.as_of)
 
     # The live API for people.
+
+    def find_run(self, pipeline: Pipeline, run_id: str) -> RunWithSteps:
+        return self.reread(pipeline, self._checked_id(run_id))
+
+    def _checked_id(self, run_id: str) -> str:
+        if not (run_id.isascii() and run_id.isdecimal()):
+            raise RefusedError(f"{run_id!r} is no id of a GitLab pipeline; those are numbers")
+        return run_id
 
     def find_runs(self, wanted: base.RunFilter) -> list[Run]:
         limit, skip = min(wanted.limit or 20, PAGE_SIZE), wanted.skip or 0
@@ -180,7 +198,9 @@ class GitLab(base.Source):
 
     def abort(self, pipeline: Pipeline | None, run_id: str) -> Run:
         pipeline = self._known(pipeline)
-        answer = self.client.send("POST", self._path(pipeline, "pipelines", run_id, "cancel"))
+        answer = self.client.send(
+            "POST", self._path(pipeline, "pipelines", self._checked_id(run_id), "cancel")
+        )
         return self._one(answer.data, pipeline)
 
     def access(self) -> base.Access:
@@ -251,7 +271,48 @@ class GitLab(base.Source):
             if rows == before:
                 return [row for row in rows if row[0] == at]
             before = rows
-        raise SourceError(
+        raise self._moves_too_fast(listing)
+
+    def _untimed(
+        self, listing: Listing, path: str, params: Asked, top: datetime
+    ) -> tuple[list[Row], bool]:
+        """The rows of a page in which none tells a time of change, and of those that follow by
+        their number down to one that does; and whether that is all.
+
+        A run that leaves pulls others up past the edge of a page. But then it lacks in the next
+        reading: two alike have missed nothing.
+
+        Raises:
+            SourceError: no two were alike.
+        """
+        before: list[object] = []
+        for _ in range(_MOST_READINGS):
+            raws: list[object] = []
+            for page in count(1):
+                answer = self.client.get(path, {**params, "page": page})
+                raws += _rows(answer, path)
+                if _is_last(answer) or not _tells_no_time(answer):
+                    break
+            if raws == before:
+                return self._read(listing, raws, top), _is_last(answer)
+            before = raws
+        raise self._moves_too_fast(listing)
+
+    def _prove_end(self, listing: Listing, top: datetime) -> None:
+        """An empty page below runs that were read is no end, unless the oldest run of all stands
+        above it.
+
+        Raises:
+            SourceError: it does not.
+        """
+        path, params = self._listed(listing.pipelines[0], sort="asc", per_page=1)
+        answer = self.client.get(path, params)
+        rows = self._read(listing, _rows(answer, path), answer.as_of)
+        if not rows or rows[0][0] < top:
+            raise self._moves_too_fast(listing)
+
+    def _moves_too_fast(self, listing: Listing) -> SourceError:
+        return SourceError(
             f"{self.name}: the listing {listing.key} moves faster than it can be read; "
             "what was read is kept: sync again"
         )
@@ -259,9 +320,16 @@ class GitLab(base.Source):
     def _all(self, path: str, params: Asked) -> list[object]:
         """The rows of all pages of a list that is paged by number."""
         found: list[object] = []
+        before: list[object] = []
         for page in count(1):
             answer = self.client.get(path, {"per_page": PAGE_SIZE, **params, "page": page})
-            found += _rows(answer, path)
+            rows = _rows(answer, path)
+            if rows and rows == before:
+                raise SourceError(
+                    f"{self.name}: {path} shows the same rows on page after page; check base_url"
+                )
+            found += rows
+            before = rows
             if _is_last(answer):
                 break
         return found
@@ -291,7 +359,9 @@ class GitLab(base.Source):
         for raw in raws:
             try:
                 run = read_run(raw, listing.pipelines[0])
-                at = parse_time(run.version or "")
+                # One that tells no time of change stands at or below the row above it.
+                if " " not in (run.version or ""):
+                    at = parse_time(run.version or "")
                 rows.append((at, Listed(Cursor(at, run.id.zfill(20)), run)))
             except BadRowError as error:
                 rows.append((at, Problem(str(error))))
@@ -314,6 +384,11 @@ def _object(answer: Response) -> dict[str, Any]:
     if not isinstance(answer.data, dict):
         raise SourceError(f"an object is due and {describe(answer.data)} came; check base_url")
     return answer.data
+
+
+def _tells_no_time(answer: Response) -> bool:
+    """Whether no row of a page tells when it was changed last."""
+    return not any(isinstance(raw, dict) and raw.get("updated_at") for raw in answer.data)
 
 
 def _is_last(answer: Response) -> bool:

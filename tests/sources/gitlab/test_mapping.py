@@ -1,6 +1,5 @@
 """What becomes of a GitLab pipeline and its jobs."""
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -338,10 +337,9 @@ def test_a_deleted_pipeline_is_not_found(world: World, source: GitLab, listing: 
     del world.pipelines[pipeline.id]
     with pytest.raises(NotFoundError):
         read(source, pipeline)
-    # Listed, then deleted: the stub is all that there is to keep, and no error.
-    details = source.complete(item.run)
-    assert (details.steps, details.problems) == ((), ())
-    assert details.run == replace(item.run, version=None)
+    with pytest.raises(NotFoundError) as caught:
+        source.complete(item.run)
+    assert caught.value.as_of == world.now.replace(microsecond=0)
 
 
 @pytest.mark.parametrize(

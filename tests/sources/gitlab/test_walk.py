@@ -249,7 +249,7 @@ def test_each_bad_row_is_set_aside_where_it_stood(
     world: World, source: GitLab, listing: Listing, small_pages: int
 ) -> None:
     made = spread(world, 13)
-    world.spoilt[made[12].id] = lambda raw: raw | {"updated_at": None}
+    world.spoilt[made[12].id] = lambda raw: raw | {"updated_at": 7}
     world.spoilt[made[8].id] = lambda raw: raw | {"created_at": "noon"}
     world.spoilt[made[4].id] = lambda raw: "nonsense"
     world.spoilt[made[0].id] = lambda raw: raw | {"id": None}
@@ -260,7 +260,7 @@ def test_each_bad_row_is_set_aside_where_it_stood(
         item.run.id if isinstance(item, Listed) else None for item in items
     ] == [None if p.id in world.spoilt else str(p.id) for p in expected]  # fmt: skip
     said = [item.what for item in items if isinstance(item, Problem)]
-    assert said[0] == f"run {made[12].id}: `updated_at` is missing"
+    assert said[0] == f"run {made[12].id}: `updated_at` must be text, not 7"
     assert said[1].startswith(f"run {made[8].id}: `created_at` must be a time")
     assert said[2] == "run (no id): an object is due, 'nonsense' came"
     assert said[3] == "run (no id): `id` is missing"

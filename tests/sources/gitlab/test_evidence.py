@@ -1,0 +1,175 @@
+"""What an answer of GitLab's proves, and what it leaves open."""
+
+import contextlib
+from typing import Any
+
+import pytest
+
+from runsync.errors import RefusedError, SourceError
+from runsync.records import Pipeline
+from runsync.sources.base import Listed, Listing, Page
+from runsync.sources.gitlab.source import GitLab
+from runsync.storage.database import Database
+from tests.sources.gitlab.simulator import Asked, GitLabSimulator, RefusalError, World
+from tests.sources.gitlab.test_sync import run
+from tests.sources.gitlab.truth import stored, truth
+
+
+def refuse(simulator: GitLabSimulator, status: int, end: str, times: int = 1000) -> None:
+    """Lets requests for a path with that end be refused."""
+    left, honest = [times], simulator.answer
+
+    def answer(asked: Asked, body: Any, token: str | None) -> Any:
+        if asked.path.endswith(end) and left[0] > 0:
+            left[0] -= 1
+            raise RefusalError(status, {"message": f"{status} on order"})
+        return honest(asked, body, token)
+
+    simulator.answer = answer  # type: ignore[method-assign]
+
+
+def without_updated_at(raw: dict[str, Any]) -> dict[str, Any]:
+    return {**raw, "updated_at": None}
+
+
+def test_a_passing_404_for_jobs_settles_nothing(
+    world: World, simulator: GitLabSimulator, source: GitLab, sqlite: Database
+) -> None:
+    made = world.history(3)
+    world.pass_time(minutes=2)
+    refuse(simulator, 404, f"/{made[1].id}/jobs", 1)
+    outcome = run(sqlite, source)
+    what = f"run {made[1].id}: its jobs are not found, though the run is there"
+    assert (outcome.outcome, outcome.problems) == ("partial", (what,))
+    assert run(sqlite, source).outcome == "ok"
+    assert stored(sqlite) == truth(world)
+
+
+def test_a_403_for_one_runs_jobs_is_a_problem_of_that_run(
+    world: World, simulator: GitLabSimulator, source: GitLab, sqlite: Database
+) -> None:
+    made = world.history(30)
+    world.pass_time(minutes=2)
+    refuse(simulator, 403, f"/{made[7].id}/jobs")
+    outcome = run(sqlite, source)
+    assert (outcome.outcome, len(outcome.problems)) == ("partial", 1)
+    rows = stored(sqlite)
+    assert len(rows) == 30
+    assert sum(bool(row["steps"]) for row in rows.values()) == 29
+
+
+def test_a_403_for_the_listing_is_a_refused_token(
+    world: World, simulator: GitLabSimulator, source: GitLab, sqlite: Database
+) -> None:
+    world.history(2)
+    refuse(simulator, 403, "/pipelines")
+    outcome = run(sqlite, source)
+    assert outcome.outcome == "failed"
+    assert outcome.cause is not None
+    assert outcome.cause.exit_code == 3
+
+
+@pytest.mark.parametrize("size", [5, 130])
+@pytest.mark.parametrize("every", [1, 2])
+def test_rows_without_a_time_of_change_are_stored(
+    world: World, source: GitLab, sqlite: Database, size: int, every: int
+) -> None:
+    made = world.history(size)
+    world.spoilt |= {p.id: without_updated_at for p in made[::every]}
+    world.pass_time(minutes=2)
+    assert run(sqlite, source).outcome == "ok"
+    assert set(stored(sqlite)) == {str(p.id) for p in made}
+    assert run(sqlite, source).outcome == "ok"
+
+
+def test_a_run_without_a_time_of_change_is_followed_to_its_end(
+    world: World, source: GitLab, sqlite: Database
+) -> None:
+    pipeline = world.create("build")
+    world.spoilt |= {pipeline.id: without_updated_at, -pipeline.id: without_updated_at}
+    world.start(pipeline)
+    world.pass_time(minutes=5)
+    run(sqlite, source)
+    assert stored(sqlite)[str(pipeline.id)]["status"] == "running"
+    world.end(pipeline)
+    world.pass_time(minutes=5)
+    run(sqlite, source)
+    assert stored(sqlite)[str(pipeline.id)]["status"] == "finished"
+
+
+def test_a_list_that_ignores_paging_is_refused(
+    world: World, simulator: GitLabSimulator, source: GitLab
+) -> None:
+    pipeline = world.create(*(f"job {n}" for n in range(150)))
+    honest = simulator.answer
+
+    def answer(asked: Asked, body: Any, token: str | None) -> Any:
+        asked.query.pop("page", None)
+        return honest(asked, body, token)
+
+    simulator.answer = answer  # type: ignore[method-assign]
+    with pytest.raises(SourceError, match="the same rows on page after page"):
+        source.reread(Pipeline(World.path), str(pipeline.id))
+    assert len(simulator.asked) < 10
+
+
+def test_a_listing_that_ignores_its_bound_is_refused(
+    world: World, simulator: GitLabSimulator, source: GitLab, listing: Listing
+) -> None:
+    world.history(150)
+    honest = simulator.answer
+
+    def answer(asked: Asked, body: Any, token: str | None) -> Any:
+        asked.query.pop("updated_before", None)
+        return honest(asked, body, token)
+
+    simulator.answer = answer  # type: ignore[method-assign]
+    with pytest.raises(SourceError, match="does not come by the time of change"):
+        list(source.pages(listing, None, {}))
+
+
+@pytest.mark.parametrize("text", ["../../etc", "", "12x", "-1"])
+def test_what_is_no_id_is_refused_unasked(
+    simulator: GitLabSimulator, source: GitLab, text: str
+) -> None:
+    for ask in (source.find_run, source.abort):
+        with pytest.raises(RefusedError, match="no id of a GitLab pipeline"):
+            ask(Pipeline(World.path), text)
+    assert simulator.asked == []
+
+
+@pytest.mark.parametrize("empty_answers", [1, 2, 5])
+def test_empty_answers_end_no_listing(
+    world: World,
+    simulator: GitLabSimulator,
+    source: GitLab,
+    listing: Listing,
+    empty_answers: int,
+) -> None:
+    made = world.history(250)
+    honest = simulator.answer
+
+    def answer(asked: Asked, body: Any, token: str | None) -> Any:
+        found = honest(asked, body, token)
+        return (200, [], {}) if 1 < len(simulator.asked) <= 1 + empty_answers else found
+
+    simulator.answer = answer  # type: ignore[method-assign]
+    pages: list[Page] = []
+    with contextlib.suppress(SourceError):
+        pages += source.pages(listing, None, {})
+    found = {i.run.id for page in pages for i in page.items if isinstance(i, Listed)}
+    assert found == {str(p.id) for p in made} or not any(page.at_start for page in pages)
+
+
+def test_an_end_whose_last_run_has_moved_is_proven(
+    world: World, simulator: GitLabSimulator, source: GitLab, listing: Listing
+) -> None:
+    made = world.history(101)
+
+    def move(asked: Asked) -> None:
+        if len(simulator.asked) == 2:
+            for pipeline in made[:3]:
+                world.move(pipeline, "running")
+
+    simulator.before = move
+    assert list(source.pages(listing, None, {}))[-1].at_start
