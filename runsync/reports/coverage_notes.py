@@ -13,7 +13,14 @@ import sqlalchemy as sa
 from runsync.reports.load import Reader
 from runsync.reports.query_spec import Query, Window
 from runsync.storage.pipelines import StoredPipeline
-from runsync.storage.tables import coverage, lacks_steps, listing_pipelines, runs, syncs
+from runsync.storage.tables import (
+    coverage,
+    is_unsettled,
+    lacks_steps,
+    listing_pipelines,
+    runs,
+    syncs,
+)
 
 _NAMED = 3
 
@@ -243,10 +250,7 @@ def _span(row: Any, is_newest: bool) -> CoveredSpan:
 def _runs_without_steps(reader: Reader) -> list[RunWithoutSteps]:
     """The runs whose steps were never read, oldest first."""
     r = runs.c
-    # Such a run is never settled. In these words, and unsorted, SQLite uses the small index of
-    # unsettled runs.
-    query = sa.select(r.pipeline_id, r.id, r.created_at).where(
-        sa.text("NOT runs.settled"), lacks_steps
-    )
+    # Such a run is never settled, and the index of unsettled runs is small.
+    query = sa.select(r.pipeline_id, r.id, r.created_at).where(is_unsettled, lacks_steps)
     found = [RunWithoutSteps(*row) for row in reader.connection.execute(query)]
     return sorted(found, key=lambda run: (run.created_at, run.id))

@@ -104,15 +104,15 @@ class ListingStore(SyncLog):
         p, r = tables.pipelines.c, tables.runs.c
         lacks_steps = or_(r.steps_synced_at.is_(None), r.steps_synced_at < r.last_seen_at)
         query = (
-            runs_of_listing(self.listing, p.external_id, p.name, r.id)
-            .where(not_(r.settled))
+            runs_of_listing(self.listing, p.external_id, p.name, r.id, r.last_seen_at)
+            .where(tables.is_unsettled)
             .where(*([lacks_steps] if incomplete_only else []))
             .where(*([] if with_set_aside else [not_(is_set_aside())]))
-            .order_by(r.last_seen_at, r.id)
         )
         with self.database.read() as connection:
             rows = connection.execute(query).all()
-        return [(Pipeline(external_id, name), run_id) for external_id, name, run_id in rows]
+        rows = sorted(rows, key=lambda row: (row.last_seen_at, row.id))
+        return [(Pipeline(row.external_id, row.name), row.id) for row in rows]
 
     def rank(self, cursor: Cursor) -> int:
         """How many stored runs stand above a place in the listing."""

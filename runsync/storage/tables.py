@@ -32,6 +32,7 @@ from sqlalchemy import (
     TypedColumns,
     TypeDecorator,
     false,
+    text,
 )
 from sqlalchemy.types import TypeEngine
 
@@ -265,6 +266,10 @@ set_aside = _table("set_aside", SetAsideColumns)
 
 lacks_steps = runs.c.steps_synced_at.is_(None) & runs.c.vanished_at.is_(None)
 """Whether a run is incomplete: the provider knows it, and its steps were never read whole."""
+
+is_unsettled = text("NOT runs.settled")
+"""Whether a run may still change, in the words of the partial index: in others SQLite reads all
+runs. It does so too where the query sorts by another indexed column."""
 
 # Views have metadata of their own, so that nobody takes them for tables to be made.
 _VIEWS = MetaData()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import select
+from sqlalchemy import event, select
 
 from runsync.coverage import Interval, union
 from runsync.errors import DatabaseError, HistoryRestartedError
@@ -545,3 +545,15 @@ def test_a_sync_that_was_killed_is_noted_by_the_next(one_run: OneRun) -> None:
     assert rows[first]["finished_at"] is not None
     assert rows[second]["error"] == r"run a\x00b\ud800: bad"
     assert (rows[second]["runs_new"], rows[second]["runs_updated"]) == (1, 2)
+
+
+def test_unsettled_runs_are_found_by_their_index(sqlite: Database) -> None:
+    """Else every sync would read all runs."""
+    store = ListingStore(sqlite, "wercker", "wercker/pipeline/p")
+    statements: list[str] = []
+    event.listen(sqlite.engine, "before_cursor_execute", lambda *args: statements.append(args[2]))
+    store.unsettled()
+    (query,) = [one for one in statements if one.startswith("SELECT")]
+    with sqlite.read() as connection:
+        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}", ("l",)).all()
+    assert any("ix_runs_unsettled" in str(row) for row in plan), plan
