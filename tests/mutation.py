@@ -27,22 +27,17 @@ class Target(NamedTuple):
 
 
 TARGETS = {
-    "coverage": Target(
-        ["runsync/coverage.py"], ["tests/test_coverage.py", "tests/test_coverage_tracker.py"]
-    ),
-    "pagination": Target(
-        ["runsync/sources/pagination.py"],
-        ["tests/sources/test_pagination.py", "tests/test_coverage_tracker.py"],
-    ),
+    "coverage": Target(["runsync/coverage.py"], ["tests/test_coverage.py"]),
+    "pagination": Target(["runsync/sources/pagination.py"], ["tests/sources/test_pagination.py"]),
     "statistics": Target(
-        ["runsync/reports/statistics.py", "runsync/reports/comparison.py"], ["tests/reports"]
+        ["runsync/reports/statistics.py", "runsync/reports/comparison.py"],
+        [f"tests/reports/test_{name}.py" for name in ("statistics", "comparison", "figures")],
     ),
     "http": Target(["runsync/http/*.py"], ["tests/http"]),
     "storage": Target(
-        ["runsync/storage/upserts.py", "runsync/storage/store.py"],
-        ["tests/storage", "tests/test_coverage_tracker.py"],
+        ["runsync/storage/upserts.py", "runsync/storage/store.py"], ["tests/storage"]
     ),
-    "sync": Target(["runsync/sync/*.py"], ["tests/sync", "tests/test_coverage_tracker.py"]),
+    "sync": Target(["runsync/sync/*.py"], ["tests/sync"]),
 }
 COPIED = ("runsync", "migrations", "tests", "pyproject.toml", "README.md", "CONTRIBUTING.md")
 CONFIG = """
