@@ -282,3 +282,44 @@ def test_stretches_that_meet_in_an_instant_join_once_it_was_walked() -> None:
     assert union([upper, lower, Interval(cursor(5, "a"), cursor(1))]) == [
         Interval(cursor(9), cursor(1))
     ]
+
+
+def test_a_run_of_the_wanted_time_may_have_others_below_it() -> None:
+    """Whatever its id: what is below it in its instant is wanted too."""
+    assert not Interval(cursor(9), cursor(3, "0")).reaches(at(3))
+    assert not Interval(cursor(9), cursor(3, "z")).reaches(at(3))
+
+
+def test_runs_of_one_instant_join_nothing_that_begins_within_it() -> None:
+    upper, lower = Interval(cursor(9), cursor(5, "b")), Interval(cursor(5, "z"), cursor(1))
+    alone = Interval(cursor(5, "b"), cursor(5, "b"))
+    assert union([upper, lower, alone]) == [upper, lower]
+
+
+def test_an_interval_contains_what_lies_between_its_ends_and_the_ends_themselves() -> None:
+    interval = Interval(cursor(9, "m"), cursor(5, "m"))
+    for inside in (cursor(7), cursor(9, "m"), cursor(5, "m")):
+        assert interval_containing([interval], inside) is interval
+    for outside in (cursor(10), cursor(9, "a"), cursor(9, "z"), cursor(5, "a"), cursor(5, "z")):
+        assert interval_containing([interval], outside) is None
+
+
+def test_a_descent_from_a_run_covers_from_there() -> None:
+    tracker = CoverageTracker(cursor(8))
+    assert tracker.lowest == cursor(8)
+    tracker.add_page([cursor(8), cursor(7), cursor(5)])
+    assert tracker.intervals == [Interval(cursor(8), cursor(5))]
+    assert CoverageTracker(cursor(8)).add_page([cursor(7)]) == [Interval(cursor(8), cursor(7))]
+
+
+def test_a_run_above_the_start_does_not_begin_an_interval() -> None:
+    tracker = CoverageTracker(cursor(5))
+    tracker.add_page([None, cursor(9), cursor(3)])
+    assert tracker.intervals == [Interval(cursor(5), cursor(5)), Interval(cursor(3), cursor(3))]
+
+
+def test_the_run_above_a_hole_that_shows_up_again_does_not_close_it() -> None:
+    tracker = CoverageTracker(None)
+    tracker.add_page([cursor(9), cursor(7), None])
+    tracker.add_page([cursor(7), cursor(5)])
+    assert tracker.intervals == [Interval(cursor(9), cursor(7)), Interval(cursor(5), cursor(5))]
