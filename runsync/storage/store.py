@@ -147,12 +147,8 @@ class ListingStore(SyncLog):
 
     def ensure_pipelines(self, pipelines: Iterable[Pipeline]) -> None:
         """Makes sure that these pipelines have rows, and that they are known to be listed here."""
-        changed = [one for one in pipelines if not self._is_current(one)]
-        if changed:
-            for attempt in self.database.attempts(self.listing):
-                with attempt as connection:
-                    written = self._ensure_pipelines(connection, changed)
-            self._pipelines |= written
+        if wanted := list(pipelines):
+            self.save(Batch(pipelines=wanted))
 
     def save(self, batch: Batch) -> Counts:
         """Writes a batch whole, or not at all.
@@ -189,20 +185,17 @@ class ListingStore(SyncLog):
 
     # Pipelines.
 
-    def _is_current(self, pipeline: Pipeline) -> bool:
-        known = self._pipelines.get(pipeline.external_id)
-        return known is not None and (pipeline.name is None or known[1] == pipeline)
-
     def _ensure_pipelines(
         self, connection: Connection, pipelines: Iterable[Pipeline]
     ) -> dict[str, tuple[int, Pipeline]]:
         """Writes what is new of these pipelines, to be kept in mind once it is committed."""
-        return {
-            one.external_id: self._pipelines[one.external_id]
-            if self._is_current(one)
-            else (self._write_pipeline(connection, one), one)
-            for one in pipelines
-        }
+        rows = {}
+        for one in pipelines:
+            row = self._pipelines.get(one.external_id)
+            if row is None or (one.name is not None and row[1] != one):
+                row = (self._write_pipeline(connection, one), one)
+            rows[one.external_id] = row
+        return rows
 
     def _write_pipeline(self, connection: Connection, pipeline: Pipeline) -> int:
         """Inserts a pipeline or brings its row up to date; the row's number."""
