@@ -49,7 +49,9 @@ class RateLimiter:
         finally:
             with self._lock:
                 self._returned += 1
-                self._wake_last_allowed()
+                # One ticket more may go: those before it were woken before.
+                if turn := self._turns.get(self._returned + self._allowed - 1):
+                    turn.notify()
 
     def _wait_for_turn(self, ticket: int) -> None:
         with self._lock:
@@ -63,12 +65,6 @@ class RateLimiter:
                     turn.wait(held if held > 0 else None)
             finally:
                 self._turns.pop(ticket, None)
-
-    def _wake_last_allowed(self) -> None:
-        """Where one more may go, it is this one: those before it were woken before."""
-        turn = self._turns.get(self._returned + self._allowed - 1)
-        if turn is not None:
-            turn.notify()
 
     def check_open(self) -> None:
         """Raises what the limiter was closed with."""
@@ -104,7 +100,7 @@ class RateLimiter:
             self._successes += 1
             if self._successes >= _SUCCESSES_PER_SLOT:
                 self._allowed, self._successes = min(self._most, self._allowed + 1), 0
-                self._wake_last_allowed()
+                self._wake_all()
 
     def close(self, error: RunsyncError, seconds: float = math.inf) -> None:
         """Every request that waits or comes within that time raises ``error``."""
@@ -112,8 +108,12 @@ class RateLimiter:
             until = time.monotonic() + seconds
             if until > self._closed_until:
                 self._closed_by, self._closed_until = error, until
-            for waiting in (*self._turns.values(), self._closing):
-                waiting.notify_all()
+            self._closing.notify_all()
+            self._wake_all()
+
+    def _wake_all(self) -> None:
+        for turn in self._turns.values():
+            turn.notify()
 
 
 @lru_cache(maxsize=32)
