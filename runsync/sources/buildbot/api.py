@@ -17,6 +17,7 @@ from runsync.sources.buildbot.payloads import PROPERTIES, read_builder, waits, w
 from runsync.sources.fields import BadRowError, Fields
 
 ROOT = "/api/v2"
+_MOST_BUILDSETS = 500
 Pairs = list[tuple[str, str]]
 WITH_PROPERTIES: Pairs = [("property", name) for name in PROPERTIES]
 _T = TypeVar("_T")
@@ -34,6 +35,8 @@ class Api:
         """The address of Buildbot's web pages."""
         self._lock = threading.Lock()
         self._builders: dict[str | int, Pipeline] = {}
+        self.buildsets: dict[int, tuple[list[Any], datetime]] = {}
+        """What waiting requests are to build, by its number, until it is taken from here."""
 
     def ask(self, path: str, key: str, params: Pairs | None = None) -> tuple[list[Any], datetime]:
         """The list under ``key`` of an answer, and the master's clock."""
@@ -87,10 +90,13 @@ class Api:
         by_text = {str(number): builder for number, builder in by_number.items()}
         return by_number | by_text | {builder.external_id: builder for builder in found}
 
-    def requests(self, builder: Pipeline, limit: int, where: Pairs) -> tuple[list[Any], datetime]:
+    def requests(
+        self, builder: Pipeline, limit: int, where: Pairs, *, oldest_first: bool = False
+    ) -> tuple[list[Any], datetime]:
         """The newest build requests of those chosen, newest first, and the master's clock."""
         path = f"/builders/{builder.extra['builderid']}/buildrequests"
-        page = [("order", "-buildrequestid"), ("limit", str(limit))]
+        order = "buildrequestid" if oldest_first else "-buildrequestid"
+        page = [("order", order), ("limit", str(limit))]
         rows, as_of = self.ask(path, "buildrequests", [*where, *page])
         if rows and not request_ids(rows):
             raise SourceError(f"{self.name}: {path} holds no request that has an id")
@@ -120,6 +126,7 @@ class Api:
         waiting = [number for number in request_ids(requests) if waits(builds[number])]
         if not waiting:
             return requests
+        self._ask_buildsets(raw for raw in requests if whole(raw, "buildrequestid") in waiting)
         path = f"/builders/{builder.extra['builderid']}/buildrequests"
         rows, _ = self.ask(path, "buildrequests", [*_span(waiting), *WITH_PROPERTIES])
         found = {whole(raw, "buildrequestid"): raw for raw in rows if isinstance(raw, dict)}
@@ -130,6 +137,19 @@ class Api:
             else raw
             for raw in requests
         ]
+
+    def _ask_buildsets(self, requests: Iterable[object]) -> None:
+        """Asks at once for what queued requests are to build, unless many others lie between."""
+        queued = [raw for raw in requests if isinstance(raw, dict) and not raw.get("complete")]
+        numbers = [n for raw in queued if (n := whole(raw, "buildsetid")) is not None]
+        if len(numbers) < 2 or max(numbers) - min(numbers) > _MOST_BUILDSETS:
+            return
+        span = [("buildsetid__ge", str(min(numbers))), ("buildsetid__le", str(max(numbers)))]
+        rows, as_of = self.ask("/buildsets", "buildsets", span)
+        for raw in rows:
+            number = whole(raw, "bsid")
+            if number in numbers:
+                self.buildsets[number] = ([raw], as_of)
 
 
 def request_ids(rows: Iterable[object]) -> list[int]:

@@ -6,11 +6,14 @@ it becomes and one cancelled in the queue are the same run in the same place. A 
 its worker is followed by another build of the same request: the second attempt, ``<request>.2``.
 """
 
+import re
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from itertools import count
 from typing import Any
 
 from runsync.config import PipelineConfig
@@ -43,6 +46,9 @@ from runsync.sources.fields import BadRowError, Fields, describe, unique_by_id
 
 PAGE_SIZE = 100
 _LISTED_LIVE = 20
+# So many pages are read again in every sync to learn of requests that were open.
+_RECHECKED_PAGES = 20
+_RUN_ID = re.compile(r"[0-9]{1,19}(?:\.[1-9][0-9]{0,3})?")
 _ORDERS = {"creationDateDesc": "-buildrequestid", "creationDateAsc": "buildrequestid"}
 _STATUSES = {
     "notstarted": [("claimed", "false")],
@@ -86,15 +92,26 @@ class Buildbot(Source):
         self, listing: Listing, resume_point: ResumePoint | None, memory: dict[str, Any]
     ) -> Iterator[Page]:
         builder, where = self._api.builder(listing.ref), _from(resume_point)
-        lowest = None
-        while True:
+        lowest: int | None = None
+        for page in count():
             rows, as_of = self._api.requests(builder, PAGE_SIZE, where)
             if not rows:
+                if where:
+                    self._prove_end(listing, builder, lowest, resume_point)
                 memory["first"] = lowest
                 yield Page((), as_of, at_start=True)
                 return
-            if not where and _is_quiet(rows, memory):
-                yield Page((), as_of, unchanged=True)
+            if lowest is not None and max(request_ids(rows)) >= lowest:
+                raise SourceError(
+                    f"{self.name}: the listing {listing.key} shows the same requests on page after "
+                    "page; check that base_url is Buildbot's"
+                )
+            if not where:
+                were_open = memory.pop("open", None) is not None
+                if _is_quiet(rows, memory) and not were_open:
+                    yield Page((), as_of, unchanged=True)
+            if page < _RECHECKED_PAGES and (times := _open_since(rows)):
+                memory["open"] = min(times)
             lowest = min(request_ids(rows))
             where = [("buildrequestid__lt", str(lowest))]
             # A short page is no sign of the start: Buildbot counts a request of several
@@ -106,10 +123,47 @@ class Buildbot(Source):
             if at_start:
                 return
 
+    def _prove_end(
+        self,
+        listing: Listing,
+        builder: Pipeline,
+        lowest: int | None,
+        resume_point: ResumePoint | None,
+    ) -> None:
+        """An empty page below requests that were read is no end, unless the oldest request of all
+        stands above it.
+
+        Raises:
+            SourceError: it does not.
+        """
+        rows, _ = self._api.requests(builder, 1, [], oldest_first=True)
+        oldest = rows[0] if rows and isinstance(rows[0], dict) else {}
+        number, at = whole(oldest, "buildrequestid"), whole(oldest, "submitted_at")
+        if lowest is not None:
+            is_end = number is not None and number >= lowest
+        else:
+            below = resume_point.cursor.at.timestamp() if resume_point else 0
+            is_end = at is not None and at >= below
+        if not is_end:
+            raise SourceError(
+                f"{self.name}: the listing {listing.key} is suddenly empty, though it showed runs "
+                "before; what was read is kept: sync again"
+            )
+
+    def recheck_since(self, memory: Mapping[str, Any], now: datetime) -> datetime:
+        """Down to the oldest request that was still open: a page tells of a hundred at once."""
+        return min(now, datetime.fromtimestamp(memory.get("open", now.timestamp()), UTC))
+
     def complete(self, run: Run) -> RunWithSteps:
         if "buildid" not in run.extra:
             return self._complete_unbuilt(run)
-        rows, as_of = self._api.ask(f"/builds/{run.extra['buildid']}/steps", "steps")
+        path = f"/builds/{run.extra['buildid']}"
+        rows: list[Any] = []
+        with suppress(NotFoundError):
+            rows, as_of = self._api.ask(f"{path}/steps", "steps")
+        if not rows:
+            # That proves nothing, unless the build is still there.
+            _, as_of = self._api.ask(path, "builds")
         steps: list[Step] = []
         problems: list[Problem] = []
         for raw in rows:
@@ -131,6 +185,19 @@ class Buildbot(Source):
         return self.complete(run)
 
     # The live API.
+
+    def find_run(self, pipeline: Pipeline, run_id: str) -> RunWithSteps:
+        """An attempt, or for the number of a request its newest one."""
+        return self.reread(pipeline, self._newest(run_id).id)
+
+    def _newest(self, run_id: str) -> Run:
+        """The run of that id; for a request's number, its newest attempt; ``12.1`` is the first."""
+        if not _RUN_ID.fullmatch(run_id):
+            raise RefusedError(f"{run_id!r} is no id of a Buildbot run; those are 12 or 12.2, say")
+        number, _, attempt = run_id.partition(".")
+        if attempt:
+            return self._one(number if attempt == "1" else run_id)
+        return self._attempts(number)[0]
 
     def find_runs(self, wanted: RunFilter) -> list[Run]:
         for name in ("application", "branch", "commit", "source_run", "author"):
@@ -175,7 +242,7 @@ class Buildbot(Source):
         return self._one(request)
 
     def abort(self, pipeline: Pipeline | None, run_id: str) -> None:
-        run = self._one(run_id)
+        run = self._newest(run_id)
         if run.status is Status.FINISHED:
             raise RefusedError(f"{self.name}: run {run_id} is over; nothing is left to abort")
         reason = {"reason": "aborted with runsync"}
@@ -233,18 +300,30 @@ class Buildbot(Source):
         request = run_id.partition(".")[0]
         if not (request.isascii() and request.isdecimal()):
             raise NotFoundError(f"{self.name}: {run_id!r} is no run; runs are 12 or 12.2, say")
-        rows, _ = self._api.ask(f"/buildrequests/{request}", "buildrequests", WITH_PROPERTIES)
-        for run in self._runs(rows):
+        for run in self._attempts(request):
             if run.id == run_id:
                 return run
         raise NotFoundError(f"{self.name}: build request {request} has no run {run_id}")
 
+    def _attempts(self, request: str) -> list[Run]:
+        """The runs of a request, newest first.
+
+        Raises:
+            NotFoundError: there is no such request.
+        """
+        rows, as_of = self._api.ask(f"/buildrequests/{request}", "buildrequests", WITH_PROPERTIES)
+        runs = self._runs(rows)
+        if not runs:
+            raise NotFoundError(f"{self.name}: there is no build request {request}", as_of)
+        return runs
+
     def _complete_unbuilt(self, run: Run) -> RunWithSteps:
         """A run without a build has no steps; what it was to build stands in its buildset."""
-        try:
-            rows, as_of = self._api.ask(f"/buildsets/{run.extra['buildsetid']}", "buildsets")
-        except NotFoundError:
-            return RunWithSteps(run, (), datetime.now(UTC))
+        number = run.extra["buildsetid"]
+        if (known := self._api.buildsets.pop(number, None)) is not None:
+            rows, as_of = known
+        else:
+            rows, as_of = self._api.ask(f"/buildsets/{number}", "buildsets")
         what = f"the buildset of run {run.id}"
         for branch, commit_hash in self._api.each(rows, what, read_source):
             run = replace(run, branch=branch, commit_hash=commit_hash)
@@ -258,6 +337,17 @@ def _from(resume_point: ResumePoint | None) -> Pairs:
     if number := resume_point.cursor.id.partition(".")[0]:
         return [("buildrequestid__le", str(int(number)))]
     return [("submitted_at__le", str(int(resume_point.cursor.at.timestamp())))]
+
+
+def _open_since(rows: list[Any]) -> list[int]:
+    """When the requests of a page that are not complete were submitted, in seconds."""
+    return [
+        at
+        for raw in rows
+        if isinstance(raw, dict)
+        and not raw.get("complete")
+        and (at := whole(raw, "submitted_at")) is not None
+    ]
 
 
 def _is_quiet(rows: list[dict[str, Any]], memory: dict[str, Any]) -> bool:
