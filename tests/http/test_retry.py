@@ -337,3 +337,18 @@ def test_limits_allow_fewer_at_once(service: Service, make_client: MakeClient) -
     for one in askers:
         one.join(5)
     assert service.max_in_flight == 2
+
+
+def test_answers_that_are_good_allow_more_again(service: Service, make_client: MakeClient) -> None:
+    client = make_client(concurrency=4)
+    service.script.append(answer({}, 429, Retry_After="0"))
+    for _ in range(20):
+        client.get("/x")
+    service.usual = late(0.1)
+    service.reset_log()
+    askers = [Asker(client, f"/{n}") for n in range(8)]
+    for one in askers:
+        one.start()
+    for one in askers:
+        one.join(5)
+    assert service.max_in_flight == 4
