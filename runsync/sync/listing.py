@@ -177,6 +177,9 @@ class ListingSync:
             if isinstance(item, Listed) and (since is None or item.run.created_at >= since)
         ]
         stored = self._store.known(runs) if runs else {}
+        # Runs that another listing has brought belong to this one too.
+        here = {r.pipeline.external_id: r.pipeline for r in runs if _key(r) in stored}
+        self._store.ensure_pipelines(here.values())
         futures = [
             self._pool.submit(self._read_listed, run, page.as_of)
             for run in runs

@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, case, func, select
+from sqlalchemy import Connection, and_, case, func, or_, select
 
 from runsync.coverage import Interval
 from runsync.records import Status
 from runsync.storage.database import Database
+from runsync.storage.runs import is_set_aside
 from runsync.storage.store import ListingStore
 from runsync.storage.sync_log import LastSync, last_syncs
-from runsync.storage.tables import lacks_steps, listing_pipelines, pipelines, runs
+from runsync.storage.tables import lacks_steps, listing_pipelines, pipelines, runs, set_aside
 
 COLUMNS = (
     "pipeline",
@@ -33,7 +34,19 @@ COLUMNS = (
     "last_outcome",
     "last_error",
 )
-INCOMPLETE_COLUMNS = ("pipeline", "source", "id", "created_at", "status", "result", "url")
+INCOMPLETE_COLUMNS = (
+    "pipeline",
+    "source",
+    "id",
+    "created_at",
+    "status",
+    "result",
+    "set_aside_at",
+    "reason",
+    "url",
+)
+
+_INCOMPLETE = or_(lacks_steps, and_(is_set_aside(), runs.c.vanished_at.is_(None)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +96,12 @@ def status(
 
 
 def incomplete_runs(database: Database) -> list[dict[str, Any]]:
-    """The runs whose steps are not in, newest first, with :data:`INCOMPLETE_COLUMNS`."""
+    """The runs whose steps are not in, newest first, with :data:`INCOMPLETE_COLUMNS`.
+
+    ``reason`` is why a run was set aside, at ``set_aside_at`` by the provider's clock: its steps
+    came and cannot be read, so that it is asked for again only by a full sync.
+    """
+    of_run = (set_aside.c.pipeline_id == runs.c.pipeline_id) & (set_aside.c.run_id == runs.c.id)
     query = (
         select(
             pipelines.c.name.label("pipeline"),
@@ -93,10 +111,12 @@ def incomplete_runs(database: Database) -> list[dict[str, Any]]:
             runs.c.created_at,
             runs.c.status,
             runs.c.result,
+            select(func.min(set_aside.c.at)).where(of_run).scalar_subquery().label("set_aside_at"),
+            select(func.min(set_aside.c.reason)).where(of_run).scalar_subquery().label("reason"),
             runs.c.url,
         )
         .join(runs, runs.c.pipeline_id == pipelines.c.id)
-        .where(lacks_steps)
+        .where(_INCOMPLETE)
         .order_by(runs.c.created_at.desc(), runs.c.id)
     )
     with database.read() as connection:
@@ -113,7 +133,7 @@ def _pipelines(connection: Connection) -> list[dict[str, Any]]:
             runs.c.pipeline_id,
             func.count().label("runs"),
             func.sum(unfinished).label("unfinished"),
-            func.sum(case((lacks_steps, 1), else_=0)).label("incomplete"),
+            func.sum(case((_INCOMPLETE, 1), else_=0)).label("incomplete"),
             func.count(runs.c.vanished_at).label("vanished"),
         )
         .group_by(runs.c.pipeline_id)

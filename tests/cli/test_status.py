@@ -28,6 +28,15 @@ def shown(shell: Shell, *names: str) -> set[tuple[str, str]]:
     return {(row["external_id"][0], row["listing"].split("/")[1]) for row in rows}
 
 
+def test_a_listing_holds_a_pipeline_whose_runs_another_listing_brought(
+    shell: Shell, home: Path, world: World
+) -> None:
+    world.add_run(BUILD, status="finished")
+    assert shell("sync", "our-build").code == 0
+    assert shell("sync", APPLICATION).code == 0
+    assert shown(shell) == {("b", "pipeline"), ("b", "application")}
+
+
 ALL_OF_THEM = {("b", "pipeline"), ("b", "application"), ("d", "application")}
 
 
@@ -141,7 +150,11 @@ def test_runs_without_steps_are_counted_and_named(
     assert (row["runs"], row["incomplete"]) == (2, 1)
     assert "status --incomplete" in ended.err
     (run,) = shell("status", "our-build", "--incomplete", "--json").data
-    assert list(run) == ["pipeline", "source", "id", "created_at", "status", "result", "url"]
+    assert list(run) == [
+        "pipeline", "source", "id", "created_at", "status", "result",
+        "set_aside_at", "reason", "url",
+    ]  # fmt: skip
+    assert (run["set_aside_at"], run["reason"]) == (None, None)
     assert (run["source"], run["id"]) == ("wercker", without_steps)
     assert shell("sync", "our-build").code == 0
     assert shell("status", "--incomplete", "--json").data == []
@@ -151,6 +164,26 @@ def test_runs_without_steps_are_counted_and_named(
 def test_a_vanished_run_is_not_incomplete(shell: Shell, home: Path, without_steps: str) -> None:
     change(home, "UPDATE runs SET vanished_at = last_seen_at WHERE id = ?", without_steps)
     assert {row["incomplete"] for row in shell("status", "--json").data} == {0}
+    assert shell("status", "--incomplete", "--json").data == []
+
+
+def test_a_run_that_is_set_aside_is_named_until_it_can_be_read(
+    shell: Shell, home: Path, world: World, simulator: Simulator
+) -> None:
+    run = world.add_run(BUILD, status="finished")
+    world.clock.advance(timedelta(days=2))
+    simulator.faults.add("number-for-string", "steps", run=run)
+    assert shell("sync", "our-build").code == 4
+    assert shell("sync", "our-build").code == 0  # it is not asked for again
+    ended = shell("status", "our-build", "--max-age", "2h")
+    assert ended.code == 4
+    assert "1 incomplete run" in ended.err
+    (row,) = shell("status", "--incomplete", "--json").data
+    assert row["id"] == run
+    assert "step" in row["reason"]
+    assert row["set_aside_at"].endswith("Z")
+    simulator.faults.clear()
+    assert shell("sync", "our-build", "--full").code == 0
     assert shell("status", "--incomplete", "--json").data == []
 
 
