@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from runsync.config import PipelineConfig, SourceConfig
+from runsync.errors import NotFoundError
 from runsync.records import Cursor, Pipeline, Problem, Result, Run, RunWithSteps, Status
 from runsync.sources import pagination
 from runsync.sources.base import Listed, Listing, Page, ResumePoint, Source
@@ -113,7 +114,9 @@ class InMemory(Source):
         return RunWithSteps(run, (), LATER)
 
     def reread(self, pipeline: Pipeline, run_id: str) -> RunWithSteps:
-        raise NotImplementedError
+        if run_id in self.runs.ids():
+            return self.complete(self.runs.ids()[run_id])
+        raise NotFoundError("404", LATER)
 
     def _request(self) -> None:
         self.asked += 1

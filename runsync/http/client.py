@@ -18,7 +18,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -49,6 +49,9 @@ _HEADERS = {
     "Accept-Encoding": "gzip, deflate",
     "Connection": "keep-alive",
 }
+# Without a Date header nobody knows how far the provider's clock is from this machine's; what was
+# over a day ago here is over there.
+_CLOCK_DOUBT = timedelta(days=1)
 _log = logging.getLogger("runsync.http")
 
 Params = Mapping[str, str | int | None] | list[tuple[str, str]]
@@ -285,11 +288,13 @@ class Client:
     ) -> Response:
         """What an answer means."""
         status, headers = response.status_code, response.headers
-        as_of = http_date(headers.get("Date", "")) or datetime.now(UTC)
+        as_of = http_date(headers.get("Date", "")) or datetime.now(UTC) - _CLOCK_DOUBT
         if status == 304:
             return Response(status, headers, None, as_of)
         if status >= 300:
             raise self._refusal(request, response, content, as_of)
+        if status == 206:
+            raise TryAgainError("answered a part of what was asked for")
         self._limiter.went_well()
         if not as_json:
             return Response(status, headers, content.decode("utf-8", "replace"), as_of)

@@ -6,10 +6,13 @@ Why no run can be missed:
 2. Runs that are deleted pull the others up, across the place where the next page begins. So each
    page begins at the last row of the page before it. A page that holds no row that was seen shows
    that the list has moved up, and is asked for again further up, until it does.
-3. The list ends where a page that begins at a seen row holds nothing else. An empty page proves
-   nothing: the list may have moved up, or the answer may be wrong. Where even the top of the list
+3. The list ends where a page that begins at a seen row holds nothing else, and the page after that
+   row is empty. An empty page alone proves nothing: the list may have moved up, or the answer may
+   be wrong. Where even the top of the list
    is empty after runs were seen, the walk stops with an error and claims no end.
-4. A row that cannot be read is known by its position. Where deletions make two of them look like
+4. Nobody says in which order runs of one instant come, and it may change from page to page. So a
+   page that ends in several runs of one instant is followed by one that begins with all of them.
+5. A row that cannot be read is known by its position. Where deletions make two of them look like
    one, what lies between them is missed; but such a row is a hole in what the walk covers, so
    nothing is claimed there, and the next sync asks again.
 """
@@ -71,7 +74,8 @@ def walk(fetch: Fetch, resume_point: ResumePoint | None, *, name: str) -> Iterat
     yield Page(scan.take(page, skip), page.as_of, at_start=not page.entries)
     pages_without_news = 0
     while page.entries:
-        page, skip = scan.overlapping(skip + len(page.entries) - 1)
+        overlap = 1 if pages_without_news else _overlap(page)
+        page, skip = scan.overlapping(skip + len(page.entries) - overlap)
         at_start = scan.is_end(page, skip)
         new = scan.take(page, skip)
         if new or at_start:
@@ -169,11 +173,14 @@ class _Scan:
         return new
 
     def is_end(self, page: Slice, skip: int) -> bool:
-        """Whether nothing follows a page: it begins at a row that was seen, and holds no other.
+        """Whether nothing follows a page: it begins at a row that was seen and holds no other, and
+        the page that begins after that row is empty.
 
-        A longer page may repeat what was seen because runs have arrived, and more may follow.
+        A longer page may repeat what was seen because runs have arrived, and more may follow; a
+        page of one row alone may have been cut short.
         """
-        return len(page.entries) == 1 and self._has_seen(_key(page.entries[0], skip))
+        is_last = len(page.entries) == 1 and self._has_seen(_key(page.entries[0], skip))
+        return is_last and not self._fetch(skip + 1).entries
 
     def _overlaps(self, page: Slice, skip: int) -> bool:
         return any(
@@ -195,6 +202,16 @@ class _Scan:
             f"{self._name} is suddenly empty, though it showed runs before; "
             "what was read is kept: sync again"
         )
+
+
+def _overlap(page: Slice) -> int:
+    """With how many rows of a page the next one begins: those of its last instant; one where all
+    are of one instant."""
+    last = page.entries[-1].at
+    count = 1
+    while last and count < len(page.entries) and page.entries[-count - 1].at == last:
+        count += 1
+    return count if count < len(page.entries) else 1
 
 
 def _key(entry: Entry, position: int) -> str | int:

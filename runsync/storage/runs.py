@@ -21,7 +21,8 @@ from runsync.storage.upserts import (
     touch_statement,
 )
 
-_ROUNDING = timedelta(seconds=1)
+ROUNDING = timedelta(seconds=1)
+"""Creation times that differ by less are of one run; a provider may round them."""
 RunKey = tuple[str, str]
 """A run's pipeline, by its external id, and the run's own id."""
 
@@ -168,7 +169,7 @@ def _is_same_run(answer: RunToWrite, stored: StoredState) -> bool:
         HistoryRestartedError: it is of another run.
     """
     run = answer.details.run
-    if stored.steps_synced_at is None or abs(run.created_at - stored.created_at) < _ROUNDING:
+    if stored.steps_synced_at is None or abs(run.created_at - stored.created_at) < ROUNDING:
         return True
     if not answer.with_steps:
         return False

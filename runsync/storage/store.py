@@ -123,6 +123,19 @@ class ListingStore(SyncLog):
         with self.database.read() as connection:
             return int(connection.execute(above).scalar_one())
 
+    def newest(self) -> tuple[Pipeline, str] | None:
+        """The newest run of this listing that the provider was last known to have."""
+        p, r = tables.pipelines.c, tables.runs.c
+        query = (
+            runs_of_listing(self.listing, p.external_id, p.name, r.id)
+            .where(r.vanished_at.is_(None))
+            .order_by(r.created_at.desc())
+            .limit(1)
+        )
+        with self.database.read() as connection:
+            row = connection.execute(query).first()
+        return None if row is None else (Pipeline(row[0], row[1]), row[2])
+
     def set_aside_runs(self) -> list[SetAside]:
         """The runs of this listing that are set aside, those first that have been so longest."""
         p, s = tables.pipelines.c, tables.set_aside.c

@@ -175,11 +175,18 @@ def forget_state(connection: Connection, key: Key, *, with_steps: bool) -> None:
         .values(
             status=Status.NOTSTARTED.value,
             settled=False,
-            extra=None,
+            extra=_without_version(connection.dialect.name, runs.c.extra),
             steps_synced_at=None,
             last_seen_at=_LONG_AGO,
         )
     )
+
+
+def _without_version(dialect: str, extra: Expression) -> Expression:
+    """What a detail told is kept; the version would make the next answer an older one."""
+    if dialect == "postgresql":
+        return extra.op("-")(literal_column(f"'{VERSION_KEY}'"))
+    return func.json_remove(extra, f"$.{VERSION_KEY}")
 
 
 def insert_for(dialect: str, table: Table) -> Insert:

@@ -33,6 +33,7 @@ from runsync.errors import (
 from runsync.http.client import RequestCounter
 from runsync.records import Pipeline, Problem, Run, RunWithSteps
 from runsync.sources.base import Listed, Page, ResumePoint
+from runsync.storage.runs import ROUNDING
 from runsync.storage.store import Batch, Counts, ListingStore, RunToWrite, SetAside, StoredState
 from runsync.sync.outcome import Options, Outcome, Progress, Task, Watch
 from runsync.sync.walk import Turn, Walk
@@ -75,6 +76,7 @@ class ListingSync:
         self._problems: dict[str, None] = {}
         self._unsettled_now: set[tuple[str, str]] = set()
         self._unreadable: set[tuple[str, str]] = set()
+        self._unreadable_once: set[tuple[str, str]] = set()
         self._vanished: dict[tuple[str, str], tuple[Pipeline, str, datetime]] = {}
         self._failures = self._looked_at = 0
 
@@ -154,8 +156,11 @@ class ListingSync:
         starts = [p.created_at for p in self._listing.pipelines if p.created_at]
         floor = self._options.since or min(starts, default=None)
         while turn is Turn.JUMP:
-            for page in self._source.pages(self._listing, resume_point, memory):
+            pages = self._source.pages(self._listing, resume_point, memory)
+            for number, page in enumerate(pages):
                 intervals, turn = walk.take(page)
+                if not (number or resume_point or page.items) and page.at_start:
+                    self._check_empty()
                 self._take_page(page, intervals, walk.depth(floor))
                 if turn is not Turn.NEXT_PAGE:
                     break
@@ -165,36 +170,61 @@ class ListingSync:
             if turn is Turn.JUMP and walk.start:
                 resume_point = ResumePoint(walk.start, self._store.rank(walk.start))
 
+    def _check_empty(self) -> None:
+        """An empty listing proves nothing while a run of it is there: asks for the newest one.
+
+        Raises:
+            SourceError: the provider has it.
+        """
+        newest = self._store.newest()
+        if newest is None:
+            return
+        try:
+            self._source.reread(*newest)
+        except NotFoundError as error:
+            self._save(Batch(vanished=[(*newest, error.as_of or datetime.now(UTC))]))
+            return
+        raise SourceError(
+            f"the listing shows no run, though run {newest[1]} is there; what is stored is kept: "
+            "sync again"
+        )
+
     # A page: have its runs read, then write it.
 
     def _take_page(self, page: Page, intervals: Sequence[Interval], depth: float | None) -> None:
         """Has the page's runs read, and meanwhile writes the pages before it."""
         self._note(item for item in page.items if isinstance(item, Problem))
         since = self._options.since
-        runs = [
-            item.run
+        listed = [
+            item
             for item in page.items
             if isinstance(item, Listed) and (since is None or item.run.created_at >= since)
         ]
+        runs = [item.run for item in listed]
         stored = self._store.known(runs) if runs else {}
         # Runs that another listing has brought belong to this one too.
         here = {r.pipeline.external_id: r.pipeline for r in runs if _key(r) in stored}
         self._store.ensure_pipelines(here.values())
         futures = [
-            self._pool.submit(self._read_listed, run, page.as_of)
-            for run in runs
-            if self._is_to_be_read(run, stored.get(_key(run)))
+            self._pool.submit(self._read_listed, item.run, page.as_of, again=state is not None)
+            for item in listed
+            for state in [stored.get(_key(item.run))]
+            if self._is_to_be_read(item, state)
         ]
         pipelines = {run.pipeline.external_id: run.pipeline for run in runs}
         batch = Batch(intervals=intervals, pipelines=[*pipelines.values()])
         self._pending.append(_PendingPage(batch, futures, len(runs), depth))
         self._commit_pages(leave=_PAGES_AHEAD)
 
-    def _is_to_be_read(self, run: Run, stored: StoredState | None) -> bool:
-        """Whether a listed run is to be asked for: it is new, may have changed, or seemed gone."""
+    def _is_to_be_read(self, item: Listed, stored: StoredState | None) -> bool:
+        """Whether a listed run is to be asked for: it is new, may have changed, seemed gone, or is
+        another run of the same id, which the store refuses."""
+        run = item.run
         if self._options.full and self._source.has_details:
             return True  # settled runs were perhaps read without their details
         if stored is None or stored.vanished or stored.steps_synced_at is None:
+            return True
+        if not item.stub and abs(run.created_at - stored.created_at) >= ROUNDING:
             return True
         if stored.set_aside and run.version == stored.version:
             return self._options.full
@@ -202,10 +232,10 @@ class ListingSync:
             return run.version != stored.version
         return not stored.settled or (run.version is not None and run.version != stored.version)
 
-    def _read_listed(self, run: Run, as_of: datetime) -> RunToWrite:
+    def _read_listed(self, run: Run, as_of: datetime, *, again: bool) -> RunToWrite:
         """In a thread of the pool: a listed run with its steps, or without if they do not come."""
         try:
-            return self._read(partial(self._source.complete, run))
+            return self._read(partial(self._source.complete, run), again=again)
         except (CancelledError, RateLimitedError):
             raise
         except NotFoundError as error:
@@ -216,12 +246,18 @@ class ListingSync:
             problem = Problem(f"run {run.id}: {error}")
             return RunToWrite(RunWithSteps(run, (), as_of, (problem,)), False, with_steps=False)
 
-    def _read(self, ask: Callable[[], RunWithSteps]) -> RunToWrite:
+    def _read(self, ask: Callable[[], RunWithSteps], *, again: bool) -> RunToWrite:
+        """Reads a run. An answer that may be a passing fault settles nothing the first time."""
         if self._stop.is_set():
             raise CancelledError("the sync is being stopped")
         with self._source.client.counting(self._requests):
             found = ask()
-        return RunToWrite(found, self._source.settles(found), found.steps_read)
+        if found.problems and not again:
+            self._unreadable_once.add(_key(found.run))
+        ran_without_steps = found.run.started_at is not None and not found.steps
+        is_doubted = ran_without_steps and not again and not self._source.lists_changes
+        settled = self._source.settles(found) and not is_doubted
+        return RunToWrite(found, settled, found.steps_read)
 
     def _commit_pages(self, leave: int) -> None:
         """Writes pages in their order, until only so many still wait for their runs."""
@@ -267,12 +303,13 @@ class ListingSync:
             self._counts.add(self._store.save(batch))
 
     def _stays_unreadable(self, run: RunToWrite) -> bool:
-        """Whether the run is over and its answer came, but holds what cannot be read: asked again,
-        the provider would say the same. It is set aside by name until ``--full`` asks again."""
+        """Whether the run is over and its answer came twice, but holds what cannot be read: asked
+        again, the provider would say the same. It is set aside by name until ``--full`` asks."""
         read = run.details
         return (
             run.with_steps
             and bool(read.problems)
+            and run.key not in self._unreadable_once
             and self._source.settles(replace(read, problems=()))
         )
 
@@ -305,7 +342,8 @@ class ListingSync:
     def _reread(self, unsettled: Sequence[tuple[Pipeline, str]]) -> None:
         """Reads these runs again, and keeps what came also where nothing more can be asked for."""
         futures = [
-            self._pool.submit(self._read, partial(self._source.reread, *run)) for run in unsettled
+            self._pool.submit(self._read, partial(self._source.reread, *run), again=True)
+            for run in unsettled
         ]
         runs: list[RunToWrite] = []
         vanished: list[tuple[Pipeline, str, datetime]] = []
@@ -313,17 +351,21 @@ class ListingSync:
         for future, (pipeline, run_id) in zip(futures, unsettled, strict=True):
             try:
                 runs.append(future.result())
+                self._failures = 0
             except NotFoundError as error:
                 vanished.append((pipeline, run_id, error.as_of or datetime.now(UTC)))
             except (CancelledError, RateLimitedError) as error:
                 ended = ended or error
             except (SourceError, ForbiddenError) as error:
                 self._note([Problem(f"run {run_id}: {error}")])
+                self._failures += 1
             except TokenRefusedError as error:
                 ended = ended or error
         self._save(Batch(runs, vanished=vanished))
         if ended:
             raise ended
+        if self._failures >= _FAILURES_IN_A_ROW:
+            raise SourceError(f"{self._failures} runs in a row could not be read again")
 
 
 def _text(run: RunToWrite) -> str:

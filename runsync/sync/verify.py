@@ -23,7 +23,7 @@ from runsync.errors import (
     TokenRefusedError,
 )
 from runsync.http.client import RequestCounter
-from runsync.records import Pipeline, Run, RunWithSteps, Step, parse_time
+from runsync.records import Cursor, Pipeline, Run, RunWithSteps, Step, parse_time
 from runsync.sources.base import Listed, Page
 from runsync.storage.audit import AuditStore
 from runsync.storage.database import Database
@@ -31,6 +31,7 @@ from runsync.storage.store import RunToWrite
 from runsync.storage.upserts import RUN_FACTS, RUN_STATE, STEP_FACTS, STEP_STATE, VERSION_KEY
 from runsync.sync.outcome import Progress, Task, Watch
 
+StoredSteps = Mapping[str, Mapping[str, Any]]
 KINDS = ("missing", "extra", "different", "unreadable", "new")
 
 _LISTED = (
@@ -153,6 +154,9 @@ class _Audit:
         self._expected = max(self._store.count_present(since), 1)
         self._listed: set[int] = set()
         self._requests = RequestCounter()
+        self._aside = {
+            (one.pipeline.external_id, one.run_id) for one in self._store.set_aside_runs()
+        }
         covered = self._store.coverage()
         self._covered_to = covered[0].newest.at if covered else None
         self._verdict = Verdict(task.listing.key, task.listing.label or task.listing.key)
@@ -187,7 +191,8 @@ class _Audit:
         steps = self._store.stored_steps([item.run for item in fresh]) if not self._quick else {}
         for item, future in read:
             key = _key(item.run)
-            self._judge(item, _told(item, future), stored.get(key), steps.get(key, {}))
+            told = _told(item, future)
+            self._judge(item.run, item.cursor, told, stored.get(key), steps.get(key, {}))
         checked = self._verdict.checked
         depth = min(checked / self._expected, 1.0)
         self._watch(Progress(self._listing.key, checked, depth))
@@ -214,32 +219,34 @@ class _Audit:
 
     def _judge(
         self,
-        item: Listed,
+        run: Run,
+        cursor: Cursor | None,
         told: RunWithSteps | SourceError,
         row: Mapping[str, Any] | None,
-        steps: Mapping[str, Mapping[str, Any]],
+        steps: StoredSteps,
     ) -> None:
-        run = item.run
         if isinstance(told, SourceError):
             self._add(_name(run.pipeline), run.id, "unreadable", (str(told),))
         elif told.problems:
             what = tuple(problem.what for problem in told.problems)
             self._add(_name(run.pipeline), run.id, "unreadable", what)
         elif row is None or row["vanished_at"] is not None:
-            is_new = self._covered_to is not None and item.cursor.at > self._covered_to
+            is_new = cursor and self._covered_to and cursor.at > self._covered_to
             self._add(_name(run.pipeline), run.id, "new" if is_new else "missing", told=told)
-        elif row["settled"] and (fields := self._differing(told, row, steps)):
+        elif (row["settled"] or _key(run) in self._aside) and (
+            fields := self._differing(told, row, steps)
+        ):
             kind = "new" if _changed_since(told.run, row) else "different"
             self._add(_name(run.pipeline), run.id, kind, fields, told=told)
 
     def _differing(
-        self, told: RunWithSteps, row: Mapping[str, Any], steps: Mapping[str, Mapping[str, Any]]
+        self, told: RunWithSteps, row: Mapping[str, Any], steps: StoredSteps
     ) -> tuple[str, ...]:
         """The names of what differs between what the provider tells and what is stored."""
         if self._quick:
             return tuple(_differing(told.run, row, _LISTED, ()))
         names = [*_differing(told.run, row, RUN_FACTS, (*RUN_STATE, "extra"))]
-        if not self._source.settles(told):
+        if row["settled"] and not self._source.settles(told):
             names.append("settled")
         known = {step.id: step for step in told.steps}
         if known and not steps:
@@ -255,15 +262,32 @@ class _Audit:
     # The runs that are stored and were not listed.
 
     def _check_unlisted(self) -> None:
+        """Reads them by their ids: one that is there was left out of the listing."""
         for pipeline, run_id in self._store.present(self._since):
             if hash((pipeline.external_id, run_id)) in self._listed:
                 continue
             try:
-                self._source.reread(pipeline, run_id)
+                told = self._source.reread(pipeline, run_id)
             except NotFoundError as error:
                 if self._repair:
                     self._store.mark_vanished(pipeline, run_id, error.as_of or datetime.now(UTC))
                 self._add(_name(pipeline), run_id, "extra", repaired=self._repair)
+                continue
+            except _NOTHING_MORE_TO_ASK:
+                raise
+            except SourceError as error:
+                self._add(_name(pipeline), run_id, "unreadable", (str(error),))
+                continue
+            self._verdict.checked += 1
+            if told.run.pipeline.external_id != pipeline.external_id:
+                of = told.run.pipeline.external_id
+                self._add(_name(pipeline), run_id, "extra", (f"it is a run of pipeline {of}",))
+            else:
+                self._judge(told.run, None, told, *self._stored(told.run))
+
+    def _stored(self, run: Run) -> tuple[Mapping[str, Any] | None, StoredSteps]:
+        row = self._store.stored([run]).get(_key(run))
+        return row, self._store.stored_steps([run]).get(_key(run), {})
 
     def _add(
         self,
@@ -289,11 +313,15 @@ class _Audit:
                 told = self._source.complete(told.run)
             except SourceError:
                 return found
+        if told.problems or not told.steps_read:
+            return replace(found, fields=(*found.fields, *(one.what for one in told.problems)))
         if _is_another_run(found.fields):
             why = "another run has this id: the provider's database began anew, or the row is wrong"
             return replace(found, fields=(*found.fields, why))
         self._store.overwrite(RunToWrite(told, self._source.settles(told)))
-        return replace(found, repaired=True)
+        # Steps that the provider has forgotten stay, and go on differing.
+        forgotten = not told.steps and any("is extra" in name for name in found.fields)
+        return replace(found, repaired=not forgotten)
 
 
 def _told(item: Listed, future: "Future[RunWithSteps] | None") -> RunWithSteps | SourceError:

@@ -98,9 +98,18 @@ class Walk:
 
 
 def cursors_of(page: Page) -> list[Cursor | None]:
-    """Where a page's runs stand; None where a row that could not be read leaves a hole."""
-    return [
-        item.cursor if isinstance(item, Listed) else None
-        for item in page.items
-        if isinstance(item, Listed) or item.lost
-    ]
+    """Where a page's runs stand; None where a row that could not be read leaves a hole.
+
+    A run that stands above a newer one is out of order. It says nothing of how far the walk has
+    come, so it counts as standing where the newer one does.
+    """
+    cursors: list[Cursor | None] = []
+    newest: Cursor | None = None
+    for item in reversed(page.items):
+        if isinstance(item, Listed):
+            is_newest = newest is None or item.cursor.at >= newest.at
+            newest = item.cursor if is_newest else newest
+            cursors.append(newest)
+        elif item.lost:
+            cursors.append(None)
+    return cursors[::-1]

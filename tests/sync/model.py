@@ -109,7 +109,7 @@ class Provider:
         if kind == "again":
             found = list(self.last_page)
         if kind == "short":
-            found = found[: max(len(found) // 2, 2)]  # a page of one run is the end of a list
+            found = found[: max(len(found) // 2, 1)]
         self.last_page = found
         return found, self.now
 
@@ -239,6 +239,11 @@ class MemoryStore(ListingStore):
             row.details.run.created_at > cursor.at and key not in self.vanished
             for key, row in self.rows.items()
         )
+
+    def newest(self) -> tuple[Pipeline, str] | None:
+        found = [row.details.run for key, row in self.rows.items() if key not in self.vanished]
+        run = max(found, key=lambda run: run.created_at, default=None)
+        return None if run is None else (PIPELINE, run.id)
 
     def known(self, runs: Iterable[Run]) -> dict[tuple[str, str], StoredState]:
         found = {}

@@ -48,8 +48,8 @@ def test_a_listing_knows_its_pipelines_also_where_another_listing_brought_their_
 def test_a_first_sync_asks_for_no_more_than_it_must(make_rig: MakeRig) -> None:
     rig = make_rig(runs=[200], pipelines=1)
     (outcome,) = rig.sync()
-    # Each run's steps, a page for each 19 runs, and one that shows the end.
-    assert outcome.requests == rig.simulator.request_count <= 200 + 200 // 19 + 2
+    # Each run's steps, a page for each 19 runs, and two that show the end.
+    assert outcome.requests == rig.simulator.request_count <= 200 + 200 // 19 + 3
 
 
 def test_nothing_new_takes_one_request_a_pipeline(make_rig: MakeRig) -> None:
@@ -221,7 +221,7 @@ def test_full_walks_all_again(make_rig: MakeRig) -> None:
     rig.sync()
     rig.simulator.reset_log()
     rig.sync(full=True)
-    assert rig.simulator.request_count == 100 // 19 + 2
+    assert rig.simulator.request_count == 100 // 19 + 3
 
 
 def test_one_bad_pipeline_stops_no_other(make_rig: MakeRig) -> None:
@@ -393,10 +393,12 @@ def test_a_run_with_a_bad_step_is_set_aside_by_name(make_rig: MakeRig, database:
     run = rig.world.run_ids(pipeline.id)[7]
     good = rig.truth(pipeline.id)
     rig.simulator.faults.add("number-for-string", "steps", run=run)
-    (outcome,) = rig.sync()
-    assert outcome.outcome == "partial"
-    assert run in (outcome.error or "")
     store = ListingStore(rig.database, "wercker", rig.tasks()[0].listing.key)
+    for aside in ([], [run]):  # the first time it may be a passing fault
+        (outcome,) = rig.sync()
+        assert outcome.outcome == "partial"
+        assert run in (outcome.error or "")
+        assert [one.run_id for one in store.set_aside_runs()] == aside
     assert [one.run_id for one in store.set_aside_runs()] == [run]
     rig.simulator.reset_log()
     assert [one.outcome for one in rig.sync()] == ["ok"]

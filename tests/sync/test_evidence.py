@@ -3,17 +3,22 @@
 Each of these lost rows, or work, with the first version.
 """
 
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from runsync.records import Run, RunWithSteps
+from runsync.records import Cursor, Run, RunWithSteps
+from runsync.sources.base import Listed
+from runsync.sources.pagination import Entry, Slice
 from runsync.sources.wercker.source import Wercker
 from runsync.sync.engine import Outcome
 from tests.sync.rig import MakeRig, Rig, empty_world
 
 HOUR = 3600.0
+Change = Callable[[list[Entry], int], list[Entry]]
 
 
 def only(outcomes: list[Outcome]) -> Outcome:
@@ -146,3 +151,76 @@ def test_coverage_alone_makes_memory_count(make_rig: MakeRig) -> None:
             connection.exec_driver_sql(f"DELETE FROM {table}")
     rig.sync()
     rig.assert_exact()
+
+
+@pytest.mark.parametrize("after", [1, 2, 3])
+def test_a_page_that_is_cut_to_one_row_is_no_end(make_rig: MakeRig, after: int) -> None:
+    rig = settled_rig(make_rig, 100)
+
+    def cut(rows: list[Entry], number: int) -> list[Entry]:
+        return rows[:1] if number == after else rows
+
+    assert only(rig.sync(rig.source(cutting_pages(cut)))).outcome == "ok"
+    rig.assert_exact()
+
+
+def test_an_empty_listing_is_doubted_while_its_newest_run_is_there(make_rig: MakeRig) -> None:
+    rig = settled_rig(make_rig, 30)
+    rig.sync()
+    rig.simulator.faults.add("empty-page", "runs")
+    outcome = only(rig.sync())
+    assert outcome.outcome == "failed"
+    assert "the listing shows no run" in (outcome.error or "")
+
+
+def test_another_run_of_a_settled_id_is_refused(make_rig: MakeRig) -> None:
+    rig = settled_rig(make_rig, 30)
+    rig.sync()
+    run = rig.world.run_ids(rig.world.pipelines[0].id)[0]
+    before = rig.rows(rig.world.pipelines[0].id)
+    rig.world.set_fields(run, createdAt="2024-05-07T00:00:00.000Z")
+    outcome = only(rig.sync())
+    assert outcome.outcome == "failed"
+    assert run in (outcome.error or "")
+    assert rig.rows(rig.world.pipelines[0].id) == before
+
+
+def test_no_steps_of_a_run_that_ran_are_asked_for_twice(make_rig: MakeRig) -> None:
+    rig = settled_rig(make_rig, 30)
+    run = next(r["id"] for r in rig.truth(rig.world.pipelines[0].id) if r["steps"])
+    rig.simulator.faults.add("empty-page", "steps", run=run, first=1)
+    rig.sync()
+    assert not rig.column("settled")[run]
+    rig.sync()
+    rig.assert_exact()
+
+
+def test_a_backdated_run_hides_none_below_it(make_rig: MakeRig) -> None:
+    """Under `since` the walk ends at the first run that is too old; an old one at the top of a
+    page, above newer ones, is none."""
+    rig = settled_rig(make_rig, 60)
+    since = rig.world.clock.now() - timedelta(days=400)
+
+    def backdate(rows: list[Entry], number: int) -> list[Entry]:
+        if number > 1 or not isinstance(rows[0].item, Listed):
+            return rows
+        item = rows[0].item
+        old = replace(item, cursor=Cursor(since - timedelta(days=1), item.cursor.id))
+        return [Entry(rows[0].id, old), *rows[1:]]
+
+    rig.sync(rig.source(cutting_pages(backdate)), since=since)
+    assert len(rig.column("id")) == 60
+
+
+def cutting_pages(change: Change) -> type[Wercker]:
+    """A Wercker source whose listing pages are changed on their way."""
+
+    class Changed(Wercker):
+        pages_read = 0
+
+        def _slice(self, *args: Any) -> Slice:
+            page = super()._slice(*args)
+            type(self).pages_read += 1
+            return Slice(change(list(page.entries), self.pages_read), page.as_of)
+
+    return Changed

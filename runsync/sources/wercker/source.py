@@ -145,7 +145,10 @@ class Wercker(Source):
                 steps.append(read_step(raw, place))
             except BadRowError as error:
                 problems.append(Problem(f"run {run.id}: {error}"))
-        return RunWithSteps(run, unique_by_id(steps), answer.as_of, tuple(problems))
+        unique = unique_by_id(steps)
+        if any(step not in unique for step in steps):
+            problems.append(Problem(f"run {run.id}: different steps have the same id"))
+        return RunWithSteps(run, unique, answer.as_of, tuple(problems))
 
     # The live API for people.
 
@@ -338,6 +341,5 @@ def _time(fields: Fields, key: str) -> datetime | None:
     if found is None:
         return fields.time(key)
     day, clock, fraction = found.groups()
-    return datetime.fromisoformat(f"{day}T{clock}.{(fraction or '0')[:6]:0<6}+00:00").astimezone(
-        UTC
-    )
+    iso = f"{day}T{clock}.{(fraction or '0')[:6]:0<6}+00:00"
+    return Fields({key: iso}, fields.what).time(key)
