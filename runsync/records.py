@@ -34,7 +34,7 @@ class Result(StrEnum):
 
 @dataclass(frozen=True, order=True, slots=True)
 class Cursor:
-    """A place in a listing's order. A greater mark stands nearer to its top.
+    """A place in a listing's order. A greater cursor stands nearer to its top.
 
     ``at`` is the time that the provider orders the listing by: a run's creation, or its last
     change where a provider lists by that. ``id`` tells runs of the same time apart; "" stands

@@ -38,7 +38,7 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class ResumePoint:
-    """Where to go on in a listing: from ``mark`` down, ``mark`` itself included.
+    """Where to go on in a listing: from ``cursor`` down, ``cursor`` itself included.
 
     ``rank`` is how many runs are thought to stand above it, for providers that page by number.
     It is a guess: what stands there may have been deleted since.
@@ -212,7 +212,7 @@ class Source(ABC):
     def pages(
         self, listing: Listing, resume_point: ResumePoint | None, memory: dict[str, Any]
     ) -> Iterator[Page]:
-        """Walks a listing from its top, or from ``below``, to its start, newest first.
+        """Walks a listing from its top, or from ``resume_point``, to its start, newest first.
 
         Each page holds what the pages before it did not, and joins them without a gap, however
         the listing moves meanwhile. The caller stops when it has seen enough. ``memory`` is what
