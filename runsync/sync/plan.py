@@ -33,7 +33,8 @@ def _row(database: Database | None, task: Task, options: Options) -> dict[str, A
         unsettled = 0 if task.source.lists_changes else len(store.unsettled())
         runs = store.count_present(options.since)
     whole = bool(covered) and covered[0].reaches(options.since)
-    pages = math.ceil(runs / task.source.page_runs) if options.full else 1
+    # The end of a list takes one request more.
+    pages = math.ceil(runs / task.source.page_runs) + 1 if options.full else 1
     return {
         "listing": task.listing.key,
         "covered_from": covered[0].oldest.at if covered else None,

@@ -174,6 +174,7 @@ def test_a_run_that_is_set_aside_is_named_until_it_can_be_read(
     world.clock.advance(timedelta(days=2))
     simulator.faults.add("number-for-string", "steps", run=run)
     assert shell("sync", "our-build").code == 4
+    assert shell("sync", "our-build").code == 4  # the first time it may be a passing fault
     assert shell("sync", "our-build").code == 0  # it is not asked for again
     ended = shell("status", "our-build", "--max-age", "2h")
     assert ended.code == 4
