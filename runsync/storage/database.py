@@ -18,7 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    NoSuchModuleError,
+    OperationalError,
+    SQLAlchemyError,
+)
 
 from runsync.errors import DatabaseError, UnavailableError
 from runsync.storage.locks import AdvisoryLocks, file_lock
@@ -156,11 +162,10 @@ class Database:
         except DBAPIError as error:
             reason = (str(error.orig or "").strip() or "the connection broke").splitlines()[0]
             mend = f"; {_MENDS[reason]}" if reason in _MENDS else ""
-            transient = (
-                error.connection_invalidated
-                or getattr(error.orig, "sqlstate", None) in _TRANSIENT_STATES
-                or (not self.is_sqlite and "connection failed" in reason)
-            )
+            state = getattr(error.orig, "sqlstate", None)
+            # An error without a state is the connection's own, not an answer of the server.
+            broke_off = isinstance(error, OperationalError) and not self.is_sqlite and not state
+            transient = error.connection_invalidated or broke_off or state in _TRANSIENT_STATES
             kind = UnavailableError if transient else DatabaseError
             raise kind(f"the database {self.name} answers: {reason}{mend}") from error
         except SQLAlchemyError as error:
