@@ -12,9 +12,8 @@ Why no run can be missed:
    is empty after runs were seen, the walk stops with an error and claims no end.
 4. Nobody says in which order runs of one instant come, and it may change from page to page. So a
    page that ends in several runs of one instant is followed by one that begins with all of them.
-5. A row that cannot be read is known by its position. Where deletions make two of them look like
-   one, what lies between them is missed; but such a row is a hole in what the walk covers, so
-   nothing is claimed there, and the next sync asks again.
+5. A row that cannot be read is known by its position, where after deletions another one may stand.
+   So it is a hole each time that it is shown, and nothing is claimed across it.
 """
 
 from collections import deque
@@ -71,18 +70,19 @@ def walk(fetch: Fetch, resume_point: ResumePoint | None, *, name: str) -> Iterat
     """
     scan = _Scan(fetch, name)
     page, skip = scan.first(resume_point)
-    yield Page(scan.take(page, skip), page.as_of, at_start=not page.entries)
+    items, _ = scan.take(page, skip)
+    yield Page(items, page.as_of, at_start=not page.entries)
     pages_without_news = 0
     while page.entries:
         overlap = 1 if pages_without_news else _overlap(page)
         page, skip = scan.overlapping(skip + len(page.entries) - overlap)
         at_start = scan.is_end(page, skip)
-        new = scan.take(page, skip)
-        if new or at_start:
-            yield Page(new, page.as_of, at_start=at_start)
+        items, has_news = scan.take(page, skip)
+        if items or at_start:
+            yield Page(items, page.as_of, at_start=at_start)
         if at_start:
             return
-        pages_without_news = 0 if new else pages_without_news + 1
+        pages_without_news = 0 if has_news else pages_without_news + 1
         if pages_without_news > _MOST_TRIES:
             raise SourceError(
                 f"{name} shows the same runs on page after page; it ignores paging or moves faster "
@@ -162,15 +162,21 @@ class _Scan:
             skip = max(skip - back, 0)
         raise self._moves_too_fast()
 
-    def take(self, page: Slice, skip: int) -> tuple[Listed | Problem, ...]:
-        """Notes a page as seen, and returns what in it was not seen before."""
+    def take(self, page: Slice, skip: int) -> tuple[tuple[Listed | Problem, ...], bool]:
+        """Notes a page as seen.
+
+        Returns:
+            What in it was not seen before, and whether there was any. A row that cannot be read is
+            always given: after deletions another one may stand in its position.
+        """
         found = {_key(entry, skip + n): entry for n, entry in enumerate(page.entries)}
-        new = tuple(entry.item for key, entry in found.items() if not self._has_seen(key))
+        new = [key for key in found if not self._has_seen(key)]
+        items = tuple(e.item for key, e in found.items() if key in new or e.id is None)
         self._recent.append(frozenset(found))
         self._longest = max(self._longest, len(page.entries))
         times = [at for entry in page.entries if (at := entry.at)]
         self._oldest = min([*times, *([self._oldest] if self._oldest else [])], default=None)
-        return new
+        return items, bool(new)
 
     def is_end(self, page: Slice, skip: int) -> bool:
         """Whether nothing follows a page: it begins at a row that was seen and holds no other, and

@@ -202,7 +202,7 @@ class _Audit:
         fresh = []
         for item in page.items:
             if not isinstance(item, Listed):
-                if item.lost:
+                if item.lost and all(d.fields != (item.what,) for d in self._verdict.differences):
                     self._add("", "", "unreadable", (item.what,))
             elif hash(_key(item.run)) not in self._listed:
                 self._listed.add(hash(_key(item.run)))

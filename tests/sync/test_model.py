@@ -164,6 +164,20 @@ def settings_for(examples: int, steps: int) -> Any:
     return settings(max_examples=max(int(examples * scale), 1), stateful_step_count=steps)
 
 
+def test_a_hole_that_deletions_move_to_where_another_was_stays_a_hole() -> None:
+    """Found by the machine: rows that cannot be read were known by their position alone."""
+    history = History()
+    history.begin(page=5, runs=15)
+    history.sync_while_the_list_moves(faults=["empty"], moves=[4])
+    history.become_unreadable_or_readable(place=0, readable=False)
+    history.sync_while_the_list_moves(faults=["", "", "", "", "", "error"], moves=[0, 4])
+    for place in (0, 21, 4):
+        history.become_unreadable_or_readable(place=place, readable=False)
+    history.sync_while_the_list_moves(faults=[], moves=[5, 5, 7])
+    history.sync_while_the_list_moves(faults=[], moves=[0, 0, 4, 4, 4, 4])
+    history.nothing_is_claimed_that_is_not_so()
+
+
 TestHistory = History.TestCase
 TestHistory.settings = settings_for(60, 30)
 
