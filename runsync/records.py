@@ -92,6 +92,11 @@ class Run:
     env: tuple[tuple[str, str], ...] = field(default=(), repr=False, compare=False)
 
     @property
+    def key(self) -> tuple[str, str]:
+        """What the run is known by within its source: its pipeline's external id, and its own."""
+        return self.pipeline.external_id, self.id
+
+    @property
     def queued_ms(self) -> int | None:
         """Milliseconds from creation to start; None while not started or if a clock ran back."""
         return _elapsed_ms(self.created_at, self.started_at)

@@ -50,8 +50,7 @@ class RunToWrite:
 
     @property
     def key(self) -> RunKey:
-        run = self.details.run
-        return run.pipeline.external_id, run.id
+        return self.details.run.key
 
     @property
     def is_whole(self) -> bool:

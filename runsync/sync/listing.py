@@ -203,12 +203,12 @@ class ListingSync:
         runs = [item.run for item in listed]
         stored = self._store.known(runs) if runs else {}
         # Runs that another listing has brought belong to this one too.
-        here = {r.pipeline.external_id: r.pipeline for r in runs if _key(r) in stored}
+        here = {r.pipeline.external_id: r.pipeline for r in runs if r.key in stored}
         self._store.ensure_pipelines(here.values())
         futures = [
             self._pool.submit(self._read_listed, item.run, page.as_of, again=state is not None)
             for item in listed
-            for state in [stored.get(_key(item.run))]
+            for state in [stored.get(item.run.key)]
             if self._is_to_be_read(item, state)
         ]
         pipelines = {run.pipeline.external_id: run.pipeline for run in runs}
@@ -239,10 +239,10 @@ class ListingSync:
         except (CancelledError, RateLimitedError):
             raise
         except NotFoundError as error:
-            self._vanished[_key(run)] = (run.pipeline, run.id, error.as_of or as_of)
+            self._vanished[run.key] = (run.pipeline, run.id, error.as_of or as_of)
             return RunToWrite(RunWithSteps(run, (), as_of), False, with_steps=False)
         except (SourceError, ForbiddenError) as error:
-            self._unreadable.add(_key(run))
+            self._unreadable.add(run.key)
             problem = Problem(f"run {run.id}: {error}")
             return RunToWrite(RunWithSteps(run, (), as_of, (problem,)), False, with_steps=False)
 
@@ -253,7 +253,7 @@ class ListingSync:
         with self._source.client.counting(self._requests):
             found = ask()
         if found.problems and not again:
-            self._unreadable_once.add(_key(found.run))
+            self._unreadable_once.add(found.run.key)
         ran_without_steps = found.run.started_at is not None and not found.steps
         is_doubted = ran_without_steps and not again and not self._source.lists_changes
         settled = self._source.settles(found) and not is_doubted
@@ -287,7 +287,7 @@ class ListingSync:
         self._pending.clear()
 
     def _save(self, batch: Batch) -> None:
-        keys = [_key(run.details.run) for run in batch.runs]
+        keys = [run.key for run in batch.runs]
         gone = [self._vanished.pop(key) for key in keys if key in self._vanished]
         aside = [
             SetAside(run.details.run.pipeline, run.details.run.id, _text(run), run.details.as_of)
@@ -316,7 +316,7 @@ class ListingSync:
     def _check_failures(self, runs: Sequence[RunToWrite]) -> None:
         """Gives up where run after run cannot be read: then it is not the run's fault."""
         for one in runs:
-            failed = _key(one.details.run) in self._unreadable
+            failed = one.key in self._unreadable
             self._failures = self._failures + 1 if failed else 0
             if self._failures >= _FAILURES_IN_A_ROW:
                 raise SourceError(
@@ -370,7 +370,3 @@ class ListingSync:
 
 def _text(run: RunToWrite) -> str:
     return "; ".join(problem.what for problem in run.details.problems)
-
-
-def _key(run: Run) -> tuple[str, str]:
-    return run.pipeline.external_id, run.id

@@ -190,7 +190,7 @@ class _Audit:
         ]
         steps = self._store.stored_steps([item.run for item in fresh]) if not self._quick else {}
         for item, future in read:
-            key = _key(item.run)
+            key = item.run.key
             told = _told(item, future)
             self._judge(item.run, item.cursor, told, stored.get(key), steps.get(key, {}))
         checked = self._verdict.checked
@@ -204,8 +204,8 @@ class _Audit:
             if not isinstance(item, Listed):
                 if item.lost and all(d.fields != (item.what,) for d in self._verdict.differences):
                     self._add("", "", "unreadable", (item.what,))
-            elif hash(_key(item.run)) not in self._listed:
-                self._listed.add(hash(_key(item.run)))
+            elif hash(item.run.key) not in self._listed:
+                self._listed.add(hash(item.run.key))
                 if self._since is None or item.run.created_at >= self._since:
                     fresh.append(item)
         return fresh
@@ -233,7 +233,7 @@ class _Audit:
         elif row is None or row["vanished_at"] is not None:
             is_new = cursor and self._covered_to and cursor.at > self._covered_to
             self._add(_name(run.pipeline), run.id, "new" if is_new else "missing", told=told)
-        elif (row["settled"] or _key(run) in self._aside) and (
+        elif (row["settled"] or run.key in self._aside) and (
             fields := self._differing(told, row, steps)
         ):
             kind = "new" if _changed_since(told.run, row) else "different"
@@ -286,8 +286,8 @@ class _Audit:
                 self._judge(told.run, None, told, *self._stored(told.run))
 
     def _stored(self, run: Run) -> tuple[Mapping[str, Any] | None, StoredSteps]:
-        row = self._store.stored([run]).get(_key(run))
-        return row, self._store.stored_steps([run]).get(_key(run), {})
+        row = self._store.stored([run]).get(run.key)
+        return row, self._store.stored_steps([run]).get(run.key, {})
 
     def _add(
         self,
@@ -373,7 +373,3 @@ def _is_another_run(fields: Iterable[str]) -> bool:
 
 def _name(pipeline: Pipeline) -> str:
     return pipeline.name or pipeline.external_id
-
-
-def _key(run: Run) -> tuple[str, str]:
-    return run.pipeline.external_id, run.id
