@@ -77,8 +77,11 @@ class Farm:
     # Orders.
 
     def fresh_builder(self) -> str:
-        """A builder without any history, whose worker never comes."""
-        return f"stage {next(self._stages)}"
+        """A builder without any history, whose worker never comes, and whose number is no
+        other builder's name: Buildbot numbers its builders as it finds them, in any order."""
+        name = f"stage {next(self._stages)}"
+        taken = self.rows("SELECT 1 FROM builders WHERE name = ?", str(self.builder(name)))
+        return self.fresh_builder() if taken else name
 
     def force(self, builder: str, scheduler: str = "force", **fields: Any) -> int:
         """Asks for a build; the number of the build request."""
