@@ -32,6 +32,21 @@ class Result(StrEnum):
     UNKNOWN = "unknown"
 
 
+class Outcome(StrEnum):
+    """How a finished run or step ended, in OpenTelemetry's words for CI/CD.
+
+    ``error`` is the CI system's own fault, such as a lost worker, where ``failure`` is that of what
+    it ran. An end that the provider does not explain has no outcome.
+    """
+
+    SUCCESS = "success"
+    FAILURE = "failure"
+    TIMEOUT = "timeout"
+    ERROR = "error"
+    CANCELLATION = "cancellation"
+    SKIP = "skip"
+
+
 @dataclass(frozen=True, order=True, slots=True)
 class Cursor:
     """A place in a listing's order. A greater cursor stands nearer to its top.
@@ -49,6 +64,8 @@ class Cursor:
 class Pipeline:
     """A pipeline as its source names it. ``external_id`` is unique within the source.
 
+    ``default_branch`` is None where the provider does not tell it.
+
     ``named_by_run``: the name is only what a run says of its pipeline; it never replaces another.
     """
 
@@ -58,12 +75,16 @@ class Pipeline:
     created_at: datetime | None = None
     extra: Extra = field(default_factory=dict)
     named_by_run: bool = False
+    default_branch: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """One attempt of one run. Times are aware and in UTC.
 
+    ``number`` is what people call the run, as text, since some are called 20240501.3. ``event`` is
+    what started it: push, pull_request, schedule, manual, api, upstream, or the provider's word.
+    ``web_url`` is the page that a person opens, made of ``base_url`` and a checked id.
     ``version`` grows whenever the provider changes a run, finished or not (ISO text of an
     ``updated_at``), where it has such a thing. ``env`` holds environment variables with their
     values, for ``runs show --show-env``; it is never stored.
@@ -74,7 +95,10 @@ class Run:
     created_at: datetime
     status: Status
     result: Result = Result.UNKNOWN
+    outcome: Outcome | None = None
     attempt: int = 1
+    number: str | None = None
+    event: str | None = None
     raw_status: str | None = None
     raw_result: str | None = None
     branch: str | None = None
@@ -87,6 +111,7 @@ class Run:
     finished_at: datetime | None = None
     source_run_id: str | None = None
     url: str | None = None
+    web_url: str | None = None
     extra: Extra = field(default_factory=dict)
     version: str | None = None
     env: tuple[tuple[str, str], ...] = field(default=(), repr=False, compare=False)
@@ -109,15 +134,20 @@ class Run:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One step of a run, in the provider's order by ``position``. Times are aware and in UTC."""
+    """One step of a run, in the provider's order by ``position``. Times are aware and in UTC.
+
+    ``runner`` is the machine that it ran on, or the label set that chose one.
+    """
 
     id: str
     position: int
     name: str
     status: Status
     result: Result = Result.UNKNOWN
+    outcome: Outcome | None = None
     job: str | None = None
     phase: str | None = None
+    runner: str | None = None
     raw_status: str | None = None
     raw_result: str | None = None
     created_at: datetime | None = None
@@ -205,6 +235,7 @@ def parse_time(text: str) -> datetime:
 __all__ = [
     "Cursor",
     "Extra",
+    "Outcome",
     "Pipeline",
     "Problem",
     "Result",

@@ -205,7 +205,8 @@ class ListingStore(SyncLog):
         rows = {}
         for one in pipelines:
             row = self._pipelines.get(one.external_id)
-            if row is None or (one.name is not None and row[1] != one):
+            tells_more = one.name is not None or one.default_branch is not None
+            if row is None or (tells_more and row[1] != one):
                 row = (self._write_pipeline(connection, one), one)
             rows[one.external_id] = row
         return rows
@@ -217,6 +218,7 @@ class ListingStore(SyncLog):
         key = {"source": self.source, "external_id": pipeline.external_id}
         told = {
             "name": None if pipeline.named_by_run else pipeline.name,
+            "default_branch": pipeline.default_branch,
             "url": pipeline.url,
             "created_at": pipeline.created_at,
             "extra": dict(pipeline.extra) or None,

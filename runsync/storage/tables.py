@@ -137,6 +137,7 @@ class PipelineColumns:
     source: Mapped[str]
     external_id: Mapped[str]
     name: Mapped[str]
+    default_branch: Mapped[str | None]
     url: Mapped[str | None]
     created_at: Mapped[datetime | None]
     extra: Mapped[dict[str, Any] | None] = mapped_column(JSON)
@@ -171,8 +172,11 @@ class RunColumns:
     message: Mapped[str | None]
     author: Mapped[str | None]
     author_id: Mapped[str | None]
+    number: Mapped[str | None]
+    event: Mapped[str | None]
     status: Mapped[str]
     result: Mapped[str]
+    outcome: Mapped[str | None]
     raw_status: Mapped[str | None]
     raw_result: Mapped[str | None]
     progress: Mapped[int | None]
@@ -183,6 +187,7 @@ class RunColumns:
     duration_ms: Mapped[int | None] = mapped_column(BigInteger)
     source_run_id: Mapped[str | None]
     url: Mapped[str | None]
+    web_url: Mapped[str | None]
     extra: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     steps_synced_at: Mapped[datetime | None]
     settled: Mapped[bool] = mapped_column(server_default=false())
@@ -201,8 +206,10 @@ class StepColumns:
     job: Mapped[str | None]
     name: Mapped[str]
     phase: Mapped[str | None]
+    runner: Mapped[str | None]
     status: Mapped[str]
     result: Mapped[str]
+    outcome: Mapped[str | None]
     raw_status: Mapped[str | None]
     raw_result: Mapped[str | None]
     created_at: Mapped[datetime | None]
@@ -293,9 +300,11 @@ v_runs = _view_of(
     Column("is_skipped", Integer),
     Column("in_rate", Integer),
     Column("never_started", Integer),
+    Column("is_error", Integer),
 )
 """Every run with its pipeline's name and source. The flags are 0 or 1 and hold what counts as
-what: ``in_rate`` is finished and passed or failed; ``never_started`` is aborted before a start."""
+what: ``in_rate`` is finished and passed or failed; ``never_started`` is aborted before a start;
+``is_error`` is finished by a fault of the CI system's own."""
 
 v_steps = _view_of(
     steps,
@@ -313,10 +322,15 @@ v_steps = _view_of(
     Column("is_failed", Integer),
     Column("in_rate", Integer),
     Column("ran", Integer),
+    Column("event", Text),
+    Column("number", Text),
+    Column("web_url", Text),
+    Column("run_outcome", Text),
+    Column("is_error", Integer),
 )
 """Every step with its pipeline's name and source and what its run is grouped by. ``queued_s`` is
-its own wait, from creation to start. ``ran`` is 1 for a finished step that has a duration and was
-not skipped."""
+its own wait, from creation to start; ``number`` and ``web_url`` are its run's. ``ran`` is 1 for a
+finished step that has a duration and was not skipped."""
 
 v_daily_pass_rates = Table(
     "v_daily_pass_rates",

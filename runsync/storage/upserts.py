@@ -47,14 +47,16 @@ VERSION_KEY = "updated_at"
 
 # Facts tell which run it is: each is filled in once. State is how far it has come: it is replaced
 # as a whole.
-RUN_FACTS = "branch commit_hash message author author_id source_run_id url".split()
-RUN_STATE = (
-    "attempt created_at status result raw_status raw_result progress started_at finished_at "
-    "queued_ms duration_ms"
+RUN_FACTS = (
+    "branch commit_hash message author author_id number event source_run_id url web_url"
 ).split()
-STEP_FACTS = "job phase created_at log_url artifacts_url".split()
+RUN_STATE = (
+    "attempt created_at status result outcome raw_status raw_result progress started_at "
+    "finished_at queued_ms duration_ms"
+).split()
+STEP_FACTS = "job phase runner created_at log_url artifacts_url".split()
 STEP_STATE = (
-    "position name status result raw_status raw_result started_at finished_at duration_ms"
+    "position name status result outcome raw_status raw_result started_at finished_at duration_ms"
 ).split()
 
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
@@ -254,8 +256,11 @@ class RowEncoder:
             "message": run.message,
             "author": run.author,
             "author_id": run.author_id,
+            "number": run.number,
+            "event": run.event,
             "status": run.status.value,
             "result": run.result.value,
+            "outcome": run.outcome and run.outcome.value,
             "raw_status": run.raw_status,
             "raw_result": run.raw_result,
             "progress": run.progress,
@@ -266,6 +271,7 @@ class RowEncoder:
             "duration_ms": run.duration_ms,
             "source_run_id": run.source_run_id,
             "url": run.url,
+            "web_url": run.web_url,
             "extra": self._json(extra) if extra else None,
             "steps_synced_at": as_of if with_steps else None,
             "settled": settled,
@@ -285,8 +291,10 @@ class RowEncoder:
             "job": step.job,
             "name": step.name,
             "phase": step.phase,
+            "runner": step.runner,
             "status": step.status.value,
             "result": step.result.value,
+            "outcome": step.outcome and step.outcome.value,
             "raw_status": step.raw_status,
             "raw_result": step.raw_result,
             "created_at": time(step.created_at),
