@@ -325,11 +325,12 @@ class _Book:
         begins = [w for w in self._old if w and reached <= w and (until is None or w < until)]
         if begins and self._joined:
             return min(begins)
-        if until is None and self._top_is_new and self._old_newest and self._joined:
+        newest = self._old_newest
+        if until is None and self._top_is_new and newest and reached <= newest:
             # Runs have come, and the top page ends above the windows that are known. One that
             # begins where the top was last time leads to them as that did, and stays as it is
             # when more runs come.
-            return self._old_newest
+            return newest
         return reached
 
     def _keep(self, window: Window, as_of: datetime) -> None:
