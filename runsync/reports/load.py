@@ -40,6 +40,12 @@ _RUN_CREATED_AT = {
     v_runs: v_runs.c.created_at.label("run_created_at"),
     v_steps: v_steps.c.run_created_at,
 }
+_RETRIED = sa.cast(v_steps.c.extra["retried"].as_string(), sa.Text)
+_OTHER_NAMES: Mapping[str, Mapping[sa.Table, sa.ColumnElement[Any]]] = {
+    "run_created_at": _RUN_CREATED_AT,
+    # Where a provider retries a step within its run, its source says so of all tries but the last.
+    "was_retried": {v_steps: sa.case((_RETRIED.in_(["true", "1"]), 1), else_=0).label("retried")},
+}
 
 
 @contextmanager
@@ -100,6 +106,7 @@ class Reader:
 
         Args:
             columns: of ``v_runs``; the creation time is called ``run_created_at``.
+                Of steps also ``was_retried``: 1 for a try that was not the run's last.
             where: flags of the view that must be 1.
             known: columns that must not be null.
         """
@@ -142,7 +149,7 @@ class Reader:
         known: Sequence[str],
     ) -> pd.DataFrame:
         names = dict.fromkeys([*sources_of(query.keys), *columns])
-        wanted = {n: _RUN_CREATED_AT[view] if n == "run_created_at" else view.c[n] for n in names}
+        wanted = {n: _OTHER_NAMES[n][view] if n in _OTHER_NAMES else view.c[n] for n in names}
         select = sa.select(*(self._quick(column) for column in wanted.values())).where(
             *self._conditions(view, query),
             *(view.c[flag] == 1 for flag in where),

@@ -122,10 +122,12 @@ def fill(
             connection.execute(sa.insert(StepRow), list(steps))
 
 
-def add_runs(database: Database, runs: Sequence[Row]) -> None:
+def add_runs(database: Database, runs: Sequence[Row], steps: Sequence[Row] = ()) -> None:
     """Inserts runs of pipelines that are there."""
     with database.write() as connection:
         connection.execute(sa.insert(RunRow), list(runs))
+        if steps:
+            connection.execute(sa.insert(StepRow), list(steps))
 
 
 def empty(database: Database) -> None:

@@ -157,13 +157,19 @@ def flaky(steps: Sequence[Row], key: KeyOf) -> dict[Key, Row]:
         and s["commit_hash"] is not None
     ]
     for group, rows in grouped(judged, key).items():
-        words: dict[Key, set[str]] = defaultdict(set)
+        tries: dict[Key, set[bool]] = defaultdict(set)
         for s in rows:
-            words[s["pipeline_id"], s["commit_hash"]].add(s["result"])
-        both = sum(len(w) == 2 for w in words.values())
+            own = s["id"] if (s["extra"] or {}).get("retried") else None
+            tries[s["pipeline_id"], s["commit_hash"], s["run_id"], own].add(s["result"] == "failed")
+        commits: dict[Key, list[bool]] = defaultdict(list)
+        for (pipeline, commit, _run, _own), failed in tries.items():
+            commits[pipeline, commit].append(any(failed))
+        retried = [verdicts for verdicts in commits.values() if len(verdicts) > 1]
+        flaky = sum(len(set(verdicts)) == 2 for verdicts in retried)
         made[group] = {
-            "commits": len(words),
-            "flaky_commits": both,
-            "flake_rate": both / len(words),
+            "commits": len(commits),
+            "retried_commits": len(retried),
+            "flaky_commits": flaky,
+            "flake_rate": flaky / len(retried) if retried else None,
         }
     return made

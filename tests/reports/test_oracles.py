@@ -62,6 +62,8 @@ def _step(draw: st.DrawFn, of: Row, position: int) -> Row:
         draw(st.sampled_from(RESULTS)),
         status=draw(st.sampled_from(["finished", "finished", "finished", "running"])),
         created_at=draw(st.none() | st.integers(0, 1200).map(lambda hours: at(hours=hours))),
+        job=draw(st.sampled_from([None, None, "linux"])),
+        extra=draw(st.sampled_from([None, None, {"retried": True}, {"retried": False, "a": [1]}])),
     )
 
 
