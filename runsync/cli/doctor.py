@@ -59,7 +59,7 @@ def doctor(
     style = chosen(format, as_json)
     findings = list(_examine(config))
     rows = [asdict(finding) for finding in findings]
-    emit(rows, columns=COLUMNS, format=style, output=output)
+    emit(rows, columns=COLUMNS, format=style, output=output, prose=("detail", "mend"))
     codes = [finding.code for finding in findings if finding.status == "fail"]
     if codes:
         raise typer.Exit(codes[0])

@@ -8,13 +8,14 @@ the terminal, drops the least telling columns where there is no room, and says w
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import IO
 
 import typer
 
+from runsync.cli.colour import has_colours
 from runsync.cli.logs import is_quiet
 from runsync.cli.values import Row, dumped, is_number, plain
 from runsync.errors import ConfigError
@@ -36,6 +37,7 @@ _SUFFIXES = {
     ".md": Format.MARKDOWN,
     ".markdown": Format.MARKDOWN,
 }
+_NAMES_SHOWN = 8
 
 
 def note(text: str) -> None:
@@ -49,8 +51,15 @@ def warn(text: str) -> None:
     typer.echo(f"runsync: {visible(text)}", err=True)
 
 
+def chosen_format(format: Format | None, output: Path | None) -> Format:
+    """The format that was chosen, or else the one that the file's name says, or else a table."""
+    if format is not None or output is None:
+        return format or Format.TABLE
+    return _SUFFIXES.get(output.suffix.lower(), Format.TABLE)
+
+
 def emit(
-    rows: Sequence[Row],
+    rows: Iterable[Row],
     *,
     columns: Sequence[str],
     format: Format | None = None,
@@ -60,6 +69,7 @@ def emit(
     brief: Sequence[str] | None = None,
     spare: Sequence[str] = (),
     right: Collection[str] = (),
+    prose: Collection[str] = (),
 ) -> None:
     """Writes rows to stdout, or to the file ``output`` as a whole.
 
@@ -72,15 +82,16 @@ def emit(
         spare: the columns that a narrow table drops first, the least telling first; names in one
             entry, separated by blanks, go together. Those that hold nothing are always dropped.
         right: columns of text to align to the right, as numbers are.
+        prose: columns of sentences, which a narrow table folds; it shortens any other text.
 
     Raises:
         ConfigError: ``output`` cannot be written.
     """
-    if format is None:
-        format = _SUFFIXES.get(output.suffix.lower(), Format.TABLE) if output else Format.TABLE
+    rows, format = [*rows], chosen_format(format, output)
+    dropped: list[str] = []
     if format is Format.TABLE:
         shown = columns if single else brief or columns
-        text = _table(rows, shown, spare, right, single, title, output)
+        text, dropped = _table(rows, shown, spare, right, prose, single, title, output)
     elif format is Format.JSON:
         text = _json(rows, columns, single)
     elif format is Format.CSV:
@@ -88,6 +99,13 @@ def emit(
     else:
         text = _markdown(rows, columns, title, right)
     write(text, output)
+    if dropped:
+        note(f"not shown, since the terminal is narrow: {_listed(dropped)}; --json shows all")
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - _NAMES_SHOWN
+    return ", ".join(names[:_NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 def write(text: str, output: Path | None = None) -> None:
@@ -150,20 +168,24 @@ def _table(
     columns: Sequence[str],
     spare: Sequence[str],
     right: Collection[str],
+    prose: Collection[str],
     single: bool,
     title: str | None,
     output: Path | None,
-) -> str:
+) -> tuple[str, list[str]]:
+    """The text, and the names of the columns for which there was no room."""
     from runsync.cli.table import UNLIMITED, record, table, terminal_width
 
     width = terminal_width() if output is None else UNLIMITED
+    colours = output is None and has_colours()
     head = f"{visible(title)}\n" if title else ""
     if single:
-        return head + "\n".join(record(row, columns, width) for row in rows)
-    made, dropped = table(rows, columns, width, spare=spare, right=right)
-    if dropped:
-        note(f"not shown, since the terminal is narrow: {', '.join(dropped)}; --json shows all")
-    return head + made
+        text = "\n".join(record(row, columns, width, colours=colours) for row in rows)
+        return head + text, []
+    text, dropped = table(
+        rows, columns, width, spare=spare, right=right, prose=prose, colours=colours
+    )
+    return head + text, dropped
 
 
 def _json(rows: Sequence[Row], columns: Sequence[str], single: bool) -> str:

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from runsync.sources.base import Listing
 
 COLUMNS = ("pipeline", "source", "external_id", "listing", "configured", "runs")
-SPARE = ("source", "configured", "listing")
+BRIEF = ("pipeline", "source", "external_id", "configured", "runs")
+SPARE = ("source", "configured", "external_id")
 
 
 def pipelines(
@@ -36,7 +37,7 @@ def pipelines(
     for key, (source, listing) in listings.items():
         if key not in seen:
             rows.append(_not_yet_synced(source, listing))
-    emit(rows, columns=COLUMNS, format=style, output=output, brief=COLUMNS, spare=SPARE)
+    emit(rows, columns=COLUMNS, format=style, output=output, brief=BRIEF, spare=SPARE)
 
 
 def _configured(config: Config) -> Iterator[tuple[str, tuple[str, "Listing"]]]:

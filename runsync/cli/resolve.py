@@ -1,9 +1,11 @@
 """From what people type to pipelines, sources and listings.
 
 A pipeline goes by its label, its name, its id, or a unique beginning of any of these. The config
-knows the configured ones; the database knows those that syncs have discovered.
+knows the configured ones; the database knows those that syncs have discovered. A listing goes by
+its label, or by its pipelines; its key is for programs alone.
 """
 
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
@@ -14,11 +16,13 @@ from runsync.config import Config, PipelineConfig, nearest
 from runsync.errors import ConfigError
 
 if TYPE_CHECKING:
-    from runsync.sources.base import Source
+    from runsync.sources.base import Listing, Source
     from runsync.storage.database import Database
     from runsync.sync.engine import Task
 
 _MOST_WORDS = 20
+_NAMES_SHOWN = 2
+_KINDS = {"application": "application", "repository": "repository"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +60,21 @@ def chosen_pipelines(
     return [one for one in dict.fromkeys(chosen) if one]
 
 
-def tasks(sources: Mapping[str, "Source"], pipelines: Sequence[PipelineConfig]) -> list["Task"]:
-    """What is to be synced or verified.
+def tasks(
+    sources: Mapping[str, "Source"],
+    pipelines: Sequence[PipelineConfig],
+    database: "Database | None" = None,
+) -> list["Task"]:
+    """What is to be synced or verified, each called by what the database knows of it.
 
     Raises:
         ConfigError: an id is not of its provider's form.
     """
     from runsync.sync.engine import Task
 
-    return [Task(sources[p.source], sources[p.source].listing(p)) for p in pipelines]
+    found = [(sources[p.source], sources[p.source].listing(p)) for p in pipelines]
+    names = listing_names([listing for _, listing in found], database)
+    return [Task(source, listing, names[listing.key]) for source, listing in found]
 
 
 def pipeline_named(config: Config, text: str, source: str | None = None) -> KnownPipeline:
@@ -229,3 +239,61 @@ def _is_id(config: Config, source: str, text: str, kind: str) -> bool:
     except ConfigError:
         return False
     return True
+
+
+# What a listing is called.
+
+
+def listing_names(
+    listings: Iterable["Listing"], database: "Database | None" = None
+) -> dict[str, str]:
+    """The names of listings by their keys; no two have the same one.
+
+    Args:
+        database: knows the pipelines that syncs have found in a listing; None where there is none.
+    """
+    wanted = {one.key: one for one in listings}
+    found = _pipelines_by_listing(database) if database is not None else {}
+    names = {key: _listing_name(one, found.get(key, ())) for key, one in wanted.items()}
+    times = Counter(names.values())
+    return {
+        key: name if times[name] == 1 else f"{name} ({_listing_id(key)})"
+        for key, name in names.items()
+    }
+
+
+def _listing_name(listing: "Listing", pipelines: Sequence[str]) -> str:
+    if listing.label:
+        return listing.label
+    names = list(pipelines) or [p.name for p in listing.pipelines if p.name]
+    if not names:
+        kind = _KINDS.get(listing.key.split("/")[1])
+        return f"{kind} {_listing_id(listing.key)}" if kind else _listing_id(listing.key)
+    shown = names if len(names) <= _NAMES_SHOWN else names[: _NAMES_SHOWN - 1]
+    more = len(names) - len(shown)
+    return " and ".join([*shown, *([f"{more} more"] if more else [])])
+
+
+def _listing_id(key: str) -> str:
+    """``owner/repo/ci.yml`` of ``github/workflow/owner/repo/ci.yml``."""
+    return key.split("/", 2)[-1]
+
+
+def _pipelines_by_listing(database: "Database") -> Mapping[str, Sequence[str]]:
+    """The names of the pipelines of each listing, sorted."""
+    from sqlalchemy import select
+
+    from runsync.storage.tables import listing_pipelines as listed
+    from runsync.storage.tables import pipelines
+
+    query = (
+        select(listed.c.listing, pipelines.c.name)
+        .join(pipelines, pipelines.c.id == listed.c.pipeline_id)
+        .where(pipelines.c.name.is_not(None))
+        .order_by(listed.c.listing, pipelines.c.name)
+    )
+    names: dict[str, list[str]] = defaultdict(list)
+    with database.read() as connection:
+        for listing, name in connection.execute(query):
+            names[listing].append(name)
+    return names

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -17,9 +18,9 @@ from runsync.cli.options import (
     chosen,
     span,
 )
-from runsync.cli.output import emit, note
+from runsync.cli.output import Format, chosen_format, emit, note
 from runsync.cli.resolve import KnownPipeline, configured_pipelines, only_one, tokenless
-from runsync.cli.table import duration
+from runsync.cli.table import Age, ago
 from runsync.config import Config
 from runsync.errors import PartialError
 
@@ -33,11 +34,10 @@ BRIEF = (
     "incomplete",
     "gaps",
     "covered_from",
-    "covered_to",
-    "age",
-    "last_error",
+    "last_good_sync",
+    "last_outcome",
 )
-SPARE = ("covered_to", "last_error", "covered_from")
+SPARE = ("covered_from", "last_outcome", "unfinished")
 
 
 def status(
@@ -77,12 +77,35 @@ def status(
         runs = [run for run in runs if (run["source"], run["external_id"]) in shown]
         emit(runs, columns=read.INCOMPLETE_COLUMNS, format=style, output=output)
     else:
-        aged = [row | {"age": _age(row)} for row in rows]
-        emit(aged, columns=read.COLUMNS, format=style, output=output, brief=BRIEF, spare=SPARE)
+        emit_status(rows, style, output)
         if oldest is None and any(row["incomplete"] for row in rows):
             note("some runs are incomplete; `runsync status --incomplete` lists them")
     if oldest is not None:
         _check(rows, oldest)
+
+
+def emit_status(rows: Sequence[dict[str, Any]], format: Format | None, output: Path | None) -> None:
+    """Writes the rows; under a table on stdout it says why the last sync of a listing failed."""
+    from runsync.sync.status import COLUMNS
+
+    if chosen_format(format, output) is not Format.TABLE:
+        emit(rows, columns=COLUMNS, format=format, output=output)
+        return
+    emit(map(_readable, rows), columns=BRIEF, output=output, spare=SPARE)
+    faults: dict[str, str] = {}
+    for row in rows:
+        if row["last_error"]:
+            faults.setdefault(row["listing"], f"{row['pipeline']}: {row['last_error']}")
+    for fault in faults.values():
+        note(f"the last sync of {fault}")
+
+
+def _readable(row: dict[str, Any]) -> dict[str, Any]:
+    begin, age = row["covered_from"], _age(row)
+    return row | {
+        "covered_from": f"{begin:%Y-%m-%d}" if begin else None,
+        "last_good_sync": None if age is None else Age(seconds=age.total_seconds()),
+    }
 
 
 def _age(row: dict[str, Any]) -> timedelta | None:
@@ -103,7 +126,7 @@ def _faults(row: dict[str, Any], oldest: timedelta) -> Iterator[str]:
     if age is None:
         yield "no sync has succeeded yet"
     elif age > oldest:
-        yield f"the last good sync was {duration(age)} ago"
+        yield f"the last good sync was {ago(age)}"
     for count, what in ((row["gaps"], "gap"), (row["incomplete"], "incomplete run")):
         if count:
             yield f"{count} {what}{'' if count == 1 else 's'}"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from runsync.cli.app_context import load_config, open_database, open_sources
+from runsync.cli.colour import coloured
 from runsync.cli.exceptions import InterruptedHereError
 from runsync.cli.options import (
     ConfigOption,
@@ -23,8 +24,8 @@ from runsync.cli.options import (
     when,
 )
 from runsync.cli.output import Format, emit, warn
-from runsync.cli.progress import progress
-from runsync.cli.resolve import chosen_pipelines, tasks
+from runsync.cli.progress import KeptRuns, progress
+from runsync.cli.resolve import chosen_pipelines, listing_names, tasks
 from runsync.config import Config
 from runsync.errors import (
     BugError,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from runsync.sync.engine import Options, Outcome
 
 COLUMNS = (
+    "pipeline",
     "listing",
     "started_at",
     "finished_at",
@@ -53,7 +55,17 @@ COLUMNS = (
     "steps_written",
     "error",
 )
-PLAN_COLUMNS = ("listing", "covered_from", "covered_to", "gaps", "unsettled", "requests", "plan")
+PLAN_COLUMNS = (
+    "pipeline",
+    "listing",
+    "covered_from",
+    "covered_to",
+    "gaps",
+    "unsettled",
+    "requests",
+    "plan",
+)
+PLAN_BRIEF = ("pipeline", "requests", "plan")
 _SHOWN_PROBLEMS = 5
 
 
@@ -166,13 +178,15 @@ def _sync_once(
     with open_sources(config, [p.source for p in wanted]) as sources:
         for source in sources.values():
             _ = source.client  # a missing token is said before anything begins
-        todo = tasks(sources, wanted)
+        todo = tasks(sources, wanted, database)
+        kept = KeptRuns()
         try:
             with progress(todo) as watch:
-                outcomes = run_sync(database, todo, options, watch)
+                outcomes = run_sync(database, todo, options, kept.and_then(watch))
         except KeyboardInterrupt:
-            raise InterruptedHereError from None
-    report(outcomes, format)
+            raise InterruptedHereError(kept.sentence()) from None
+    found = listing_names((task.listing for task in todo), database)
+    report([replace(one, label=found[one.listing]) for one in outcomes], format)
 
 
 def report(outcomes: Sequence["Outcome"], format: Format | None) -> None:
@@ -186,7 +200,7 @@ def report(outcomes: Sequence["Outcome"], format: Format | None) -> None:
     """
     if format in (None, Format.TABLE):
         for outcome in outcomes:
-            typer.echo(visible(summary(outcome)))
+            typer.echo(summary(replace(outcome, label=visible(outcome.label))))
     else:
         emit([_row(one) for one in outcomes], columns=COLUMNS, format=format)
     error = verdict(outcomes)
@@ -203,7 +217,7 @@ def summary(outcome: "Outcome") -> str:
     counts = outcome.counts
     seconds = (outcome.finished_at - outcome.started_at).total_seconds()
     return (
-        f"{outcome.label}: {outcome.outcome}, {counts.runs_new} new, "
+        f"{outcome.label}: {coloured(outcome.outcome)}, {counts.runs_new} new, "
         f"{counts.runs_updated} updated, {counts.steps_written} steps, "
         f"{outcome.requests} requests, {seconds:.1f} s"
     )
@@ -243,6 +257,7 @@ def _name_problems(outcome: "Outcome", error: RunsyncError | None) -> None:
 
 def _row(outcome: "Outcome") -> dict[str, Any]:
     return {
+        "pipeline": outcome.label,
         "listing": outcome.listing,
         "started_at": outcome.started_at,
         "finished_at": outcome.finished_at,
@@ -263,8 +278,8 @@ def _show_plan(
     with _database_if_there(config) as database:
         wanted = chosen_pipelines(config, names, database)
         with open_sources(config, [p.source for p in wanted]) as sources:
-            rows = plan(database, tasks(sources, wanted), options)
-    emit(rows, columns=PLAN_COLUMNS, format=format, brief=("listing", "requests", "plan"))
+            rows = plan(database, tasks(sources, wanted, database), options)
+    emit(rows, columns=PLAN_COLUMNS, format=format, brief=PLAN_BRIEF, prose=("plan",))
 
 
 @contextmanager

@@ -1,19 +1,26 @@
-"""Tables for people: numbers to the right, cleaned text, and never wider than the terminal."""
+"""Tables for people: a line a row, numbers to the right, and never wider than the terminal."""
 
 import os
+import re
 import shutil
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from io import StringIO
+from typing import TYPE_CHECKING
 
+from runsync.cli import colour
 from runsync.cli.values import Row, dumped, is_missing, is_number, plain
 from runsync.text import visible
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 UNLIMITED = 10_000
 _LONGEST_CELL = 500
 _NARROWEST = 12
-_LONGEST_ID = 40
+_ID = re.compile(r"[0-9a-fA-F.:-]{0,40}")
+_SHORTEST_NAME = 20
 _GAP = 2
 
 
@@ -24,25 +31,39 @@ def table(
     *,
     spare: Sequence[str] = (),
     right: Collection[str] = (),
+    prose: Collection[str] = (),
+    colours: bool = False,
 ) -> tuple[str, list[str]]:
     """The rows as a table of at most ``width`` columns of text, and the names that did not fit.
 
-    Columns of ``spare`` are dropped first, then those at the end; those of ``spare`` that hold
-    nothing are left out without a word. The first column always stays.
+    Columns of ``spare`` are dropped first, then those that say the same in every row, then those
+    at the end; those of ``spare`` that hold nothing are left out without a word. The first column
+    always stays. Each row is one line: long names end in ``…``, and only ``prose`` is folded.
     """
-    made = [_Column(name, rows, name in right) for name in columns]
+    made = [_Column(name, rows, right=name in right, folds=name in prose) for name in columns]
     empty = {name for entry in spare for name in entry.split()}
     made = [column for column in made if column.name not in empty or any(column.cells)]
     dropped: list[str] = []
-    for names in [*(entry.split() for entry in spare), *([name] for name in reversed(columns))]:
+    for names in _least_telling_first(made, spare):
         if _least_width(made) <= width:
             break
         dropped += [column.name for column in made[1:] if column.name in names]
         made = [made[0], *(column for column in made[1:] if column.name not in names)]
-    return _rendered(made, width), [name for name in columns if name in dropped]
+    return _rendered(made, width, colours), [name for name in columns if name in dropped]
 
 
-def record(row: Row, columns: Sequence[str], width: int) -> str:
+def _least_telling_first(
+    columns: Sequence["_Column"], spare: Sequence[str]
+) -> Iterable[Collection[str]]:
+    """The names of columns that a narrow table drops, those that go together in one."""
+    yield from (entry.split() for entry in spare)
+    backwards = [*reversed(columns)]
+    yield from ([column.name] for column in backwards if not any(column.cells))
+    yield from ([column.name] for column in backwards if column.is_constant)
+    yield from ([column.name] for column in backwards)
+
+
+def record(row: Row, columns: Sequence[str], width: int, *, colours: bool = False) -> str:
     """One thing as a block, a line for each column."""
     from rich.console import Console
     from rich.text import Text
@@ -55,6 +76,8 @@ def record(row: Row, columns: Sequence[str], width: int) -> str:
         # Measured in cells, not characters: some characters take two.
         folded = Text(cell(row.get(column))).wrap(console, room)
         parts = [line.plain.rstrip() for line in folded] or [""]
+        if colours and column in colour.COLUMNS:
+            parts = [colour.coloured(part) for part in parts]
         indents = [column.ljust(margin), *(" " * margin for _ in parts[1:])]
         lines += [f"{i}{p}".rstrip() for i, p in zip(indents, parts, strict=True)]
     return "\n".join(lines) + "\n"
@@ -66,6 +89,8 @@ def cell(value: object) -> str:
         return ""
     if isinstance(value, datetime):
         return f"{value.astimezone(UTC) if value.tzinfo else value:%Y-%m-%d %H:%M:%S}Z"
+    if isinstance(value, Age):
+        return ago(value)
     if isinstance(value, timedelta):
         return duration(value)
     shown = plain(value)
@@ -97,6 +122,28 @@ def duration(value: timedelta) -> str:
     return f"{sign}{hours // 24}d {hours % 24:02d}h"
 
 
+class Age(timedelta):
+    """How long ago something happened."""
+
+    @classmethod
+    def since(cls, when: datetime, now: datetime | None = None) -> "Age":
+        """The age of a moment, which has a zone."""
+        passed = (now or datetime.now(UTC)) - when
+        return cls(passed.days, passed.seconds, passed.microseconds)
+
+
+def ago(age: timedelta) -> str:
+    """``27 min ago``, ``3 h ago``, ``5 days ago``; ``in 3 h`` for what is to come."""
+    seconds = round(abs(age.total_seconds()))
+    for size, unit in ((86400, "days"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * size or (unit != "days" and seconds >= size):
+            break
+    else:
+        size, unit = 1, "s"
+    length = f"{seconds // size} {unit}"
+    return f"in {length}" if age < timedelta(0) and seconds else f"{length} ago"
+
+
 def terminal_width() -> int:
     """How wide the terminal is; a pipe has no limit."""
     if sys.stdout.isatty() or os.environ.get("COLUMNS"):
@@ -105,45 +152,81 @@ def terminal_width() -> int:
 
 
 class _Column:
-    """One column: its cells, whether it is flush right, and whether its cells may be folded."""
+    """One column: its cells, whether it is flush right, and how its cells may be narrowed."""
 
-    def __init__(self, name: str, rows: Sequence[Row], right: bool) -> None:
+    def __init__(self, name: str, rows: Sequence[Row], *, right: bool, folds: bool) -> None:
         from rich.cells import cell_len
 
         values = [row.get(name) for row in rows]
         self.name = name
         self.cells = [cell(value) for value in values]
+        self.folds = folds
         self.right = right or (bool(values) and all(map(_is_figure, values)))
-        widest = max([cell_len(name), *map(cell_len, self.cells)])
+        self.is_constant = len(self.cells) > 1 and len({*self.cells}) == 1
+        self.widest = max([cell_len(name), *map(cell_len, self.cells)])
         # Numbers, times and ids are kept whole; prose may be folded, but not down to a strip.
-        self.whole = self.right or all(map(_is_whole, values, self.cells))
-        self.least = widest if self.whole else min(widest, max(cell_len(name), _NARROWEST))
+        whole = self.right or (not folds and all(map(_is_whole, values, self.cells)))
+        narrowest = max(cell_len(name), _NARROWEST if folds else _SHORTEST_NAME)
+        self.least = self.widest if whole else min(self.widest, narrowest)
 
 
-def _rendered(columns: Sequence[_Column], width: int) -> str:
+def _rendered(columns: Sequence[_Column], width: int, colours: bool) -> str:
     from rich.box import SIMPLE_HEAD, Box
     from rich.console import Console
     from rich.table import Table
-    from rich.text import Text
 
     # A line under the headers and nothing else is narrow, and easy to copy from. The box sets the
     # columns apart by one blank, the padding by another.
     box = SIMPLE_HEAD if _has_lines() else Box(str(SIMPLE_HEAD).replace("─", "-"), ascii=True)
     made = Table(box=box, show_edge=False, pad_edge=False, padding=(0, _GAP - 1, 0, 0))
-    fits = _least_width(columns) <= width
-    for column in columns:
+    for column, room in zip(columns, _widths(columns, width), strict=True):
+        # What cannot be shortened to fit, a lone id, is folded: nothing of it may be lost.
+        folds = column.folds or room < column.least
         made.add_column(
-            Text(column.name),
+            column.name,
             justify="right" if column.right else "left",
-            no_wrap=column.whole and fits,
-            overflow="fold",
+            width=room,
+            no_wrap=not folds,
+            overflow="fold" if folds else "ellipsis",
         )
     for row in zip(*(column.cells for column in columns), strict=True):
-        made.add_row(*map(Text, row))
+        made.add_row(*map(_text, columns, row))
     # Its own file: Rich would write to stdout even while it captures.
     file = StringIO()
-    Console(file=file, width=width, color_system=None, highlight=False).print(made)
+    console = Console(
+        file=file,
+        width=width,
+        force_terminal=colours,
+        color_system="standard" if colours else None,
+        highlight=False,
+        markup=False,
+        emoji=False,
+    )
+    console.print(made)
     return "".join(line.rstrip() + "\n" for line in file.getvalue().splitlines())
+
+
+def _text(column: _Column, shown: str) -> "Text":
+    from rich.text import Text
+
+    hue = colour.colour_of(shown) if column.name in colour.COLUMNS else None
+    return Text(shown, style=f"bold {hue}" if hue == "red" else hue or "")
+
+
+def _widths(columns: Sequence[_Column], width: int) -> list[int]:
+    """The width of each column: what it needs at least, and its part of the room that is left."""
+    widths = [column.least for column in columns]
+    room = width - _GAP * (len(columns) - 1)
+    if sum(widths) > room:
+        return [room]  # one column is left, and it is wider than all there is
+    left = room - sum(widths)
+    while left and (lacking := [i for i, c in enumerate(columns) if widths[i] < c.widest]):
+        each = max(left // len(lacking), 1)
+        for i in lacking[:left]:
+            more = min(each, columns[i].widest - widths[i])
+            widths[i] += more
+            left -= more
+    return widths
 
 
 def _has_lines() -> bool:
@@ -162,7 +245,7 @@ def _least_width(columns: Sequence[_Column]) -> int:
 def _is_whole(value: object, shown: str) -> bool:
     if isinstance(value, (datetime, timedelta)) or is_number(value):
         return True
-    return " " not in shown and len(shown) <= _LONGEST_ID
+    return _ID.fullmatch(shown) is not None
 
 
 def _is_figure(value: object) -> bool:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from runsync.sync.verify import Verdict
 
 COLUMNS = (
+    "pipeline",
     "listing",
     "checked",
     "missing",
@@ -35,6 +36,8 @@ COLUMNS = (
     "requests",
     "error",
 )
+BRIEF = tuple(column for column in COLUMNS if column not in ("listing", "error"))
+SPARE = ("requests", "new", "repaired")
 _SHOWN = 20
 
 
@@ -69,7 +72,7 @@ def verify(
         database = stack.enter_context(closing(open_database(settings)))
         wanted = chosen_pipelines(settings, pipelines or [], database)
         sources = stack.enter_context(open_sources(settings, [p.source for p in wanted]))
-        todo = tasks(sources, wanted)
+        todo = tasks(sources, wanted, database)
         requests = estimated_requests(database, todo, since=begin, quick=quick)
         note(f"this takes about {requests} requests")
         with progress(todo) as watch:
@@ -82,7 +85,8 @@ def verify(
                 concurrency=settings.concurrency,
                 watch=watch,
             )
-    emit([_row(verdict) for verdict in verdicts], columns=COLUMNS, format=style)
+    rows = [_row(verdict) for verdict in verdicts]
+    emit(rows, columns=COLUMNS, format=style, brief=BRIEF, spare=SPARE)
     _name_differences(verdicts)
     _end(verdicts)
 
@@ -91,6 +95,7 @@ def _row(verdict: "Verdict") -> dict[str, Any]:
     from runsync.sync.verify import KINDS
 
     return {
+        "pipeline": verdict.label,
         "listing": verdict.listing,
         "checked": verdict.checked,
         **{kind: verdict.count(kind) for kind in KINDS},

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from runsync.errors import (
+    CancelledError,
     ForbiddenError,
     NotFoundError,
     RateLimitedError,
@@ -103,9 +104,16 @@ class Retries:
         self.waited += pause
         _log.debug("%s: try %d of %d in %.1f s", what, self.tries + 1, limits.tries, pause)
         if asked is None:
-            self.limiter.sleep(pause)
+            self._sleep(pause, what)
         else:
             self.limiter.hold(pause)  # The next try waits for its slot as long.
+
+    def _sleep(self, pause: float, what: str) -> None:
+        try:
+            self.limiter.sleep(pause)
+        except CancelledError as error:
+            # Who interrupts an outage wants to read later what it was.
+            raise CancelledError(f"{error}; before that, {what}") from None
 
     def _asked(self, error: TryAgainError) -> float | None:
         if not error.unnamed:

@@ -54,6 +54,7 @@ class _PendingPage:
     futures: list[Future[RunToWrite]]
     runs: int
     depth: float | None
+    reached: datetime | None
 
 
 class ListingSync:
@@ -68,7 +69,7 @@ class ListingSync:
         watch: Watch | None,
         stop: threading.Event,
     ) -> None:
-        self._source, self._listing = task.source, task.listing
+        self._source, self._listing, self._title = task.source, task.listing, task.title
         self._store, self._pool, self._options = store, pool, options
         self._watch, self._stop = watch or (lambda _: None), stop
         self._requests, self._counts = RequestCounter(), Counts()
@@ -92,7 +93,7 @@ class ListingSync:
             outcome, cause = "failed", error
         done = Outcome(
             self._listing.key,
-            self._listing.label or self._listing.key,
+            self._title,
             started,
             datetime.now(UTC),
             outcome,
@@ -213,7 +214,8 @@ class ListingSync:
         ]
         pipelines = {run.pipeline.external_id: run.pipeline for run in runs}
         batch = Batch(intervals=intervals, pipelines=[*pipelines.values()])
-        self._pending.append(_PendingPage(batch, futures, len(runs), depth))
+        reached = min((run.created_at for run in runs), default=None)
+        self._pending.append(_PendingPage(batch, futures, len(runs), depth, reached))
         self._commit_pages(leave=_PAGES_AHEAD)
 
     def _is_to_be_read(self, item: Listed, stored: StoredState | None) -> bool:
@@ -267,7 +269,7 @@ class ListingSync:
             self._save(replace(page.batch, runs=runs))
             self._pending.popleft()
             self._looked_at += page.runs
-            self._watch(Progress(self._listing.key, self._looked_at, page.depth))
+            self._watch(Progress(self._listing.key, self._looked_at, page.depth, page.reached))
             self._check_failures(runs)
 
     def _keep_what_came(self) -> None:

@@ -11,10 +11,16 @@ from runsync.storage.store import Counts
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One listing to be synced or verified."""
+    """One listing to be synced or verified; ``name`` is what people call it."""
 
     source: Source
     listing: Listing
+    name: str | None = None
+
+    @property
+    def title(self) -> str:
+        """What to call the listing in a text."""
+        return self.name or self.listing.label or self.listing.key
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +38,13 @@ class Progress:
     """How far the sync of one listing has come.
 
     ``runs`` were looked at; ``depth`` is how deep into the wanted history, from 0 to 1 (None
-    where that cannot be known).
+    where that cannot be known); ``reached`` is when the oldest of the last page was created (UTC).
     """
 
     listing: str
     runs: int
     depth: float | None
+    reached: datetime | None = None
 
 
 Watch = Callable[[Progress], None]

@@ -36,6 +36,7 @@ def _row(database: Database | None, task: Task, options: Options) -> dict[str, A
     # The end of a list takes one request more.
     pages = math.ceil(runs / task.source.page_runs) + 1 if options.full else 1
     return {
+        "pipeline": task.title,
         "listing": task.listing.key,
         "covered_from": covered[0].oldest.at if covered else None,
         "covered_to": covered[0].newest.at if covered else None,

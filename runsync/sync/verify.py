@@ -159,7 +159,7 @@ class _Audit:
         }
         covered = self._store.coverage()
         self._covered_to = covered[0].newest.at if covered else None
-        self._verdict = Verdict(task.listing.key, task.listing.label or task.listing.key)
+        self._verdict = Verdict(task.listing.key, task.title)
 
     def run(self) -> Verdict:
         try:
@@ -195,7 +195,8 @@ class _Audit:
             self._judge(item.run, item.cursor, told, stored.get(key), steps.get(key, {}))
         checked = self._verdict.checked
         depth = min(checked / self._expected, 1.0)
-        self._watch(Progress(self._listing.key, checked, depth))
+        reached = min((item.run.created_at for item in fresh), default=None)
+        self._watch(Progress(self._listing.key, checked, depth, reached))
 
     def _fresh(self, page: Page) -> list[Listed]:
         """The page's wanted runs that were on no page before; names unreadable rows."""

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from runsync.cli import run
+from runsync.cli.logs import start_logging
 from runsync.simulator import Clock, Simulator, World
 
 NOW = datetime(2024, 5, 15, 14, 0, tzinfo=UTC)
@@ -35,6 +36,12 @@ class Ended:
 
 
 Shell = Callable[..., Ended]
+
+
+@pytest.fixture(autouse=True)
+def _as_loud_as_usual() -> None:
+    """A call with ``-q`` in a test before, in this process, has made everything quiet."""
+    start_logging()
 
 
 @pytest.fixture
@@ -109,7 +116,7 @@ def process(*args: object, **settings: Any) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(
         [sys.executable, *program, *map(str, args)],
         stdout=settings.pop("stdout", subprocess.PIPE),
-        stderr=subprocess.PIPE,
+        stderr=settings.pop("stderr", subprocess.PIPE),
         env=environment,
         preexec_fn=_hears_ctrl_c,
         **settings,

@@ -257,9 +257,27 @@ def test_ctrl_c_ends_within_a_second_though_threads_wait_for_answers(
         _, err = syncing.communicate(timeout=20)
         took = time.monotonic() - began
     assert syncing.returncode == 130
-    assert b"interrupted" in err
+    assert b"run `runsync sync` again, and it goes on from there" in err
     assert b"Traceback" not in err
     assert took < 1.5  # a second, and what a busy machine adds
+
+
+def test_an_interrupted_outage_keeps_its_reason(
+    shell: Shell, home: Path, simulator: Simulator
+) -> None:
+    world = simulator.world
+    world.add_run("b" * 24, status="finished")
+    assert shell("sync", "our-build").code == 0
+    simulator.faults.add("500")
+    simulator.reset_log()
+    with process("sync", "our-build") as syncing:
+        until(lambda: len(simulator.requests) > 1)
+        syncing.send_signal(signal.SIGINT)
+        _, err = syncing.communicate(timeout=20)
+    assert b"what was stored is kept" in err
+    (row,) = shell("status", "our-build", "--json").data
+    assert row["last_outcome"] == "interrupted"
+    assert "answered 500" in row["last_error"]
 
 
 def test_ctrl_c_in_the_midst_of_c_ends_it_too(folder: Path) -> None:

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runsync.cli import table
+from runsync.cli import output, table
 from runsync.cli.output import Format, emit
 from runsync.cli.values import iso
 from runsync.errors import ConfigError
@@ -207,28 +207,65 @@ def test_a_table_is_never_wider_than_the_terminal(
 
 
 @given(rows=table_rows, width=st.integers(40, 120))
-def test_a_narrow_table_leaves_nothing_out(
+def test_folded_prose_leaves_nothing_out(
     monkeypatch: pytest.MonkeyPatch, written: Written, rows: list[dict[str, Any]], width: int
 ) -> None:
     with monkeypatch.context() as patch:
         at_width(patch, width)
-        text = written(rows, Format.TABLE, ["name", "n"])
+        text = written(rows, Format.TABLE, ["name", "n"], prose=["name"])
     letters = [c for c in text if not c.isspace()]
     for row in rows:
         for letter in {c for c in row["name"] if not c.isspace()}:
             assert letters.count(letter) >= row["name"].count(letter)
 
 
-def test_prose_is_narrowed_before_ids_and_times(
+@given(rows=table_rows, width=st.integers(40, 120))
+def test_a_table_has_a_line_a_row_unless_it_holds_prose(
+    monkeypatch: pytest.MonkeyPatch, written: Written, rows: list[dict[str, Any]], width: int
+) -> None:
+    with monkeypatch.context() as patch:
+        at_width(patch, width)
+        text = written(rows, Format.TABLE, ["name", "n", "id", "at"])
+    assert len(text.splitlines()) == len(rows) + 2
+
+
+def test_prose_and_names_are_narrowed_before_ids_and_times(
     monkeypatch: pytest.MonkeyPatch, written: Written
 ) -> None:
     at_width(monkeypatch, 60)
     row = {"id": "f" * 24, "note": "some twenty letters.", "at": WHEN}
-    text = written([row], Format.TABLE, ["id", "note", "at"])
+    text = written([row], Format.TABLE, ["id", "note", "at"], prose=["note"])
     assert text.splitlines()[2:] == [
         f"{'f' * 24}  some twenty   2016-07-04 11:51:24Z",
         f"{' ' * 24}  letters.",
     ]
+    at_width(monkeypatch, 70)
+    row["note"] = "a branch/of-some-length"
+    text = written([row], Format.TABLE, ["id", "note", "at"])
+    assert text.splitlines()[2:] == [f"{'f' * 24}  a branch/of-some-leng…  2016-07-04 11:51:24Z"]
+
+
+def test_columns_that_say_nothing_or_the_same_go_before_the_last(
+    monkeypatch: pytest.MonkeyPatch, written: Written, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [{"id": c * 24, "source": "wercker", "extra": None, "result": c * 6} for c in "ab"]
+    columns = ["id", "source", "extra", "result"]
+    at_width(monkeypatch, 43)
+    assert heads(written(rows, Format.TABLE, columns)) == ["id", "source", "result"]
+    at_width(monkeypatch, 35)
+    assert heads(written(rows, Format.TABLE, columns)) == ["id", "result"]
+    assert capsys.readouterr().err.endswith("narrow: source, extra; --json shows all\n")
+
+
+def test_many_columns_that_are_not_shown_are_counted(
+    monkeypatch: pytest.MonkeyPatch, written: Written, capsys: pytest.CaptureFixture[str]
+) -> None:
+    at_width(monkeypatch, 20)
+    rows = [{f"column{n}": n for n in range(20)}] * 2
+    written(rows, Format.TABLE, [f"column{n}" for n in range(20)])
+    said = capsys.readouterr().err
+    assert len(said) < 150
+    assert "column9 and 10 more; --json shows all" in said
 
 
 def test_what_is_missing_is_left_blank(written: Written) -> None:
@@ -308,9 +345,50 @@ def test_a_pipe_gets_one_line_a_row_however_long(written: Written) -> None:
     assert len(text.splitlines()) == 3
 
 
-def test_tables_have_no_colour(written: Written, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pipe_or_a_file_gets_no_colour(
+    written: Written, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
-    assert "\x1b" not in written([{"x": 1, "y": "http://a.b/c"}], Format.TABLE, "xy")
+    row = {"result": "failed", "y": "http://a.b/c"}
+    assert "\x1b" not in written([row], Format.TABLE, ["result", "y"])
+    monkeypatch.setattr(output, "has_colours", lambda: True)
+    emit([row], columns=["result"], output=tmp_path / "a.txt")
+    assert "\x1b" not in (tmp_path / "a.txt").read_text()
+
+
+@pytest.mark.parametrize("single", [False, True])
+def test_a_failed_result_looks_unlike_a_passed_one_on_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, single: bool
+) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    def shown(result: str, **environment: str) -> str:
+        terminal = Terminal()
+        with monkeypatch.context() as patch:
+            for name in ("NO_COLOR", "TERM"):
+                patch.setenv(name, environment.get(name, ""))
+            patch.setattr("sys.stdout", terminal)
+            emit([{"result": result, "n": 1}], columns=["result", "n"], single=single)
+        return terminal.getvalue()
+
+    failed, passed = shown("failed"), shown("passed")
+    assert "\x1b[1;31mfailed" in failed.replace("\x1b[31m\x1b[1m", "\x1b[1;31m")
+    assert "\x1b[32mpassed" in passed
+    assert "\x1b" not in shown("failed", NO_COLOR="1") + shown("failed", TERM="dumb")
+    assert "\x1b[3" not in shown("another word")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(0, "0 s ago"), (59, "59 s ago"), (60, "1 min ago"), (1620, "27 min ago"), (3600, "1 h ago"),
+     (36 * 3600, "36 h ago"), (49 * 3600, "2 days ago"), (-7200, "in 2 h")],
+)  # fmt: skip
+def test_ages(written: Written, seconds: float, shown: str) -> None:
+    now = datetime(2024, 5, 15, tzinfo=UTC)
+    age = table.Age.since(now - timedelta(seconds=seconds), now)
+    assert written([{"age": age}], Format.TABLE, ["age"]).splitlines()[2] == shown
 
 
 @pytest.mark.parametrize(

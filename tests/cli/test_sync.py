@@ -35,7 +35,7 @@ def test_one_line_for_each_listing(shell: Shell, home: Path, world: World) -> No
     assert ended.code == 0
     lines = ended.out.splitlines()
     assert lines[0].startswith("our-build: ok, ")
-    assert lines[1].startswith(f"wercker/application/{'a' * 24}: ok, ")
+    assert lines[1].startswith("deploy and our-build: ok, ")
     rows = shell("sync", "--json").data
     assert [row["outcome"] for row in rows] == ["ok", "ok"]
     assert [row["runs_new"] for row in rows] == [0, 0]
@@ -56,7 +56,7 @@ def test_a_bug_in_one_source_hides_no_other_outcome(
     ended = shell("sync")
     assert ended.code == 1
     assert "our-build: ok, 3 new" in ended.out
-    assert ended.out.splitlines()[1].startswith(f"wercker/application/{'a' * 24}: failed")
+    assert ended.out.splitlines()[1].startswith(f"application {'a' * 24}: failed")
     assert ended.err.count("this is a bug in runsync (ZeroDivisionError: by zero)") == 1
     rows = shell("sync", "--json").data
     assert [row["outcome"] for row in rows] == ["ok", "failed"]
@@ -82,7 +82,7 @@ def test_a_listing_that_fails_is_named_and_the_other_is_complete(
     ended = shell("sync")
     assert ended.code == 4
     assert "not wholly synced: our-build; the others are complete" in ended.err
-    assert f"wercker/application/{'a' * 24}: ok, 5 new" in ended.out
+    assert "build and deploy: ok, 5 new" in ended.out
 
 
 # --dry-run
