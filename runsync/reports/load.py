@@ -7,10 +7,11 @@ so a million steps take a few tens of megabytes.
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -46,6 +47,9 @@ _OTHER_NAMES: Mapping[str, Mapping[sa.Table, sa.ColumnElement[Any]]] = {
     # Where a provider retries a step within its run, its source says so of all tries but the last.
     "was_retried": {v_steps: sa.case((_RETRIED.in_(["true", "1"]), 1), else_=0).label("retried")},
 }
+
+Columns: TypeAlias = Mapping[str, sa.ColumnElement[Any]]
+"""What is read, by the name that it has in the frame."""
 
 
 @contextmanager
@@ -123,6 +127,21 @@ class Reader:
         """The steps of the query's runs; as :meth:`runs`, with columns of ``v_steps``."""
         return self._read(v_steps, query, columns, where, known)
 
+    def verdicts(self, query: Query, columns: Sequence[str]) -> pd.DataFrame:
+        """The query's runs that passed or failed, and as many before its window as are needed to
+        tell in which state each branch entered it: what has come since its last pass, and that.
+
+        Args:
+            columns: as those of :meth:`runs`.
+        """
+        wanted = self._wanted(v_runs, query, columns)
+        selects = [self._select(v_runs, query, wanted).where(v_runs.c.in_rate == 1)]
+        if query.window.since is not None:
+            before = replace(query.window, since=None, until=query.window.since)
+            earlier = self._select(v_runs, replace(query, window=before), wanted)
+            selects.append(_since_last_pass(earlier, query.window.since))
+        return with_keys(self._frame(sa.union_all(*selects), wanted), query)
+
     def span(self, query: Query) -> tuple[datetime, datetime] | None:
         """When the first and the last of the query's runs were created; None: there is none."""
         created_at = v_runs.c.created_at
@@ -148,14 +167,21 @@ class Reader:
         where: Sequence[str],
         known: Sequence[str],
     ) -> pd.DataFrame:
-        names = dict.fromkeys([*sources_of(query.keys), *columns])
-        wanted = {n: _OTHER_NAMES[n][view] if n in _OTHER_NAMES else view.c[n] for n in names}
-        select = sa.select(*(self._quick(column) for column in wanted.values())).where(
-            *self._conditions(view, query),
+        wanted = self._wanted(view, query, columns)
+        select = self._select(view, query, wanted).where(
             *(view.c[flag] == 1 for flag in where),
             *(view.c[name].is_not(None) for name in known),
         )
         return with_keys(self._frame(select, wanted), query)
+
+    def _wanted(self, view: sa.Table, query: Query, columns: Sequence[str]) -> Columns:
+        """The columns, and those that the query's keys are made of."""
+        names = dict.fromkeys([*sources_of(query.keys), *columns])
+        return {n: _OTHER_NAMES[n][view] if n in _OTHER_NAMES else view.c[n] for n in names}
+
+    def _select(self, view: sa.Table, query: Query, wanted: Columns) -> sa.Select[Any]:
+        select = sa.select(*(self._quick(column) for column in wanted.values()))
+        return select.where(*self._conditions(view, query))
 
     def _conditions(self, view: sa.Table, query: Query) -> Iterator[sa.ColumnElement[bool]]:
         created_at, window = _RUN_CREATED_AT[view], query.window
@@ -183,7 +209,7 @@ class Reader:
         return sa.cast(sa.func.extract("epoch", column) * 1_000_000, sa.BigInteger)
 
     def _frame(
-        self, select: sa.Select[Any], columns: Mapping[str, sa.ColumnElement[Any]]
+        self, select: sa.CompoundSelect[Any] | sa.Select[Any], columns: Columns
     ) -> pd.DataFrame:
         builders = [_builder_of(column.type) for column in columns.values()]
         fetched = _AT_ONCE if self._is_sqlite else _FETCHED
@@ -195,6 +221,25 @@ class Reader:
                     builder.add(values)
         built = (builder.built() for builder in builders)
         return pd.DataFrame(dict(zip(columns, built, strict=True)), copy=False)
+
+
+def _since_last_pass(runs: sa.Select[Any], since: datetime) -> sa.Select[Any]:
+    """Of these runs the verdicts of each branch that ended no earlier than the last pass that had
+    ended before ``since``; all of them where there was none."""
+    run = v_runs.c
+    branch, ended = (
+        sa.func.coalesce(run.branch, ""),
+        sa.func.coalesce(run.finished_at, run.created_at),
+    )
+    # SQLite would rather follow the key than the table, at twice the cost; `+ 0` takes it away.
+    pipeline_id = (run.pipeline_id + 0).label("pipeline_id")
+    had_ended = runs.with_only_columns(
+        pipeline_id, branch.label("branch"), sa.func.max(ended).label("passed_at")
+    ).where(run.is_passed == 1, ended < since)
+    last = had_ended.group_by(pipeline_id, branch).subquery("last_pass")
+    same_branch = (last.c.pipeline_id == run.pipeline_id) & (last.c.branch == branch)
+    came_after = last.c.passed_at.is_(None) | (ended >= last.c.passed_at)
+    return runs.outerjoin_from(v_runs, last, same_branch).where(run.in_rate == 1, came_after)
 
 
 class ColumnBuilder(Protocol):

@@ -115,15 +115,24 @@ def aborts(runs: Sequence[Row], steps: Sequence[Row], key: KeyOf) -> dict[Key, R
 
 
 def breaks(runs: Sequence[Row], since: datetime | None) -> list[Row]:
-    """Each break: the run that broke it, ``since`` when, ``took`` seconds (None: open), ``new``."""
+    """Each break: the run that broke it, ``since`` when, ``took`` seconds (None: open), ``new``,
+    how many verdicts came ``later``."""
     made: list[Row] = []
     judged = [r for r in runs if r["status"] == "finished" and r["result"] in ("passed", "failed")]
     for rows in grouped(judged, lambda r: (r["pipeline_id"], r["branch"])).values():
-        open_break, before = None, "failed"
-        for r in sorted(rows, key=lambda r: (r["finished_at"], r["created_at"])):
-            if r["result"] == "failed" and before == "passed":
-                new = since is None or r["created_at"] >= since
-                open_break = {**r, "since": r["finished_at"], "took": None, "new": new}
+        open_break: Row | None = None
+        before = None
+        ordered = sorted(
+            rows, key=lambda r: (r["finished_at"], r["created_at"], r["result"] == "passed")
+        )
+        for n, r in enumerate(ordered):
+            if r["result"] == "failed" and before != "failed":
+                within = since is None or r["created_at"] >= since or r["finished_at"] >= since
+                new = before == "passed" and within
+                later = len(ordered) - n - 1
+                open_break = {
+                    **r, "since": r["finished_at"], "took": None, "new": new, "later": later
+                }  # fmt: skip
                 made.append(open_break)
             if r["result"] == "passed" and open_break:
                 open_break["took"] = (r["finished_at"] - open_break["since"]).total_seconds()

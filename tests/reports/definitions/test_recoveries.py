@@ -1,8 +1,13 @@
 """Recoveries against histories made by hand."""
 
+from typing import Any
+
 import pandas as pd
 
 from runsync import reports
+from runsync.reports.definitions import REPORTS
+from runsync.reports.load import open_reader
+from runsync.reports.query_spec import QuerySpec
 from runsync.storage.database import Database
 from tests.reports.database_rows import at, fill, pipeline, records, run, seconds
 
@@ -34,7 +39,7 @@ def test_recoveries_go_from_the_first_failure_to_the_next_pass(database: Databas
     ]
 
 
-def test_branches_break_by_themselves_and_unbroken_ones_have_no_row(database: Database) -> None:
+def test_branches_break_by_themselves_and_sound_ones_have_no_row(database: Database) -> None:
     runs = [
         run("a", at(0), branch="one"),
         run("b", at(1), "failed", branch="two"),
@@ -43,8 +48,9 @@ def test_branches_break_by_themselves_and_unbroken_ones_have_no_row(database: Da
         run("e", at(4), "failed", branch=None),
     ]
     fill(database, runs)
-    (row,) = records(reports.recoveries(database))
+    row, never_passed = sorted(records(reports.recoveries(database)), key=lambda r: -r["failures"])
     assert (row["branch"], row["failures"], row["p50"]) == (None, 1, None)
+    assert (never_passed["branch"], never_passed["failures"]) == ("two", 0)
 
 
 def test_runs_are_taken_in_the_order_in_which_they_ended(database: Database) -> None:
@@ -60,18 +66,60 @@ def test_runs_are_taken_in_the_order_in_which_they_ended(database: Database) -> 
     assert row["p50"] == pd.Timedelta(days=1) + seconds(10)
 
 
-def test_a_branch_without_a_run_in_the_window_is_not_looked_at(database: Database) -> None:
+def test_what_broke_before_the_window_and_was_not_mended_is_listed(database: Database) -> None:
     broken = [("passed", 0), ("failed", 1), ("failed", 11)]
     runs = [
         *(run(f"{p}{n}", at(n), word, pipeline=p) for p in (1, 2) for word, n in broken),
         *(run(f"old{n}", at(n), word, branch="old") for word, n in broken[:2]),
+        *(run(f"new{n}", at(n), "failed", branch="never passed") for n in (2, 3)),
+        *(run(f"ok{n}", at(n), word, branch="mended") for word, n in [*broken[:2], ("passed", 5)]),
     ]
     fill(database, runs, pipelines=[pipeline(1, "build"), pipeline(2, "deploy")])
-    frame = reports.recoveries(database, since=at(10))
-    assert [(r["pipeline"], r["branch"]) for r in records(frame)] == [
-        ("build", "main"),
-        ("deploy", "main"),
+    windows: tuple[dict[str, Any], ...] = ({}, {"since": at(10)})
+    for asked in windows:
+        rows = records(reports.recoveries(database, **asked))
+        still = {(r["pipeline"], r["branch"]): r["open_since"] for r in rows if r["open_since"]}
+        assert still == {
+            ("build", "main"): pd.Timestamp(at(1, seconds=11)),
+            ("build", "never passed"): pd.Timestamp(at(2, seconds=11)),
+            ("build", "old"): pd.Timestamp(at(1, seconds=11)),
+            ("deploy", "main"): pd.Timestamp(at(1, seconds=11)),
+        }
+    assert {r["failures"] for r in rows} == {0}
+    assert len(rows) == len(still)
+    (row,) = records(reports.recoveries(database, since=at(10), branches=["never passed"]))
+    assert (row["branch"], row["failures"]) == ("never passed", 0)
+
+
+def test_a_branch_that_passed_at_last_was_broken_no_more(database: Database) -> None:
+    words = ("failed", "failed", "passed")
+    fill(database, [run(f"r{n}", at(n), word) for n, word in enumerate(words)])
+    assert records(reports.recoveries(database)) == []
+
+
+def test_runs_created_before_the_window_that_ended_in_it_count(database: Database) -> None:
+    slow = [
+        run("slow failure", at(9), "failed", took=86400 * 2),
+        run("slow pass", at(8), "passed", branch="mended", took=86400 * 4),
+        run("too early", at(8), "failed", branch="earlier", took=86400),
     ]
+    runs = [
+        *(run(f"p{branch}", at(0), branch=branch) for branch in ("main", "mended", "earlier")),
+        run("a", at(13), branch="main"),
+        run("b", at(10), "failed", branch="mended"),
+        run("c", at(11), branch="earlier"),
+    ]
+    fill(database, [*slow, *runs])
+    rows = {r["branch"]: r for r in records(reports.recoveries(database, since=at(10)))}
+    assert set(rows) == {"main", "mended"}
+    assert (rows["main"]["failures"], rows["main"]["p50"]) == (
+        1,
+        pd.Timedelta(days=2) + seconds(10),
+    )
+    assert (rows["mended"]["failures"], rows["mended"]["p50"]) == (
+        1,
+        pd.Timedelta(days=2) - seconds(10),
+    )
 
 
 def test_what_was_before_the_window_tells_what_broke_in_it(database: Database) -> None:
@@ -86,12 +134,25 @@ def test_what_was_before_the_window_tells_what_broke_in_it(database: Database) -
     ]
     fill(database, runs)
     found = {r["branch"]: r for r in records(reports.recoveries(database, since=at(10)))}
-    assert set(found) == {"broken for long", "broke in it"}
+    assert set(found) == {"broken for long", "broke in it", "never passed"}
     assert found["broken for long"]["failures"] == 0
     assert found["broken for long"]["open_since"] == pd.Timestamp(at(1, seconds=11))
     assert found["broken for long"]["mean_time_to_recovery"] is None
     assert found["broke in it"]["failures"] == 1
     assert found["broke in it"]["p50"] == pd.Timedelta(days=1)
     assert found["broke in it"]["open_since"] is None
+    assert found["never passed"]["failures"] == 0
+    assert found["never passed"]["open_since"] == pd.Timestamp(at(12, seconds=11))
     later = records(reports.recoveries(database, since=at(10), until=at(12.5)))
     assert {r["branch"] for r in later if r["open_since"]} == set(found)
+
+
+def test_no_run_before_the_last_pass_of_its_branch_is_read(database: Database) -> None:
+    words = ["failed", "passed", "failed", "passed", "failed", "failed"]
+    runs = [run(f"r{n}", at(n), word) for n, word in enumerate(words)]
+    fill(database, [*runs, run("other", at(2), branch=None)])
+    with open_reader(database) as reader:
+        query = QuerySpec(since=at(10)).query(reader.pipelines, REPORTS["recoveries"])
+        read = reader.verdicts(query, ["run_created_at", "branch"])
+    assert sorted(read["run_created_at"]) == [pd.Timestamp(at(n)) for n in (2, 3, 4, 5)]
+    assert read["branch"].isna().sum() == 1
