@@ -61,10 +61,11 @@ class Ranking:
 
 @dataclass(frozen=True, slots=True)
 class WeekdayHours:
-    """A duration by weekday and hour, all pipelines together: the darker, the longer."""
+    """A duration by weekday and hour, for each of the busiest pipelines: the darker, the longer."""
 
     column: str
     title: str
+    most: int = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +77,16 @@ class Rows:
         greatest: the columns by which the greatest come first; () keeps the report's order.
         earliest: the column by which the earliest comes first among equals.
         positive: a column; rows without a positive value in it are left out.
+        trend: a column that is followed over time in each row.
+        link: the column whose words lead to the row's ``web_url``.
     """
 
     by: tuple[str, ...] = ("pipeline",)
     greatest: tuple[str, ...] = ()
     earliest: str | None = None
     positive: str | None = None
+    trend: str | None = None
+    link: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,21 +106,38 @@ class Card:
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """How the page tells that the main figure has changed.
+
+    Attributes:
+        name: what the figure is called.
+        more: what is said of a pipeline whose figure has become greater, such as "takes longer".
+        less: the same where it has become less.
+        worse: which of the two is bad news.
+        as_complement: whether sentences tell 1 - figure: failures for a pass rate.
+    """
+
+    name: str
+    more: str
+    less: str
+    worse: Literal["more", "less"] = "more"
+    as_complement: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Section:
     """A report's part of the page.
 
     Attributes:
         caption: below the panels.
-        change: what the main figure is called among the changes; None: it is not there.
-        change_chart: whether the changes have a chart of it.
+        change: how a change of the main figure is told; None: it is not.
     """
 
     panels: tuple[Trends | Ranking | WeekdayHours, ...]
     caption: str
     rows: Rows = Rows()
     cards: tuple[Card, ...] = ()
-    change: str | None = None
-    change_chart: bool = False
+    change: Change | None = None
 
     @property
     def keys(self) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from runsync.reports.report import (
     durations,
     rate_with_interval,
 )
-from runsync.reports.section import Band, Card, Ranking, Section, Trends
+from runsync.reports.section import Band, Card, Change, Ranking, Section, Trends
 from runsync.reports.statistics import Groups, joined, rate, wilson
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ REPORT = Report(
         ),
         caption="Aborted as a share of finished runs, with 95% intervals. {hollow}",
         cards=(Card("Aborted", "of finished runs"),),
-        change="abort rate",
+        change=Change("abort rate", "is aborted more", "is aborted less"),
     ),
     order=50,
     spare=(

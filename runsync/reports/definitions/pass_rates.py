@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from runsync.reports.report import Frames, Rate, Report, counts, rate_with_interval
-from runsync.reports.section import Band, Card, Section, Trends
+from runsync.reports.section import Band, Card, Change, Section, Trends
 from runsync.reports.statistics import Groups, rate, wilson
 
 if TYPE_CHECKING:
@@ -65,8 +65,7 @@ REPORT = Report(
             Card("Finished runs", "of {pipelines} pipelines", "sum", "finished"),
             Card("Pass rate", "passed / (passed + failed)"),
         ),
-        change="pass rate",
-        change_chart=True,
+        change=Change("pass rate", "fails less", "fails more", worse="less", as_complement=True),
     ),
     order=10,
     spare=("unknown", "skipped", "pass_rate_low pass_rate_high"),

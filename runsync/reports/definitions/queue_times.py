@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from runsync.reports.report import SPREAD, Frames, Median, Report, counts
-from runsync.reports.section import P50_TO_P95, Card, Section, Trends, WeekdayHours
+from runsync.reports.section import P50_TO_P95, Card, Change, Section, Trends, WeekdayHours
 from runsync.reports.statistics import Groups
 
 if TYPE_CHECKING:
@@ -41,9 +41,10 @@ REPORT = Report(
             WeekdayHours("p50", "Median wait by weekday and hour"),
         ),
         caption="Median wait per {every}, shaded up to the 95th percentile. {hollow} "
-        "Last: median wait by the weekday and hour in which the run was created.",
+        "Last: median wait by the weekday and hour in which the run was created, in six shades "
+        "with as many fields each.",
         cards=(Card("Median wait", "creation to start"),),
-        change="median wait",
+        change=Change("median wait", "waits longer", "waits less"),
     ),
     order=40,
     spare=("mean", "p90", "max"),

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from runsync.reports.report import SPREAD, Frames, Median, Report, counts
-from runsync.reports.section import P50_TO_P95, Card, Section, Trends
+from runsync.reports.section import P50_TO_P95, Card, Change, Section, Trends
 from runsync.reports.statistics import Groups
 
 if TYPE_CHECKING:
@@ -39,8 +39,7 @@ REPORT = Report(
         panels=(Trends(P50_TO_P95, sum="median"),),
         caption="Median per {every}, shaded up to the 95th percentile. {hollow}",
         cards=(Card("Median run", "start to end"),),
-        change="median run",
-        change_chart=True,
+        change=Change("median run", "takes longer", "is faster"),
     ),
     order=20,
     spare=("mean", "p90", "max"),

@@ -1,101 +1,144 @@
-"""The page's section on what has changed: main figures against the window before."""
+"""The page's section on what has changed: in sentences, with a chart of each, and as a table."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import pandas as pd
+from markupsafe import Markup
 
 from runsync.reports import rows
-from runsync.reports.coverage_notes import minute
 from runsync.reports.page import charts
-from runsync.reports.page.charts import Unit
-from runsync.reports.page.components import Head, Panel, Table, chart_rows
 from runsync.reports.page.dataset import Dataset
-from runsync.reports.report import Report
-from runsync.reports.section import Band
+from runsync.reports.page.panels import numbers, trend_of, unit_of
+from runsync.reports.page.scales import above
+from runsync.reports.page.tables import Cell, Head, Table, table_rows
+from runsync.reports.report import Rate, Report
+from runsync.reports.section import P50_TO_P95, Band, Change
 
-_ROWS, _BARS = 24, 10
 _HEADS = {
+    "pipeline": Head("pipeline", is_key=True),
     "figure": Head("figure"),
-    "pipeline": Head("pipeline"),
     "before": Head("before", "in the window before", True),
     "after": Head("after", "in this window", True),
     "change": Head("change", "after - before", True),
-    "interval": Head("95% interval", "of the change", True),
+    "interval": Head("95% interval", "of the change", True, True),
     "verdict": Head("verdict", "whether chance alone explains it"),
 }
 
 
 @dataclass(frozen=True, slots=True)
-class ChangesView:
-    """What has changed beyond chance, and what has not, as the template draws it."""
+class Sentence:
+    """A change that chance does not explain, in words and as a chart.
 
+    Attributes:
+        says: such as "fails more".
+        when: since when, or against which window.
+        where: in which step most of it is.
+    """
+
+    pipeline: str
+    says: str
+    when: str
+    before: str
+    after: str
+    is_worse: bool
+    chart: Markup | None = None
+    where: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChangesView:
+    """What has changed, as the template draws it: sentences, and a row for every comparison."""
+
+    sentences: list[Sentence]
     about: str
-    panels: list[Panel]
-    beyond_chance: int
-    total: int
-    by_chance: int
     table: Table
 
 
 def changes_view(dataset: Dataset, reports: list[Report]) -> ChangesView:
-    """The comparison of each report that has a name for its change."""
-    frames = [(r, dataset.comparison(r, "pipeline")) for r in reports if r.section.change]
-    known = [(report, frame.dropna(subset=["change"])) for report, frame in frames]
-    told = [row for report, frame in known for row in _rows_of(report, frame)]
-    told.sort(key=lambda row: not row["is_beyond_chance"])
+    """What each report that tells of changes has to tell; what is worse first."""
+    told = [(r, r.section.change) for r in reports if r.section.change]
+    frames = [(r, c, dataset.comparison(r, "pipeline").dropna(subset="change")) for r, c in told]
+    sentences = [s for r, c, frame in frames for s in _sentences(dataset, r, c, frame)]
+    table = [row for r, c, frame in frames for row in _table_rows(c, frame)]
     return ChangesView(
+        sorted(sentences, key=lambda one: not one.is_worse),
         about=_about(dataset),
-        panels=[_panel(r, frame) for r, frame in known if r.section.change_chart and len(frame)],
-        beyond_chance=sum(row["is_beyond_chance"] for row in told),
-        total=len(told),
-        by_chance=max(1, round(len(told) / 20)),
-        table=Table(_HEADS, told[:_ROWS]),
+        table=Table(_HEADS, table, len(table)),
     )
 
 
 def _about(dataset: Dataset) -> str:
     window = dataset.compared
     if window.since is None:
-        return "The main figures against those of the window before."
-    return (
-        f"The main figures from {minute(window.since)} to {minute(window.end)} against those of "
-        "the window of the same length before. A change is beyond chance where its 95% interval "
-        "leaves out no change at all; runs are taken for independent of each other."
-    )
+        return ""
+    begin, end = (_day(dataset, when) for when in (window.since, window.end))
+    return f"{begin} to {end} against the window of the same length before."
 
 
-def _rows_of(report: Report, frame: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    _, readable = rows.readable(frame)
-    for row, change, beyond in zip(readable, frame["change"], frame["beyond_chance"], strict=True):
-        interval = None if pd.isna(beyond) else f"{row['low'].removesuffix(' pp')} to {row['high']}"
-        yield row | {
-            "figure": report.section.change,
-            "interval": interval,
-            "verdict": _verdict(change, beyond),
-            "is_beyond_chance": not pd.isna(beyond) and bool(beyond),
-        }
+def _sentences(
+    dataset: Dataset, report: Report, change: Change, frame: pd.DataFrame
+) -> Iterator[Sentence]:
+    since = dataset.compared.since
+    for row in frame[frame["beyond_chance"].fillna(False)].to_dict("records"):
+        is_more = row["after"] > row["before"]
+        before, after = (_figure(row[side], change) for side in ("before", "after"))
+        yield Sentence(
+            str(row["pipeline"]),
+            says=change.more if is_more else change.less,
+            when=f"since {_day(dataset, since)}" if since else "",
+            before=before,
+            after=after,
+            is_worse=is_more == (change.worse == "more"),
+            chart=_chart(dataset, report, change, str(row["pipeline"])),
+        )
 
 
-def _verdict(change: Any, beyond: Any) -> str:
+def _chart(dataset: Dataset, report: Report, change: Change, pipeline: str) -> Markup | None:
+    """The main figure of the pipeline over time, with a line where the later window begins."""
+    over = dataset.table(report, "pipeline", over_time=True)
+    over = over[over["pipeline"] == pipeline]
+    if over.empty:
+        return None
+    column = report.main.column
+    is_rate = isinstance(report.main, Rate)
+    band = Band(column, f"{column}_low", f"{column}_high") if is_rate else P50_TO_P95
+    drawn, unit = trend_of(over, band, dataset.every), unit_of(over[column])
+    bounds = (0.0, above(numbers(over[band.high]), 0.01 if unit == "share" else 1.0))
+    since = dataset.compared.since
+    marked = [since.astimezone(dataset.query.window.zone).date()] if since else []
+    title = f"{change.name} of {pipeline} per {dataset.every}"
+    return charts.trend_chart(drawn, title, unit=unit, bounds=bounds, marked=marked)
+
+
+def _figure(value: Any, change: Change) -> str:
+    if isinstance(value, pd.Timedelta):
+        return rows.duration(value)
+    return rows.percent(1 - value if change.as_complement else value)
+
+
+def _table_rows(change: Change, frame: pd.DataFrame) -> list[Any]:
+    _, words = rows.readable(frame)
+    columns: dict[str, list[Cell]] = {name: [] for name in _HEADS}
+    for row, beyond in zip(words, frame["beyond_chance"], strict=True):
+        is_known = not pd.isna(beyond)
+        interval = f"{row['low'].removesuffix(' pp')} to {row['high']}" if is_known else None
+        columns["figure"].append(Cell(change.name))
+        columns["interval"].append(Cell(interval))
+        columns["verdict"].append(_verdict(beyond))
+        for name in ("pipeline", "before", "after", "change"):
+            columns[name].append(Cell(row[name]))
+    return table_rows(columns, frame)
+
+
+def _verdict(beyond: Any) -> Cell:
     if pd.isna(beyond):
-        return "too few runs to say"
-    if not beyond:
-        return "within chance"
-    return f"{'higher' if change > type(change)(0) else 'lower'}, beyond chance"
+        return Cell("too few runs to say")
+    return Cell("beyond chance", kind="beyond") if beyond else Cell("within chance")
 
 
-def _panel(report: Report, frame: pd.DataFrame) -> Panel:
-    unit: Unit = "s" if frame["change"].dtype.kind == "m" else "points"
-    widest = frame.loc[frame["change"].abs().nlargest(_BARS).index].sort_index()
-    notes = [row["change"] for row in rows.readable(widest)[1]]
-    shown = chart_rows(widest, widest["pipeline"], Band("change", "low", "high"), notes)
-    is_strong = [bool(b) and not pd.isna(b) for b in widest["beyond_chance"]]
-    dots = [replace(dot, strong=strong) for dot, strong in zip(shown, is_strong, strict=True)]
-    what = f"change of the {report.section.change}"
-    chart = charts.intervals(
-        dots, f"{what.capitalize()} by pipeline", f"changes-{report.name}", unit=unit,
-        around_zero=True,
-    )  # fmt: skip
-    return Panel(what, chart)
+def _day(dataset: Dataset, when: datetime) -> str:
+    local = when.astimezone(dataset.query.window.zone)
+    return f"{local.day} {local:%b}"

@@ -32,6 +32,12 @@ class Dataset:
         self._loaded: dict[str, Frames] = {}
 
     @property
+    def moment(self) -> datetime:
+        """The page's own time: now, or the newest run's where the provider's clock is ahead."""
+        now = self.query.window.now
+        return max(now, self.span[1]) if self.span else now
+
+    @property
     def every(self) -> str:
         """The period in which figures are followed over time."""
         return self.query.every or "day"

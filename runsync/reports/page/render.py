@@ -1,7 +1,7 @@
-"""One page with all reports, that needs nothing but a browser: no network, no script.
+"""One page with all reports, that needs nothing but a browser, and no network.
 
-Everything from outside is escaped and made visible, and the page's own policy lets it load
-nothing and take its looks from its one style sheet alone.
+Everything from outside is escaped and made visible. The page's own policy lets it load nothing,
+take its looks from its one style sheet and run its one script, which only sorts and filters.
 """
 
 import base64
@@ -13,16 +13,17 @@ from importlib.resources import files
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from runsync import __version__
 from runsync.reports import rows
-from runsync.reports.coverage_notes import minute
+from runsync.reports.coverage_notes import PipelineCoverage, minute
 from runsync.reports.definitions import REPORTS
 from runsync.reports.load import Reader
 from runsync.reports.page.changes import changes_view
-from runsync.reports.page.components import Head, Table, section_view
 from runsync.reports.page.dataset import Dataset
+from runsync.reports.page.panels import section_view
+from runsync.reports.page.tables import Cell, Head, Table, TableRow, meanings
 from runsync.reports.query_spec import Query
 from runsync.reports.report import Rate, Report
 from runsync.reports.section import Card
@@ -49,22 +50,31 @@ def render_page(reader: Reader, query: Query) -> str:
         query: without keys; its ``every`` is the period in which figures are followed over time.
     """
     dataset = Dataset(reader, query)
-    style = files("runsync.reports.page").joinpath("page.css").read_text(encoding="utf-8")
-    shown = {} if dataset.span is None else _sections(dataset)
+    style, script = _file("page.css"), _file("page.js")
+    shown_runs = {} if dataset.span is None else _sections(dataset)
     return environment().get_template("page.html").render(
         style=Markup(style),  # noqa: S704 - our own file
-        style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
+        script=Markup(script),  # noqa: S704 - our own file
+        style_hash=_hash(style),
+        script_hash=_hash(script),
         version=__version__,
-        database=reader.name,
-        now=minute(query.window.now),
+        now=minute(dataset.moment),
         window=_window(dataset),
         pipelines=[p.label for p in query.pipelines],
         branches=query.branches,
         named=_NAMED,
         notes=[note for one in dataset.coverage for note in one.notes()][:_NOTES],
         has_runs=dataset.span is not None,
-        **shown,
+        **shown_runs,
     )  # fmt: skip
+
+
+def _file(name: str) -> str:
+    return files("runsync.reports.page").joinpath(name).read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
 @cache
@@ -78,7 +88,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
         finalize=_without_controls,
     )
-    made.filters |= {"shown": shown, "cell": _cell}
+    made.filters |= {"shown": shown, "attribute": _attribute, "cell": _cell}
     return made
 
 
@@ -87,26 +97,56 @@ def shown(text: str, longest: int = _LONGEST) -> Markup:
     return Markup("<bdi>{}</bdi>").format(visible(text[: longest * 4], longest))
 
 
+def _attribute(text: str, longest: int = 2 * _LONGEST) -> str:
+    """Text of unknown origin as an attribute, by which the script tells rows apart."""
+    return visible(text[: longest * 4], longest)
+
+
 def _without_controls(value: object) -> object:
     if isinstance(value, str) and not isinstance(value, Markup):
         return visible(value)
     return value
 
 
-def _cell(value: object) -> Markup:
-    if value is None:
+def _cell(cell: Cell, head: Head) -> Markup:
+    """A table's cell; what it says under which head stands for narrow screens."""
+    is_blank = cell.text is None and cell.chart is None
+    kinds = [
+        "n" if head.is_figure else "",
+        "key-cell" if head.is_key else "",
+        "spare" if head.is_spare else "",
+        "blank" if is_blank else "",
+        cell.kind,
+    ]
+    kind = " ".join(filter(None, kinds))
+    order = Markup(' data-order="{}"').format(cell.order) if cell.order is not None else ""
+    begin = Markup('<td class="{}" data-label="{}"{}>').format(kind, head.text, order)
+    return begin + _inner(cell) + Markup("</td>")
+
+
+def _inner(cell: Cell) -> Markup:
+    if cell.chart is not None:
+        return cell.chart
+    if cell.text is None:
         return Markup('<span class="none" title="not enough data">–</span>')
-    if isinstance(value, int) and not isinstance(value, bool):
-        return escape(f"{value:,}")
-    return shown(str(value))
+    text = shown(cell.text)
+    return text if cell.link is None else linked(cell.link, text)
+
+
+def linked(url: str, text: Markup) -> Markup:
+    """The text as a link that tells the other site nothing about the page."""
+    return Markup('<a href="{}" rel="noreferrer noopener">{}</a>').format(visible(url), text)
 
 
 def _sections(dataset: Dataset) -> dict[str, object]:
     reports = list(REPORTS.values())
+    shared, own = meanings(reports)
     return {
         "cards": [_card(dataset, r, card) for r in reports for card in r.section.cards],
         "changes": changes_view(dataset, reports),
         "sections": [section_view(dataset, report) for report in reports],
+        "shared": shared,
+        "meanings": own,
         "coverage": _coverage(dataset),
     }
 
@@ -144,27 +184,28 @@ def _main_figure(report: Report, frame: pd.DataFrame, about: str) -> tuple[str, 
     if isinstance(report.main, Rate):
         low, high = (rows.percent(row[f"{column}_{end}"]) for end in ("low", "high"))
         return rows.percent(row[column]), f"{about}; 95% interval {low.rstrip('%')}–{high}"
-    return rows.duration(row[column]), f"{about}; 19 of 20 within {rows.duration(row['p95'])}"
+    return rows.duration(row[column]), f"{about}; p95 {rows.duration(row['p95'])}"
 
 
 def _coverage(dataset: Dataset) -> Table:
     heads = {
-        "pipeline": Head("pipeline"),
+        "pipeline": Head("pipeline", is_key=True),
         "source": Head("source"),
         "since": Head("complete from"),
         "until": Head("to its last sync at"),
         "gaps": Head("gaps in between", None, True),
         "without_steps": Head("runs without their steps", None, True),
     }
-    made: list[dict[str, object]] = [
-        {
-            "pipeline": one.pipeline.label,
-            "source": one.pipeline.source,
-            "since": minute(one.since) if one.since else "the window's beginning",
-            "until": minute(one.until) if one.until else "never synced in this window",
-            "gaps": len(one.gaps),
-            "without_steps": len(one.without_steps),
-        }
-        for one in dataset.coverage
-    ]
-    return Table(heads, made)
+    return Table(heads, [_covered(one) for one in dataset.coverage], len(dataset.coverage))
+
+
+def _covered(one: PipelineCoverage) -> TableRow:
+    said = {
+        "pipeline": one.pipeline.label,
+        "source": one.pipeline.source,
+        "since": minute(one.since) if one.since else "the window's beginning",
+        "until": minute(one.until) if one.until else "never synced in this window",
+        "gaps": f"{len(one.gaps):,}",
+        "without_steps": f"{len(one.without_steps):,}",
+    }
+    return TableRow({name: Cell(text) for name, text in said.items()}, one.pipeline.label)

@@ -18,7 +18,7 @@ ROOT = Path(runsync.__file__).parents[1]
 
 RETRIES = """
 from runsync.reports.report import Rate, Report, counts, rate_with_interval
-from runsync.reports.section import Band, Card, Section, Trends
+from runsync.reports.section import Band, Card, Change, Section, Trends
 from runsync.reports.statistics import Groups, rate, wilson
 
 
@@ -53,7 +53,7 @@ REPORT = Report(
         panels=(Trends(Band("retry_rate", "retry_rate_low", "retry_rate_high")),),
         caption="Retry rate per {every}.",
         cards=(Card("Retried", "of finished runs"),),
-        change="retry rate",
+        change=Change("retry rate", "is retried more", "is retried less"),
     ),
     order=15,
 )
