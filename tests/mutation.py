@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parents[1]
-MUTMUT = Path(sys.executable).with_name("mutmut")
+MUTMUT = (sys.executable, "-m", "mutmut")
 
 
 class Target(NamedTuple):
@@ -68,11 +68,11 @@ def survivors(target: Target) -> Iterator[str]:
 
 
 def _mutmut(copy: Path, *args: str) -> str:
-    done = subprocess.run([MUTMUT, *args], cwd=copy, stdout=subprocess.PIPE, text=True)
+    done = subprocess.run([*MUTMUT, *args], cwd=copy, stdout=subprocess.PIPE, text=True)
     if done.returncode:
         sys.exit(done.stdout[-2000:])
     if args == ("run",):
-        print(done.stdout.rpartition("\r")[2].strip())
+        print(done.stdout.strip().rpartition("\r")[2].strip())
     return done.stdout
 
 

@@ -15,6 +15,7 @@ from runsync.storage.upserts import (
     Key,
     Row,
     RowEncoder,
+    StepRule,
     execute_many,
     run_upsert,
     step_upsert,
@@ -127,16 +128,15 @@ def save_runs(
         encoder.run(key, one.details, settled=one.settled, with_steps=one.with_steps)
         for key, one in to_write.items()
     ]
-    newer: list[Row] = []
-    older: list[Row] = []
+    steps: dict[StepRule, list[Row]] = {rule: [] for rule in StepRule}
     for key, one in to_write.items():
-        part = newer if _brings_newer_steps(one, stored.get(one.key)) else older
-        steps = sorted(one.details.steps, key=lambda step: step.id)
-        part += [encoder.step(key, step) for step in steps]
+        in_order = sorted(one.details.steps, key=lambda step: step.id)
+        steps[_step_rule(one, stored.get(one.key))] += [encoder.step(key, s) for s in in_order]
     written = execute_many(connection, run_upsert(dialect), rows)
     new = sum(one.key not in stored for one in to_write.values())
-    steps_written = execute_many(connection, step_upsert(dialect, newer=True), newer)
-    steps_written += execute_many(connection, step_upsert(dialect, newer=False), older)
+    steps_written = sum(
+        execute_many(connection, step_upsert(dialect, rule), rows) for rule, rows in steps.items()
+    )
     seen_again = [
         {
             "b_pipeline_id": key[0],
@@ -178,6 +178,14 @@ def _is_same_run(answer: RunToWrite, stored: StoredState) -> bool:
         "have begun again; nothing was overwritten. Give the source another name in the config, "
         "and its runs are stored apart from the old ones"
     )
+
+
+def _step_rule(answer: RunToWrite, stored: StoredState | None) -> StepRule:
+    """What an answer may do to the steps that are stored of its run."""
+    if _brings_newer_steps(answer, stored):
+        return StepRule.FINAL if answer.settled else StepRule.NEWER
+    is_superseded = stored is not None and stored.settled and not answer.settled
+    return StepRule.SUPERSEDED if is_superseded else StepRule.OLDER
 
 
 def _brings_newer_steps(answer: RunToWrite, stored: StoredState | None) -> bool:

@@ -6,6 +6,8 @@ The rules stand in the statements, so they hold for two machines at once:
   settled run, unless the provider itself says that the run has changed since (its version);
 - an answer whose steps did not come changes no state of a run whose steps are stored: it only says
   that the run must be read again;
+- of a run's steps the settled answer has the last word; before it a step that was once told as
+  finished stays so;
 - what a listing does not tell (a null) never blanks what a detail told, whichever came first: an
   older answer still fills in what is missing;
 - a row that would stay as it is is left alone, so the count of rows is the count of changes.
@@ -14,6 +16,7 @@ The rules stand in the statements, so they hold for two machines at once:
 import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from enum import Enum, auto
 from functools import cache
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -100,15 +103,26 @@ def run_upsert(dialect: str) -> Insert:
     )
 
 
-@cache
-def step_upsert(dialect: str, newer: bool) -> Insert:
-    """Inserts a step, or updates a stored one.
+class StepRule(Enum):
+    """What an answer may do to a run's stored steps; each of them adds those that are missing."""
 
-    Args:
-        newer: off where the answer is older than what is stored: then it adds steps, and
-            finishes those that have not finished, but changes no other.
-    """
+    FINAL = auto()
+    """The settled answer: it has the last word."""
+    NEWER = auto()
+    """It replaces what an earlier answer told, but a finished step stays finished."""
+    OLDER = auto()
+    """It only finishes steps that have not finished."""
+    SUPERSEDED = auto()
+    """A settled answer is stored: nothing of it is changed."""
+
+
+@cache
+def step_upsert(dialect: str, rule: StepRule) -> Insert:
+    """Inserts a step, or updates a stored one as far as the rule allows."""
     statement = insert_for(dialect, steps)
+    key = ["pipeline_id", "run_id", "id"]
+    if rule is StepRule.SUPERSEDED:
+        return statement.on_conflict_do_nothing(index_elements=key)
     old, new = steps.c, statement.excluded
     values: dict[str, Expression] = {name: new[name] for name in STEP_STATE}
     values |= {name: func.coalesce(new[name], old[name]) for name in STEP_FACTS}
@@ -116,11 +130,12 @@ def step_upsert(dialect: str, newer: bool) -> Insert:
     changed = or_(*(old[name].is_distinct_from(value) for name, value in values.items()))
     finishes = and_(old.status != _FINISHED, new.status == _FINISHED)
     goes_on = or_(old.status != _FINISHED, new.status == _FINISHED)
-    return statement.on_conflict_do_update(
-        index_elements=["pipeline_id", "run_id", "id"],
-        set_=values,
-        where=and_(goes_on, changed) if newer else finishes,
-    )
+    allowed = {
+        StepRule.FINAL: changed,
+        StepRule.NEWER: and_(goes_on, changed),
+        StepRule.OLDER: finishes,
+    }
+    return statement.on_conflict_do_update(index_elements=key, set_=values, where=allowed[rule])
 
 
 def execute_many(connection: Connection, statement: Insert, rows: Sequence[Row]) -> int:

@@ -94,7 +94,8 @@ def lives(draw: st.DrawFn, pipeline: Pipeline, number: int = 0) -> Life:
     versioned = draw(st.booleans())
     clock = created
     answers: list[RunToWrite] = []
-    for attempt in range(draw(st.integers(1, 2)) if versioned else 1):
+    attempts = draw(st.integers(1, 2)) if versioned else 1
+    for attempt in range(attempts):
         first = Run(
             pipeline=pipeline,
             id=f"run-{number}",
@@ -109,11 +110,21 @@ def lives(draw: st.DrawFn, pipeline: Pipeline, number: int = 0) -> Life:
             for kind in draw(st.lists(KINDS, min_size=1, max_size=2)):
                 clock += timedelta(seconds=1)
                 answers.append(_told(told, steps, clock, kind))
-        clock += timedelta(hours=2)
+        # What a run never reached stays unfinished, and steps told as finished may prove not to be.
+        unreached = draw(st.integers(0, 2)) if attempt == attempts - 1 else 0
+        if unreached:
+            steps = steps[:-unreached] + [_unreached(step) for step in steps[-unreached:]]
+        clock += timedelta(days=2) if unreached else timedelta(hours=2)
         settled = _told(told, steps, clock, draw(st.sampled_from(["item", "detail"])))
         assert settled.settled
         answers.append(settled)
     return Life(tuple(answers))
+
+
+def _unreached(step: Step) -> Step:
+    return replace(
+        step, status=Status.NOTSTARTED, result=Result.UNKNOWN, started_at=None, finished_at=None
+    )
 
 
 KINDS = st.sampled_from(["item", "detail", "stepless"])

@@ -272,6 +272,29 @@ def test_the_last_steps_of_an_aborted_run_are_taken(one_run: OneRun) -> None:
     assert one_run.steps["a"]["result"] == "aborted"
 
 
+def test_the_settled_answer_has_the_last_word_on_a_step(one_run: OneRun) -> None:
+    running = one_run.run(status=Status.RUNNING, result=Result.UNKNOWN, finished_at=None)
+    early = answer(running, a_step("a", finished_at=EPOCH), a_step("b"), hours=0.01)
+    unreached = a_step("a", status=Status.NOTSTARTED, result=Result.UNKNOWN)
+    settled = answer(one_run.run(), unreached, a_step("b"), hours=48)
+    assert settled.settled
+    one_run.save(early)
+    assert one_run.steps["a"]["status"] == "finished"
+    assert one_run.save(settled) == Counts(runs_updated=1, steps_written=1)
+    told = {"status": "notstarted", "result": "unknown", "finished_at": None}
+    assert {name: one_run.steps["a"][name] for name in told} == told
+    assert one_run.save(early) == Counts()
+    assert {name: one_run.steps["a"][name] for name in told} == told
+
+
+def test_an_unsettled_answer_takes_back_no_step(one_run: OneRun) -> None:
+    aborted = one_run.run(result=Result.ABORTED)
+    one_run.save(answer(aborted, a_step("a"), hours=0.1))
+    lagging = answer(aborted, a_step("a", status=Status.RUNNING), hours=0.12)
+    assert not lagging.settled
+    assert one_run.save(lagging) == Counts()
+
+
 def test_a_newer_version_opens_a_settled_run_again(one_run: OneRun) -> None:
     one_run.save(answer(one_run.run(version="2024-03-01T00:05:00Z"), a_step("a"), hours=2))
     again = one_run.run(
