@@ -24,7 +24,7 @@ from runsync.sources.base import Listed, Listing, Page, ResumePoint, Source
 from runsync.storage.database import Database
 from runsync.storage.models import CoverageRow, PipelineRow, RunRow
 from runsync.storage.store import ListingStore
-from runsync.sync.engine import Options, Outcome, Task, sync
+from runsync.sync.engine import Options, SyncOutcome, Task, sync
 from tests.effort import effort
 
 EPOCH = datetime(2024, 1, 1, tzinfo=UTC)
@@ -133,7 +133,7 @@ class Bench:
     source: InMemory
     listing: Listing
 
-    def sync(self, since: datetime | None = None, **options: Any) -> Outcome:
+    def sync(self, since: datetime | None = None, **options: Any) -> SyncOutcome:
         task = Task(self.source, self.listing)
         (outcome,) = sync(self.database, [task], Options(concurrency=2, since=since, **options))
         return outcome

@@ -18,7 +18,7 @@ from runsync.errors import ConfigError, PartialError
 
 if TYPE_CHECKING:
     from runsync.simulator import Simulator
-    from runsync.sync.engine import Outcome
+    from runsync.sync.engine import SyncOutcome
 
 FOLDER = Path("runsync-demo")
 _OURS = ("runsync.toml", "runsync.db", "runsync.db-wal", "runsync.db-shm", "report.html")
@@ -106,7 +106,7 @@ def _bring(config: Config, simulator: "Simulator", what: str) -> None:
     _say(outcomes, what, simulator.request_count, time.monotonic() - began)
 
 
-def _say(outcomes: list["Outcome"], what: str, requests: int, seconds: float) -> None:
+def _say(outcomes: list["SyncOutcome"], what: str, requests: int, seconds: float) -> None:
     for outcome in outcomes:
         if outcome.outcome != "ok":
             raise PartialError(f"the demo's sync ended {outcome.outcome}: {outcome.error}")

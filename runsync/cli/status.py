@@ -86,10 +86,10 @@ def status(
 
 def emit_status(rows: Sequence[dict[str, Any]], format: Format | None, output: Path | None) -> None:
     """Writes the rows; under a table on stdout it says why the last sync of a listing failed."""
-    from runsync.sync.status import COLUMNS
+    from runsync.sync.status import STATUS_COLUMNS
 
     if chosen_format(format, output) is not Format.TABLE:
-        emit(rows, columns=COLUMNS, format=format, output=output)
+        emit(rows, columns=STATUS_COLUMNS, format=format, output=output)
         return
     emit(map(_readable, rows), columns=BRIEF, output=output, spare=SPARE)
     faults: dict[str, str] = {}

@@ -41,7 +41,7 @@ from runsync.text import visible
 
 if TYPE_CHECKING:
     from runsync.storage.database import Database
-    from runsync.sync.engine import Options, Outcome
+    from runsync.sync.engine import Options, SyncOutcome
 
 COLUMNS = (
     "pipeline",
@@ -189,7 +189,7 @@ def _sync_once(
     report([replace(one, label=found[one.listing]) for one in outcomes], format)
 
 
-def report(outcomes: Sequence["Outcome"], format: Format | None) -> None:
+def report(outcomes: Sequence["SyncOutcome"], format: Format | None) -> None:
     """Says what each sync brought, and raises the error that sums them up.
 
     Raises:
@@ -210,7 +210,7 @@ def report(outcomes: Sequence["Outcome"], format: Format | None) -> None:
         raise error
 
 
-def summary(outcome: "Outcome") -> str:
+def summary(outcome: "SyncOutcome") -> str:
     """One line for one listing."""
     if outcome.outcome == "locked":
         return f"{outcome.label}: another sync holds the lock"
@@ -223,7 +223,7 @@ def summary(outcome: "Outcome") -> str:
     )
 
 
-def verdict(outcomes: Sequence["Outcome"]) -> RunsyncError | None:
+def verdict(outcomes: Sequence["SyncOutcome"]) -> RunsyncError | None:
     """The error that sums up the outcomes; None where all is well."""
     bad = [one for one in outcomes if one.outcome not in ("ok", "locked")]
     for kind in (BugError, DatabaseError):
@@ -241,7 +241,7 @@ def verdict(outcomes: Sequence["Outcome"]) -> RunsyncError | None:
     return None
 
 
-def _name_problems(outcome: "Outcome", error: RunsyncError | None) -> None:
+def _name_problems(outcome: "SyncOutcome", error: RunsyncError | None) -> None:
     """Says what went wrong with one listing, but for what ``error`` is about to say."""
     if (
         outcome.cause is not None
@@ -255,7 +255,7 @@ def _name_problems(outcome: "Outcome", error: RunsyncError | None) -> None:
         warn(f"{outcome.label}: and {more} more; `runsync sync --json` names them all")
 
 
-def _row(outcome: "Outcome") -> dict[str, Any]:
+def _row(outcome: "SyncOutcome") -> dict[str, Any]:
     return {
         "pipeline": outcome.label,
         "listing": outcome.listing,

@@ -182,15 +182,15 @@ def _is_same_run(answer: RunToWrite, stored: StoredState) -> bool:
 
 def _step_rule(answer: RunToWrite, stored: StoredState | None) -> StepRule:
     """What an answer may do to the steps that are stored of its run."""
-    if _brings_newer_steps(answer, stored):
+    if stored is None or _brings_newer_steps(answer, stored):
         return StepRule.FINAL if answer.settled else StepRule.NEWER
-    is_superseded = stored is not None and stored.settled and not answer.settled
+    is_superseded = stored.settled and not answer.settled
     return StepRule.SUPERSEDED if is_superseded else StepRule.OLDER
 
 
-def _brings_newer_steps(answer: RunToWrite, stored: StoredState | None) -> bool:
+def _brings_newer_steps(answer: RunToWrite, stored: StoredState) -> bool:
     """Whether an answer's steps may replace those that an earlier one left."""
-    if stored is None or stored.steps_synced_at is None:
+    if stored.steps_synced_at is None:
         return True
     version = answer.details.run.version
     if version and stored.version and version != stored.version:

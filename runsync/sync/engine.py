@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from runsync.storage.database import Database
 from runsync.storage.store import ListingStore
 from runsync.sync.listing import ListingSync
-from runsync.sync.outcome import Options, Outcome, Progress, Task, Watch
+from runsync.sync.outcome import Options, Progress, SyncOutcome, Task, Watch
 
 _STOP_SECONDS = 0.7
 
@@ -22,7 +22,7 @@ def sync(
     tasks: Sequence[Task],
     options: Options | None = None,
     watch: Watch | None = None,
-) -> list[Outcome]:
+) -> list[SyncOutcome]:
     """Syncs each listing; one that fails stops no other.
 
     Args:
@@ -73,4 +73,4 @@ def sync(
         return [future.result() for future in futures]
 
 
-__all__ = ["Options", "Outcome", "Progress", "Task", "Watch", "sync"]
+__all__ = ["Options", "Progress", "SyncOutcome", "Task", "Watch", "sync"]

@@ -35,7 +35,7 @@ from runsync.records import Pipeline, Problem, Run, RunWithSteps
 from runsync.sources.base import Listed, Page, ResumePoint
 from runsync.storage.runs import ROUNDING
 from runsync.storage.store import Batch, Counts, ListingStore, RunToWrite, SetAside, StoredState
-from runsync.sync.outcome import Options, Outcome, Progress, Task, Watch
+from runsync.sync.outcome import Options, Progress, SyncOutcome, Task, Watch
 from runsync.sync.walk import Turn, Walk
 
 log = logging.getLogger(__name__)
@@ -81,7 +81,7 @@ class ListingSync:
         self._vanished: dict[tuple[str, str], tuple[Pipeline, str, datetime]] = {}
         self._failures = self._looked_at = 0
 
-    def run(self) -> Outcome:
+    def run(self) -> SyncOutcome:
         """Syncs the listing, and says how that ended; it raises nothing but what ends a process."""
         started, cause = datetime.now(UTC), None
         try:
@@ -91,7 +91,7 @@ class ListingSync:
             outcome, cause = "locked", error
         except RunsyncError as error:
             outcome, cause = "failed", error
-        done = Outcome(
+        done = SyncOutcome(
             self._listing.key,
             self._title,
             started,

@@ -51,7 +51,7 @@ Watch = Callable[[Progress], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class SyncOutcome:
     """How the sync of one listing ended.
 
     ``outcome`` is ok, partial, failed, interrupted or locked; ``problems`` name what was set

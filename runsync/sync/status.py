@@ -16,7 +16,7 @@ from runsync.storage.store import ListingStore
 from runsync.storage.sync_log import LastSync, last_syncs
 from runsync.storage.tables import lacks_steps, listing_pipelines, pipelines, runs, set_aside
 
-COLUMNS = (
+STATUS_COLUMNS = (
     "pipeline",
     "source",
     "external_id",
@@ -61,7 +61,7 @@ class Wanted:
 def status(
     database: Database, wanted: Iterable[Wanted] = (), now: datetime | None = None
 ) -> list[dict[str, Any]]:
-    """One row for each pipeline of each listing, with :data:`COLUMNS`; times are UTC.
+    """One row for each pipeline of each listing, with :data:`STATUS_COLUMNS`; times are UTC.
 
     ``unfinished`` counts the runs that are not finished and still known to the provider,
     ``incomplete`` those whose steps are not in (:func:`incomplete_runs` names them),
@@ -92,7 +92,7 @@ def status(
         for one in wanted
         if one.listing not in synced
     ]
-    return [{column: row.get(column) for column in COLUMNS} for row in rows]
+    return [{column: row.get(column) for column in STATUS_COLUMNS} for row in rows]
 
 
 def incomplete_runs(database: Database) -> list[dict[str, Any]]:

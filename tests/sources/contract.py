@@ -20,7 +20,7 @@ from runsync.sources import open_source
 from runsync.sources.base import Listed, ResumePoint, Source
 from runsync.storage.database import Database
 from runsync.storage.models import PipelineRow, RunRow, StepRow
-from runsync.sync.engine import Options, Outcome, Task, sync
+from runsync.sync.engine import Options, SyncOutcome, Task, sync
 from runsync.sync.status import status
 from runsync.sync.verify import Verdict, verify
 
@@ -245,7 +245,7 @@ class SourceContract:
         assert token not in str(outcome)
 
 
-def run_sync(database: Database, source: Source, stage: Stage) -> Outcome:
+def run_sync(database: Database, source: Source, stage: Stage) -> SyncOutcome:
     (outcome,) = sync(
         database, [Task(source, source.listing(stage.wanted()))], Options(concurrency=4)
     )

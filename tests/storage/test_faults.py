@@ -19,7 +19,7 @@ from runsync.storage import database as database_module
 from runsync.storage import tables
 from runsync.storage.database import Database
 from runsync.storage.store import Batch, ListingStore
-from runsync.sync.engine import Options, Outcome, Task, sync
+from runsync.sync.engine import Options, SyncOutcome, Task, sync
 from tests.storage.pooler import pooled
 from tests.storage.run_histories import new_pipeline
 from tests.storage.test_store import a_run, a_step, answer
@@ -32,7 +32,7 @@ def world() -> World:
     return Scenario(seed=5, runs=90, pipelines=1, now=NOW).build()
 
 
-Sync = Callable[[Database], Outcome]
+Sync = Callable[[Database], SyncOutcome]
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def run_sync(world: World) -> Iterator[Sync]:
         source = open_source(SourceConfig("wercker", "wercker", service.url))
         task = Task(source, source.listing(PipelineConfig("wercker", id=world.pipelines[0].id)))
 
-        def run(database: Database) -> Outcome:
+        def run(database: Database) -> SyncOutcome:
             (outcome,) = sync(database, [task], Options(concurrency=4))
             return outcome
 

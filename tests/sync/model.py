@@ -30,7 +30,7 @@ from runsync.sources import pagination
 from runsync.sources.base import Listed, Listing, Page, ResumePoint, Source
 from runsync.storage.store import Batch, Counts, ListingStore, RunToWrite, StoredState
 from runsync.sync.listing import ListingSync
-from runsync.sync.outcome import Options, Outcome, Task
+from runsync.sync.outcome import Options, SyncOutcome, Task
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 PIPELINE = Pipeline("p", "build")
@@ -307,7 +307,7 @@ class AtOnce(Executor):
         return future
 
 
-def run_sync(store: MemoryStore, provider: Provider, **options: Any) -> Outcome:
+def run_sync(store: MemoryStore, provider: Provider, **options: Any) -> SyncOutcome:
     """One sync by the real engine."""
     source = ModelSource(provider)
     with nullcontext():

@@ -16,7 +16,7 @@ from runsync.simulator import Clock, Faults, Scenario, Simulator, World
 from runsync.sources.wercker.source import Wercker
 from runsync.storage.database import Database
 from runsync.storage.models import PipelineRow, RunRow, StepRow
-from runsync.sync.engine import Options, Outcome, Task, sync
+from runsync.sync.engine import Options, SyncOutcome, Task, sync
 
 NOW = datetime(2024, 5, 6, 12, tzinfo=UTC)
 # Patient with a machine that is busy, quick to ask again.
@@ -62,7 +62,7 @@ class Rig:
 
     def sync(
         self, source: Wercker | None = None, *, application: bool = False, **options: Any
-    ) -> list[Outcome]:
+    ) -> list[SyncOutcome]:
         settings = Options(concurrency=self.concurrency, **options)
         return sync(self.database, self.tasks(source, application=application), settings)
 

@@ -11,7 +11,7 @@ import pytest
 from runsync.storage.database import Database
 from runsync.storage.store import ListingStore
 from runsync.sync.listing import ListingSync
-from runsync.sync.outcome import Options, Outcome
+from runsync.sync.outcome import Options, SyncOutcome
 from tests.sync.rig import MakeRig, Rig
 
 
@@ -30,13 +30,13 @@ def readers() -> Iterator[ThreadPoolExecutor]:
 
 def sync_at_once(
     rig: Rig, count: int, kind: type[ListingStore], readers: ThreadPoolExecutor
-) -> list[Outcome]:
+) -> list[SyncOutcome]:
     """So many syncs of the first listing, each with a database and a source of its own."""
     url = rig.database.engine.url.render_as_string(hide_password=False)
     databases = [Database(url) for _ in range(count)]
     begin = threading.Barrier(count)
 
-    def one(database: Database) -> Outcome:
+    def one(database: Database) -> SyncOutcome:
         task = rig.tasks()[0]
         store = kind(database, task.source.name, task.listing.key, task.listing.label)
         begin.wait()

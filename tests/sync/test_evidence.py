@@ -14,14 +14,14 @@ from runsync.records import Cursor, Run, RunWithSteps
 from runsync.sources.base import Listed
 from runsync.sources.pagination import Entry, Slice
 from runsync.sources.wercker.source import Wercker
-from runsync.sync.engine import Outcome
+from runsync.sync.engine import SyncOutcome
 from tests.sync.rig import MakeRig, Rig, empty_world
 
 HOUR = 3600.0
 Change = Callable[[list[Entry], int], list[Entry]]
 
 
-def only(outcomes: list[Outcome]) -> Outcome:
+def only(outcomes: list[SyncOutcome]) -> SyncOutcome:
     (outcome,) = outcomes
     return outcome
 

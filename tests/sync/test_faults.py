@@ -16,7 +16,7 @@ from sqlalchemy import select
 from runsync.http.client import Limits
 from runsync.simulator.http.fault_types import FAULT_TYPES
 from runsync.storage.models import CoverageRow
-from runsync.sync.engine import Outcome
+from runsync.sync.engine import SyncOutcome
 from runsync.sync.verify import verify
 from tests.sync.rig import MakeRig, Rig, empty_world
 
@@ -156,7 +156,7 @@ def add_runs(rig: Rig, number: int, *, finished: bool) -> list[str]:
 
 
 def outcome_of(rig: Rig, *, full: bool = False) -> str:
-    outcomes: list[Outcome] = rig.sync(full=full)
+    outcomes: list[SyncOutcome] = rig.sync(full=full)
     return outcomes[0].outcome
 
 

@@ -7,13 +7,13 @@ from sqlalchemy import select
 from runsync.sources.buildbot.source import Buildbot
 from runsync.storage.database import Database
 from runsync.storage.models import PipelineRow
-from runsync.sync.engine import Options, Outcome, Task, sync
+from runsync.sync.engine import Options, SyncOutcome, Task, sync
 from runsync.sync.verify import verify
 from tests.sources.buildbot.farm import AWKWARD, RETRY, Farm, listing
 from tests.sources.buildbot.truth import stored, truth
 
 
-def run(database: Database, source: Buildbot, *builders: str, **options: Any) -> list[Outcome]:
+def run(database: Database, source: Buildbot, *builders: str, **options: Any) -> list[SyncOutcome]:
     tasks = [Task(source, listing(source, builder)) for builder in builders]
     return sync(database, tasks, Options(concurrency=4, **options))
 

@@ -12,7 +12,7 @@ from runsync.sources.base import Listing
 from runsync.sources.github.source import GitHub
 from runsync.storage.database import Database
 from runsync.storage.models import RunRow, StepRow
-from runsync.sync.engine import Options, Outcome, Task, sync
+from runsync.sync.engine import Options, SyncOutcome, Task, sync
 from tests.sources.github.rig import workflow
 from tests.sources.github.world import Attempt, Job, Run, World
 
@@ -22,7 +22,7 @@ RESULTS = {"success": "passed", "failure": "failed", "cancelled": "aborted", Non
 
 def run_sync(
     database: Database, source: GitHub, listing: Listing | None = None, **options: Any
-) -> Outcome:
+) -> SyncOutcome:
     task = Task(source, listing or workflow(source))
     (outcome,) = sync(database, [task], Options(concurrency=4, **options))
     return outcome

@@ -16,7 +16,7 @@ from runsync.sources.gitlab.source import GitLab
 from runsync.storage import tables
 from runsync.storage.database import Database
 from runsync.storage.models import CoverageRow, RunRow
-from runsync.sync.engine import Options, Outcome, Task, sync
+from runsync.sync.engine import Options, SyncOutcome, Task, sync
 from runsync.sync.verify import verify
 from tests.sources.gitlab.rig import NOW, opened
 from tests.sources.gitlab.simulator import Asked, GitLabSimulator, World
@@ -27,7 +27,7 @@ class KilledError(BaseException):
     """Stands for a kill: nothing catches it."""
 
 
-def run(database: Database, source: GitLab, name: str = World.path, **options: Any) -> Outcome:
+def run(database: Database, source: GitLab, name: str = World.path, **options: Any) -> SyncOutcome:
     task = Task(source, source.listing(PipelineConfig("hub", id=name)))
     (outcome,) = sync(database, [task], Options(concurrency=4, **options))
     return outcome

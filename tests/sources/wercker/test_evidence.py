@@ -16,7 +16,7 @@ from runsync.sources import open_source
 from runsync.sources.base import Source
 from runsync.storage.database import Database
 from runsync.storage.models import CoverageRow, RunRow, StepRow
-from runsync.sync.engine import Options, Outcome, Task, sync
+from runsync.sync.engine import Options, SyncOutcome, Task, sync
 from tests.sources.contract import QUICK
 from tests.sources.wercker.test_contract import NOW
 
@@ -50,7 +50,7 @@ def run_sync(
     *,
     details: bool = False,
     full: bool = False,
-) -> Outcome:
+) -> SyncOutcome:
     with source_of(simulator, details=details) as source:
         listing = source.listing(PipelineConfig("wercker", id=pipeline))
         (outcome,) = sync(database, [Task(source, listing)], Options(concurrency=4, full=full))
