@@ -3,7 +3,7 @@
 import shutil
 import time
 from contextlib import closing
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 FOLDER = Path("runsync-demo")
 _OURS = ("runsync.toml", "runsync.db", "runsync.db-wal", "runsync.db-shm", "report.html")
 _PIPELINES, _DAYS, _PER_HOUR = 3, 120, 20.0
+_LATER = timedelta(hours=1)
 
 CONFIG = """\
 # Written by `runsync demo`. The simulated service behind it is gone when the demo ends;
@@ -57,13 +58,20 @@ def demo(
 
     Example: runsync demo --runs 300
     """
-    from runsync.simulator import Scenario, Simulator
+    from runsync.simulator import Clock, Scenario, Simulator
 
     config = _folder() / "runsync.toml"
     scenario = Scenario(
-        seed=seed, runs=runs, pipelines=_PIPELINES, days=_DAYS, arrivals_per_hour=_PER_HOUR
+        seed=seed,
+        runs=runs,
+        pipelines=_PIPELINES,
+        days=_DAYS,
+        arrivals_per_hour=_PER_HOUR,
+        has_incidents=True,
     )
-    with Simulator(scenario.build()) as simulator:
+    # It ends now, so that no report tells of what is still to come.
+    clock = Clock.running(datetime.now(UTC) - _LATER)
+    with Simulator(scenario.build(clock)) as simulator:
         world = simulator.world
         config.write_text(
             CONFIG.format(url=simulator.url, application=world.application_id), encoding="utf-8"
@@ -72,7 +80,7 @@ def demo(
         note(f"A simulated Wercker answers on {simulator.url}; it holds {runs} runs.")
         settings = load(config)
         _bring(settings, simulator, "the first sync")
-        world.clock.advance(timedelta(hours=1))
+        clock.advance(_LATER)
         _bring(settings, simulator, "an hour later, what is new")
     _report(config)
     note(NEXT.format(config=config))

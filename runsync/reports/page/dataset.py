@@ -30,6 +30,7 @@ class Dataset:
         """When the first and the last run were created; None where there is none."""
         self.query = replace(query, every=query.every or _suited_period(self.span))
         self._loaded: dict[str, Frames] = {}
+        self._made: dict[tuple[str, tuple[str, ...], bool], pd.DataFrame] = {}
 
     @property
     def moment(self) -> datetime:
@@ -43,7 +44,13 @@ class Dataset:
         return self.query.every or "day"
 
     def table(self, report: Report, *by: str, over_time: bool = False) -> pd.DataFrame:
-        """A report grouped by these keys, as its function would give it."""
+        """A report grouped by these keys, as its function would give it; each is made once."""
+        wanted = report.name, by, over_time
+        if wanted not in self._made:
+            self._made[wanted] = self._table(report, by, over_time)
+        return self._made[wanted]
+
+    def _table(self, report: Report, by: tuple[str, ...], over_time: bool) -> pd.DataFrame:
         if report.name not in self._loaded:
             widest = replace(self.query, by=report.section.keys, implied=report.implied)
             self._loaded[report.name] = report.load(self.reader, widest)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right, insort
 from dataclasses import dataclass, field
 
+from runsync.simulator.history.incidents import Incident, failing_step
 from runsync.simulator.history.profiles import (
     BUILD,
     DEPLOY,
@@ -56,22 +57,33 @@ class PipelineState:
         return self.passed_runs[index - 1] if index else None
 
 
+def _broken_master(times: list[int]) -> Incident:
+    """The unit tests fail on master from one of the last few pushes on."""
+    return Incident("unit tests", times[-min(len(times), 8)], failing=1.0, branch="master")
+
+
 class HistoryGenerator:
     """Draws runs into a registry, pipeline by pipeline, up to ``now`` (ms)."""
 
-    def __init__(self, registry: Registry, seed: str, now: int, days: int) -> None:
+    def __init__(
+        self, registry: Registry, seed: str, now: int, days: int, *, has_incidents: bool = False
+    ) -> None:
         self._registry = registry
         self._rng = seeded(seed)
         self._now = now
         self._start = now - days * DAY_MS
         self._branches = BranchHistory(self._rng, self._start, now)
         bad = self._start + (now - self._start) * 58 // 100
-        self._bad_week = range(bad, bad + 7 * DAY_MS)
+        self._bad_week = range(0) if has_incidents else range(bad, bad + 7 * DAY_MS)
+        self._breaks_master = has_incidents
 
     def write(self, state: PipelineState, count: int) -> None:
         """Draw ``count`` runs of ``state`` into the registry."""
         tail = self._tail(state, count)
-        for created in self._times(state, count - len(tail)):
+        times = self._times(state, count - len(tail))
+        if self._breaks_master and state.step_source.profile is BUILD and times:
+            state.step_source.incidents.append(_broken_master(times))
+        for created in times:
             self.add(state, self._retry_time(state, created))
         for age, fate in tail:
             self._add_under_way(state, age, fate)
@@ -166,10 +178,15 @@ class HistoryGenerator:
 
     def _finalize(self, state: PipelineState, plan: RunPlan, fate: str, queue: int) -> None:
         """Fix how the run goes, put it into the registry, and remember what follows from it."""
-        steps, flaky = state.step_source, fate == "flaky"
+        steps = state.step_source
+        broken = self._broken_step(state, plan) if fate in ("passed", "failed", "flaky") else None
+        if broken is not None:
+            fate = "failed"
+        flaky = fate == "flaky"
         if fate in ("failed", "flaky"):
             plan.result = "failed"
             plan.failing = steps.profile.flaky_step if flaky else steps.pick_failing(self._rng)
+            plan.failing = plan.failing if broken is None else broken
             plan.failing = min(plan.failing, len(steps.step_profiles()) - 1)
         set_times(plan, max(plan.created, plan.pending_until) + queue)
         if fate == "aborted":
@@ -178,6 +195,13 @@ class HistoryGenerator:
             insort(state.passed_runs, plan, key=lambda passed: passed.finished)
         state.retry = plan if flaky else None
         self._registry.insert(plan)
+
+    def _broken_step(self, state: PipelineState, plan: RunPlan) -> int | None:
+        """The place of the step in which an incident makes the run fail."""
+        steps = state.step_source
+        step = failing_step(steps.incidents, plan.created, plan.branch, self._rng)
+        names = [profile.name for profile in steps.step_profiles()]
+        return names.index(step) if step in names else None
 
     def _abort_time(self, plan: RunPlan) -> int:
         """A quarter of the aborts come before the run has started."""

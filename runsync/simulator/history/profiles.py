@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from runsync.simulator.history.incidents import Incident, slowness
 from runsync.simulator.world.plans import StepPlan
 from runsync.simulator.world.rng import seeded
 
@@ -120,6 +121,7 @@ class ProfileSteps:
     start: int
     length: int
     count: int | None = None
+    incidents: list[Incident] = field(default_factory=list)
 
     def step_profiles(self) -> Sequence[StepProfile]:
         """The steps of this pipeline, cut or repeated to ``count`` where that is given."""
@@ -138,13 +140,22 @@ class ProfileSteps:
         age = min(1.0, max(0.0, (created - self.start) / self.length))
         profiles = self.step_profiles()
         return [
-            self._step(rng, profile, order, age, failing) for order, profile in enumerate(profiles)
+            self._step(
+                rng, profile, order, age, failing, slowness(self.incidents, created, profile.name)
+            )
+            for order, profile in enumerate(profiles)
         ]
 
     def _step(
-        self, rng: random.Random, profile: StepProfile, order: int, age: float, failing: int
+        self,
+        rng: random.Random,
+        profile: StepProfile,
+        order: int,
+        age: float,
+        failing: int,
+        slower: float,
     ) -> StepPlan:
-        usual = profile.seconds * (1 + profile.drift * age)
+        usual = profile.seconds * (1 + profile.drift * age) * slower
         seconds = usual * rng.lognormvariate(0, 0.18)
         failed = order == failing
         phase = None if order < 2 else "finalSteps" if profile.final else "mainSteps"

@@ -8,7 +8,14 @@ from datetime import datetime
 from itertools import count, pairwise
 
 from runsync.simulator.history.generator import HistoryGenerator, PipelineState
-from runsync.simulator.history.profiles import DEPLOY, PROFILES, ProfileSteps
+from runsync.simulator.history.incidents import Incident
+from runsync.simulator.history.profiles import (
+    BUILD,
+    DEPLOY,
+    PROFILES,
+    PipelineProfile,
+    ProfileSteps,
+)
 from runsync.simulator.world.clock import DAY_MS, Clock, from_ms, to_ms
 from runsync.simulator.world.rng import seeded
 from runsync.simulator.world.world import World
@@ -22,7 +29,9 @@ class Scenario:
 
     ``runs`` is the number of runs over all pipelines, or one number per pipeline; ``days`` how far
     back they go. ``steps`` is the exact number of steps of each run (None: as each profile
-    says). ``arrivals_per_hour`` new runs then appear as the world's clock moves on. Where ``now``
+    says). ``has_incidents`` gives it a story: pushes to the first pipeline fail more for six weeks,
+    and its master is broken at the end; deployments take longer for three weeks.
+    ``arrivals_per_hour`` new runs then appear as the world's clock moves on. Where ``now``
     is given the clock stands still there until it is advanced; else it shows the real time.
     """
 
@@ -33,6 +42,7 @@ class Scenario:
     days: int = 120
     arrivals_per_hour: float = 0.0
     steps: int | None = None
+    has_incidents: bool = False
 
     def build(self, clock: Clock | None = None) -> World:
         """A new world with this history, told up to what ``clock`` shows; deterministic by seed."""
@@ -40,10 +50,13 @@ class Scenario:
         now = clock.now_ms() if self.now is None else to_ms(self.now)
         world = World(clock, seed=self.seed)
         states = self._states(world, now)
-        history = HistoryGenerator(world.registry, f"{self.seed}/history", now, self.days)
+        story = {"has_incidents": self.has_incidents}
+        history = HistoryGenerator(world.registry, f"{self.seed}/history", now, self.days, **story)
         for state, runs in zip(states, self._runs_per_state(states), strict=True):
             history.write(state, runs)
-        arrivals = HistoryGenerator(world.registry, f"{self.seed}/arrivals", now, self.days)
+        arrivals = HistoryGenerator(
+            world.registry, f"{self.seed}/arrivals", now, self.days, **story
+        )
         world.set_arrivals(Arrivals(arrivals, states, self, now))
         return world
 
@@ -51,7 +64,8 @@ class Scenario:
         start, states = now - self.days * DAY_MS, list[PipelineState]()
         for index in range(self.pipelines):
             profile, service = PROFILES[index % len(PROFILES)], _service(index // len(PROFILES))
-            step_source = ProfileSteps(profile, start, max(1, now - start), self.steps)
+            incidents = _incidents(profile, now) if self.has_incidents else []
+            step_source = ProfileSteps(profile, start, max(1, now - start), self.steps, incidents)
             pipeline = world.add_pipeline(
                 service + profile.name,
                 pipeline_name=profile.pipeline_name,
@@ -69,6 +83,15 @@ class Scenario:
                 raise ValueError(f"runs: {len(self.runs)} numbers for {self.pipelines} pipelines")
             return self.runs
         return share_out(self.runs, [state.step_source.profile.share for state in states])
+
+
+def _incidents(profile: PipelineProfile, now: int) -> list[Incident]:
+    """What has gone wrong with such a pipeline."""
+    if profile is BUILD:
+        return [Incident("unit tests", now - 43 * DAY_MS, failing=0.2)]
+    if profile is DEPLOY:
+        return [Incident("roll out", now - 24 * DAY_MS, slower=1.7)]
+    return []
 
 
 def share_out(total: int, weights: Sequence[float]) -> list[int]:

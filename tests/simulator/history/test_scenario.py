@@ -237,3 +237,37 @@ def test_some_runs_wait_for_approval(history: dict[str, list[Run]]) -> None:
     assert Counter(run["raw_status"] for run in deploys)["pendingapproval"] == 1
     waited = [run for run in deploys if (run["queued_ms"] or 0) > 1_800_000]
     assert len(waited) > 50
+
+
+@pytest.fixture(scope="module")
+def story() -> dict[str, list[Run]]:
+    world = Scenario(seed=1, runs=2000, now=NOW, has_incidents=True).build()
+    return {pipeline.name: world.truth(pipeline.id) for pipeline in world.pipelines}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_in_a_story_master_is_broken_at_the_end_by_one_step(seed: int) -> None:
+    world = Scenario(seed=seed, runs=300, now=NOW, has_incidents=True, arrivals_per_hour=20).build()
+    world.clock.advance(timedelta(hours=1))
+    runs = sorted(world.truth(world.pipelines[0].id), key=lambda run: run["created_at"])
+    master = [run for run in runs if run["branch"] == "master"]
+    verdicts = [run for run in master if run["result"] in ("passed", "failed")]
+    assert [run["result"] for run in verdicts[-2:]] == ["failed", "failed"]
+    assert {s["name"] for s in verdicts[-1]["steps"] if s["result"] == "failed"} == {"unit tests"}
+
+
+def test_in_a_story_tests_fail_more_and_deployments_take_longer(
+    story: dict[str, list[Run]],
+) -> None:
+    def parts(name: str, days: int) -> tuple[list[Run], list[Run]]:
+        change = NOW - timedelta(days=days)
+        runs = [run for run in story[name] if run["result"] in ("passed", "failed")]
+        return [r for r in runs if r["created_at"] < change], [
+            r for r in runs if r["created_at"] >= change
+        ]
+
+    before, after = parts("build-and-test", 43)
+    assert pass_rate(before) - pass_rate(after) > 0.1
+    before, after = parts("deploy-production", 24)
+    took = [statistics.median(seconds(runs, "roll out")) for runs in (before, after)]
+    assert 1.4 < took[1] / took[0] < 2
