@@ -95,12 +95,9 @@ class AdvisoryLocks:
         with self._mutex:
             if listing not in self._held:
                 return
-            try:
-                intact = self._connection and self._ask(_BACKEND) == self._backend
-            except DBAPIError:
-                intact = False
-            if not intact:
-                self._held = {name: bool(self._ask(_TRY_LOCK, name)) for name in self._held}
+            if (backend := self._ask_again(_BACKEND)) != self._backend:
+                self._backend = backend
+                self._take_all_again()
             if not self._held[listing]:
                 raise LockedError(
                     f"the connection that held the lock of {listing} broke, and another sync has "
@@ -111,7 +108,7 @@ class AdvisoryLocks:
         with self._mutex:
             if listing in self._held:
                 return False
-            if self._ask(_TRY_LOCK, listing):
+            if self._ask_again(_TRY_LOCK, listing):
                 self._held[listing] = True
             self._close_if_idle()
             return listing in self._held
@@ -124,6 +121,16 @@ class AdvisoryLocks:
             except DBAPIError:
                 pass  # the connection broke, and the server has released its locks
             self._close_if_idle()
+
+    def _ask_again(self, question: object, listing: str = "") -> int:
+        """Asks, and where the connection proves broken once more, over a new one."""
+        was_connected = self._connection is not None
+        try:
+            return self._ask(question, listing)
+        except DBAPIError:
+            if not was_connected:
+                raise
+            return self._ask(question, listing)
 
     def _ask(self, question: object, listing: str = "") -> int:
         """Asks over the connection of the locks, which is made where there is none."""
@@ -152,6 +159,12 @@ class AdvisoryLocks:
                 "cannot keep the locks of a sync; name the PostgreSQL server itself, or a pool in "
                 "session mode"
             )
+        self._take_all_again()
+
+    def _take_all_again(self) -> None:
+        """Another connection holds none of the locks of the one before it."""
+        for listing, was_own in self._held.items():
+            self._held[listing] = was_own and bool(self._ask(_TRY_LOCK, listing))
 
     def _is_pooled_by_transaction(self) -> bool:
         """Whether an open transaction gets the server process of this idle connection, or this

@@ -322,6 +322,31 @@ def test_a_sync_that_lost_its_lock_to_another_stops_before_it_writes_on(
     rival.close()
 
 
+def test_a_lock_whose_connection_broke_is_not_believed_in_since_another_was_taken(
+    postgres_url: str,
+) -> None:
+    database, rival = Database(postgres_url), Database(postgres_url)
+    with database.lock("first"):
+        with rival.write() as killer:
+            killer.execute(
+                text(
+                    "SELECT pg_terminate_backend(pid) FROM pg_locks "
+                    "WHERE locktype = 'advisory' AND pid <> pg_backend_pid()"
+                )
+            )
+        with rival.lock("first", wait=True), database.lock("second"):
+            with pytest.raises(LockedError, match="another sync has taken the lock"):
+                write_under(database, "first")
+            write_under(database, "second")
+    database.close()
+    rival.close()
+
+
+def write_under(database: Database, listing: str) -> None:
+    with database.write(listing) as connection:
+        connection.execute(text("SELECT 1"))
+
+
 def test_a_pooler_in_transaction_mode_is_named(postgres_url: str, run_sync: Sync) -> None:
     with pooled(make_url(postgres_url), by_transaction=True) as url:
         database = Database(url)
