@@ -16,6 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
+from runsync.check_rules import CheckRule, check_rule
 from runsync.errors import ConfigError
 from runsync.providers import provider, provider_types
 from runsync.toml_table import TomlTable, nearest
@@ -99,6 +100,7 @@ class Config:
     since: datetime | None = None
     sources: Mapping[str, SourceConfig] = field(default_factory=dict)
     pipelines: tuple[PipelineConfig, ...] = ()
+    checks: tuple[CheckRule, ...] = ()
 
 
 def find(given: Path | None = None) -> Path | None:
@@ -159,7 +161,7 @@ def parse(text: str, path: Path) -> Config:
     except RecursionError:
         raise ConfigError(f"{path} is not TOML that can be read: it is nested too deep") from None
     top = TomlTable(raw, "", path)
-    top.only("database_url", "sync", "sources", "pipelines")
+    top.only("database_url", "sync", "sources", "pipelines", "checks")
     database_url = _database_url(top.text("database_url"), path)
     sync = top.table("sync")
     sync.only("concurrency", "since")
@@ -168,7 +170,8 @@ def parse(text: str, path: Path) -> Config:
     sources = {name: _source(name, t) for name, t in top.table("sources").tables()}
     pipelines = tuple(_pipeline(t, sources) for t in top.array("pipelines"))
     _check_unique(pipelines, path)
-    return Config(path, database_url, concurrency, since, sources, pipelines)
+    checks = tuple(map(check_rule, top.array("checks")))
+    return Config(path, database_url, concurrency, since, sources, pipelines, checks)
 
 
 def _source(name: str, table: TomlTable) -> SourceConfig:

@@ -97,6 +97,12 @@ class HistoryRestartedError(SourceError):
     """The source uses the id of a stored run for another run: its numbers have begun again."""
 
 
+class CheckFailedError(RunsyncError):
+    """A rule of ``[[checks]]`` fails."""
+
+    exit_code = 6
+
+
 class LockedError(RunsyncError):
     """Another sync holds the lock."""
 

@@ -78,6 +78,13 @@ class TomlTable:
             value = self._take(key, dict, f"a table, written {self.place[:-1]}.{key}]")
             yield key, TomlTable(value, f"{self.place[:-1]}.{key}]", self.path)
 
+    def values(self, key: str) -> Iterable[tuple[str, object]]:
+        """The entries of an inline table."""
+        value = self._take(key, dict, f"a table, such as {key} = {{ pass_rate = 0.8 }}") or {}
+        if self.has(key) and not value:
+            raise self.error(f"`{key}` is empty; fill it in or take the line out")
+        return tuple(value.items())
+
     def array(self, key: str) -> Iterable["TomlTable"]:
         for index, value in enumerate(self._take(key, list, f"tables, each [[{key}]]") or [], 1):
             if not isinstance(value, dict):

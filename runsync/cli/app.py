@@ -17,6 +17,7 @@ COMMANDS = {
     "status": LazyCommand(_SYNC, ".status:status", "What is stored, and how complete it is."),
     "verify": LazyCommand(_SYNC, ".verify:verify", "Compare with the provider; --repair."),
     "report": LazyCommand(_ANALYSE, ".report:app", "Pass rates, durations, aborts and more."),
+    "check": LazyCommand(_ANALYSE, ".check:check", "Rules of the config against the figures."),
     "query": LazyCommand(_ANALYSE, ".query:query", "Read-only SQL."),
     "export": LazyCommand(_ANALYSE, ".export:export", "Runs and steps as Parquet or CSV files."),
     "runs": LazyCommand(_LIVE, ".runs:app", "List, show, trigger and abort runs, live."),
@@ -30,7 +31,8 @@ COMMANDS = {
 
 EXIT_CODES = (
     "Exit codes: 0 done; 1 a bug; 2 usage or config; 3 the source refused the token; 4 done in "
-    "part; 5 the database or its schema; 75 another sync holds the lock; 130 interrupted."
+    "part; 5 the database or its schema; 6 a check failed; 75 another sync holds the lock; "
+    "130 interrupted."
 )
 
 

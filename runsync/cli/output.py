@@ -234,7 +234,11 @@ def _markdown_cell(value: object) -> str:
     value = plain(value)
     if value is None:
         return ""
-    text = value if isinstance(value, str) else dumped(value)
+    return markdown_text(value if isinstance(value, str) else dumped(value))
+
+
+def markdown_text(text: str) -> str:
+    """The text in a line of Markdown, with nothing of it taken for markup."""
     shown = visible(text.replace("\n", " "))
     for character in "\\|`*[]<>":
         shown = shown.replace(character, f"\\{character}")

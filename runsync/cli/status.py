@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from datetime import timedelta
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,20 +12,22 @@ import typer
 from runsync.cli.app_context import load_config, open_database
 from runsync.cli.options import (
     ConfigOption,
-    FormatOption,
     JsonOption,
     OutputOption,
     PipelinesArgument,
     chosen,
     span,
 )
-from runsync.cli.output import Format, chosen_format, emit, note
+from runsync.cli.output import Format, chosen_format, emit, note, write
+from runsync.cli.prometheus import exposition
 from runsync.cli.resolve import KnownPipeline, configured_pipelines, only_one, tokenless
 from runsync.cli.table import Age, ago
 from runsync.config import Config
-from runsync.errors import PartialError
+from runsync.errors import ConfigError, PartialError
+from runsync.text import visible
 
 if TYPE_CHECKING:
+    from runsync.storage.database import Database
     from runsync.sync.status import Wanted
 
 BRIEF = (
@@ -37,7 +40,18 @@ BRIEF = (
     "last_good_sync",
     "last_outcome",
 )
-SPARE = ("covered_from", "last_outcome", "unfinished")
+SPARE = ("covered_from", "unfinished", "last_outcome")
+_LONGEST_ERROR = 240
+
+
+class StatusFormat(StrEnum):
+    """The ways to write what ``status`` tells."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+    MARKDOWN = "markdown"
+    PROMETHEUS = "prometheus"
 
 
 def status(
@@ -54,7 +68,14 @@ def status(
         bool, typer.Option("--incomplete", help="List the runs whose steps are not in.")
     ] = False,
     config: ConfigOption = None,
-    format: FormatOption = None,
+    format: Annotated[
+        StatusFormat | None,
+        typer.Option(
+            "--format",
+            help="How to write the data; a table if not given. prometheus is for the node "
+            "exporter's textfile collector.",
+        ),
+    ] = None,
     as_json: JsonOption = False,
     output: OutputOption = None,
 ) -> None:
@@ -64,24 +85,51 @@ def status(
     """
     from runsync.sync import status as read
 
-    style = chosen(format, as_json)
+    prometheus = _is_prometheus(format, as_json, incomplete, output)
+    style = None if prometheus or format is None else Format(format.value)
+    style = chosen(style, as_json)
     oldest = span(max_age) if max_age is not None else None
     settings = load_config(config, needed=False)
     with closing(open_database(settings)) as database:
-        rows = read.status(database, list(_configured(settings)))
+        rows = status_rows(settings, database, pipelines or [])
         runs = read.incomplete_runs(database) if incomplete else []
-    if pipelines:
-        rows = _named(settings, rows, pipelines)
     if incomplete:
         shown = {(row["source"], row["external_id"]) for row in rows}
         runs = [run for run in runs if (run["source"], run["external_id"]) in shown]
         emit(runs, columns=read.INCOMPLETE_COLUMNS, format=style, output=output)
+    elif prometheus:
+        write(exposition(rows), output)
     else:
         emit_status(rows, style, output)
         if oldest is None and any(row["incomplete"] for row in rows):
             note("some runs are incomplete; `runsync status --incomplete` lists them")
     if oldest is not None:
         _check(rows, oldest)
+
+
+def _is_prometheus(
+    format: StatusFormat | None, as_json: bool, incomplete: bool, output: Path | None
+) -> bool:
+    """Whether that format was asked for, by its name or by the file's."""
+    by_name = output is not None and output.suffix.lower() == ".prom"
+    if format is not StatusFormat.PROMETHEUS and (format or as_json or not by_name):
+        return False
+    if as_json or incomplete:
+        other = "--json" if as_json else "--incomplete"
+        raise ConfigError(f"{other} and the format prometheus contradict each other; keep one")
+    return True
+
+
+def status_rows(config: Config, database: "Database", names: Sequence[str]) -> list[dict[str, Any]]:
+    """The rows of these pipelines, or of all where none is named.
+
+    Raises:
+        ConfigError: one of them is not known.
+    """
+    from runsync.sync.status import status as read
+
+    rows = read(database, list(_configured(config)))
+    return _named(config, rows, names) if names else rows
 
 
 def emit_status(rows: Sequence[dict[str, Any]], format: Format | None, output: Path | None) -> None:
@@ -92,12 +140,19 @@ def emit_status(rows: Sequence[dict[str, Any]], format: Format | None, output: P
         emit(rows, columns=STATUS_COLUMNS, format=format, output=output)
         return
     emit(map(_readable, rows), columns=BRIEF, output=output, spare=SPARE)
-    faults: dict[str, str] = {}
+    for fault in _faults_of_listings(rows):
+        note(f"the last sync of {fault}")
+
+
+def _faults_of_listings(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """Why the last sync of each listing failed, once, however many pipelines it holds."""
+    of_listing: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
         if row["last_error"]:
-            faults.setdefault(row["listing"], f"{row['pipeline']}: {row['last_error']}")
-    for fault in faults.values():
-        note(f"the last sync of {fault}")
+            of_listing.setdefault(row["listing"], []).append(row)
+    for first, *others in of_listing.values():
+        more = f" and {len(others)} more" if others else ""
+        yield f"{first['pipeline']}{more}: {visible(first['last_error'], limit=_LONGEST_ERROR)}"
 
 
 def _readable(row: dict[str, Any]) -> dict[str, Any]:

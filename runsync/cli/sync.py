@@ -249,10 +249,23 @@ def _name_problems(outcome: "SyncOutcome", error: RunsyncError | None) -> None:
         and str(outcome.cause) != str(error)
     ):
         warn(f"{outcome.label}: {outcome.cause}")
-    for problem in outcome.problems[:_SHOWN_PROBLEMS]:
+    problems = _each_once(outcome.problems)
+    for problem in problems[:_SHOWN_PROBLEMS]:
         warn(f"{outcome.label}: set aside: {problem}")
-    if (more := len(outcome.problems) - _SHOWN_PROBLEMS) > 0:
+    if (more := len(problems) - _SHOWN_PROBLEMS) > 0:
         warn(f"{outcome.label}: and {more} more; `runsync sync --json` names them all")
+
+
+def _each_once(problems: Sequence[str]) -> list[str]:
+    """The problems, those of many runs that are the same but for the run's id in one."""
+    alike: dict[str, list[str]] = {}
+    for problem in problems:
+        run = problem.removeprefix("run ").partition(":")[0] if problem.startswith("run ") else ""
+        alike.setdefault(problem.replace(run, "") if run else problem, []).append(problem)
+    return [
+        many[0] if len(many) == 1 else f"{many[0]}, and {len(many) - 1} more runs likewise"
+        for many in alike.values()
+    ]
 
 
 def _row(outcome: "SyncOutcome") -> dict[str, Any]:

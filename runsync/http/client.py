@@ -151,11 +151,21 @@ class Client:
         return self._get(path, params, as_json=False, elsewhere=follow_elsewhere)
 
     def send(
-        self, method: str, path: str, *, params: Params | None = None, body: Any = None
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Params | None = None,
+        body: Any = None,
+        as_json: bool = True,
     ) -> Response:
-        """Sends a request that changes something, once. Raises what :meth:`get` raises."""
+        """Sends a request that changes something, once. Raises what :meth:`get` raises.
+
+        Args:
+            as_json: whether the answer has to be JSON.
+        """
         try:
-            return self._try(method, self._url(path, params), None, body)
+            return self._try(method, self._url(path, params), None, body, as_json=as_json)
         except TryAgainError as error:
             raise SourceError(
                 f"{self._name}: {method} {path} {error}; it was sent once and may have been "

@@ -103,6 +103,10 @@ def home(folder: Path, simulator: Simulator, monkeypatch: pytest.MonkeyPatch) ->
 
         [[pipelines]]
         application_id = "{"a" * 24}"
+
+        [[checks]]
+        report = "pass-rates"
+        below = {{ pass_rate = 0.6 }}
         """
     )
     return folder

@@ -16,7 +16,7 @@ REPORT = ["--since", "--until", "--pipeline", "--branch", "--by", "--every", "--
 DOCUMENTED: dict[str, list[str]] = {
     "init": [],
     "sync": ["--since", "--full", "--concurrency", "--wait", "--dry-run", "--every", "--upgrade"],
-    "status": DATA,
+    "status": ["--max-age", "--incomplete", "--output", *DATA],
     "verify": ["--repair", *DATA],
     "report pass-rates": REPORT,
     "report step-durations": [*REPORT, "--result"],
@@ -27,6 +27,7 @@ DOCUMENTED: dict[str, list[str]] = {
     "report flaky": REPORT,
     "report compare": [option for option in REPORT if option != "--every"],
     "report html": ["--output"],
+    "check": ["--webhook-env", *DATA],
     "query": ["--timeout", "--max-rows", "--i-know", *DATA],
     "export": ["--format"],
     "runs list": [*LIST, "--source", *DATA],

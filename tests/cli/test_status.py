@@ -1,13 +1,17 @@
 """``runsync status``, and how pipelines are named on the command line."""
 
+import json
+import re
 import sqlite3
 from contextlib import closing
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from runsync.simulator import Simulator, World
+from runsync.text import visible
 from tests.cli.conftest import Shell
 
 BUILD, DEPLOY, APPLICATION = "b" * 24, "d" * 24, "a" * 24
@@ -244,3 +248,76 @@ def test_max_age_fails_where_there_are_gaps(shell: Shell, synced: Path) -> None:
 @pytest.mark.parametrize("age", ["", "0h", "soon"])
 def test_a_max_age_that_is_none(shell: Shell, synced: Path, age: str) -> None:
     assert shell("status", "--max-age", age).code == 2
+
+
+# --format prometheus
+
+
+def samples(text: str) -> dict[tuple[str, str], float]:
+    """The value of each metric of each listing and pipeline."""
+    found = {}
+    for family in text_string_to_metric_families(text):
+        assert family.type == "gauge"
+        assert family.documentation
+        for sample in family.samples:
+            key = (sample.name, f"{sample.labels['listing']} {sample.labels['pipeline']}")
+            assert key not in found
+            found[key] = sample.value
+    return found
+
+
+def test_prometheus_reads_what_status_tells(shell: Shell, synced: Path) -> None:
+    rows = shell("status", "--json").data
+    text = shell("status", "--format", "prometheus").out
+    found = samples(text)
+    for row in rows:
+        key = f"{row['listing']} {row['pipeline']}"
+        for metric, column in {"runs": "runs", "runs_incomplete": "incomplete"}.items():
+            assert found[f"runsync_{metric}", key] == row[column]
+        at = datetime.fromisoformat(row["last_good_sync"]).timestamp()
+        assert found["runsync_last_good_sync_timestamp_seconds", key] == pytest.approx(at, abs=0.01)
+        assert found["runsync_last_sync_success", key] == 1
+    lines = text.splitlines()
+    assert all(re.match(r"# (HELP|TYPE) runsync_|runsync_[a-z_]+\{", line) for line in lines)
+    assert shell("status", "-o", "runsync.prom").code == 0
+    assert samples((synced / "runsync.prom").read_text()).keys() == found.keys()
+
+
+def test_prometheus_leaves_out_what_is_not_known(shell: Shell, home: Path) -> None:
+    assert shell("db", "upgrade").code == 0
+    names = {name for name, _ in samples(shell("status", "--format", "prometheus").out)}
+    assert "runsync_last_good_sync_timestamp_seconds" not in names
+    assert "runsync_runs" in names
+
+
+def test_prometheus_takes_any_name(shell: Shell, home: Path) -> None:
+    name = 'a "b" \\ {c} \x1b[2J \u202e\nd'
+    config = home / "runsync.toml"
+    config.write_text(config.read_text().replace('"our-build"', json.dumps(name)))
+    assert shell("db", "upgrade").code == 0
+    text = shell("status", "--format", "prometheus").out
+    assert any(visible(name) in key for _, key in samples(text))
+
+
+@pytest.mark.parametrize("flag", ["--json", "--incomplete"])
+def test_prometheus_contradicts(shell: Shell, synced: Path, flag: str) -> None:
+    ended = shell("status", "--format", "prometheus", flag)
+    assert ended.code == 2
+    assert "contradict" in ended.err
+
+
+def test_max_age_works_with_prometheus(shell: Shell, synced: Path) -> None:
+    aged(synced, 3)
+    ended = shell("status", "--format", "prometheus", "--max-age", "2h")
+    assert ended.code == 4
+    assert samples(ended.out)
+
+
+def test_the_reason_of_a_failed_sync_is_said_once(
+    shell: Shell, synced: Path, simulator: Simulator
+) -> None:
+    simulator.faults.add("404", "runs")
+    assert shell("sync", APPLICATION).code == 4
+    ended = shell("status")
+    assert ended.err.count("404") == 1
+    assert "the last sync of deploy and 1 more: wercker: GET" in ended.err

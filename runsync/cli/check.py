@@ -1,0 +1,107 @@
+"""``runsync check``: the rules of the config against the figures."""
+
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from runsync.cli.app_context import load_config, open_database
+from runsync.cli.options import ConfigOption, FormatOption, JsonOption, OutputOption, chosen
+from runsync.cli.output import Format, chosen_format, emit, markdown_text, note, write
+from runsync.cli.webhook import post, webhook_url
+from runsync.config import Config
+from runsync.errors import CheckFailedError, ConfigError
+from runsync.text import visible
+
+if TYPE_CHECKING:
+    from runsync.cli.rules import Checked, CheckLine
+    from runsync.storage.database import Database
+
+BRIEF = ("status", "rule", "text", "url")
+_MARKS = {"ok": "✅", "fail": "❌", "no data": "❔"}
+_MOST_POSTED = 20
+
+
+def check(
+    webhook_env: Annotated[
+        str | None,
+        typer.Option(
+            "--webhook-env",
+            metavar="NAME",
+            help="Where rules fail, post them to the webhook whose URL this variable holds.",
+        ),
+    ] = None,
+    config: ConfigOption = None,
+    format: FormatOption = None,
+    as_json: JsonOption = False,
+    output: OutputOption = None,
+) -> None:
+    """Compare the figures with the rules in [[checks]] of the config; end with 6 where one fails.
+
+    Example: runsync check --format markdown
+    """
+    from runsync.cli.rules import COLUMNS, checked
+
+    style = chosen_format(chosen(format, as_json), output)
+    settings = load_config(config)
+    if not settings.checks:
+        raise ConfigError(
+            f"{settings.path} has no [[checks]]; add one, such as: "
+            'report = "pass-rates", since = "7d", below = { pass_rate = 0.8 }'
+        )
+    url = webhook_url(webhook_env) if webhook_env is not None else None
+    rules = [checked(rule) for rule in settings.checks]
+    with closing(open_database(settings)) as database:
+        found = [line for rule in rules for line in _findings(settings, database, rule)]
+    if style is Format.MARKDOWN:
+        write("".join(f"- {_line(one, markdown_text)}\n" for one in found), output)
+    else:
+        rows = [asdict(one) for one in found]
+        emit(rows, columns=COLUMNS, format=style, output=output, brief=BRIEF,
+             spare=("url",), prose=("rule", "text"))  # fmt: skip
+    failed = [one for one in found if one.status == "fail"]
+    if url is not None and webhook_env is not None and failed:
+        post(url, webhook_env, _message(failed, len(rules)))
+        note("posted to the webhook")
+    if failed:
+        raise CheckFailedError(_summary(failed, len(rules)))
+
+
+def _findings(config: Config, database: "Database", rule: "Checked") -> "Sequence[CheckLine]":
+    from runsync.cli.rules import findings
+
+    return findings(rule, database, _status(config, database, rule) if rule.report is None else ())
+
+
+def _status(config: Config, database: "Database", rule: "Checked") -> list[dict[str, Any]]:
+    from runsync.cli.status import status_rows
+
+    try:
+        return status_rows(config, database, [rule.rule.pipeline] if rule.rule.pipeline else [])
+    except ConfigError as error:
+        raise ConfigError(f"{rule.rule.place}: {error}") from None
+
+
+def _line(one: "CheckLine", shown: Any) -> str:
+    link = f" {one.url}" if one.url else ""
+    said = one.text if one.status == "fail" else f"{one.rule}: {one.text}"
+    return f"{_MARKS[one.status]} {shown(said)}{link}"
+
+
+def _message(failed: "Sequence[CheckLine]", rules: int) -> str:
+    """What is posted: plain text, in which nobody can be called by a branch's name."""
+    lines = [_line(one, _chat_text) for one in failed[:_MOST_POSTED]]
+    more = len(failed) - _MOST_POSTED
+    return "\n".join([_summary(failed, rules), *lines, *([f"and {more} more"] if more > 0 else [])])
+
+
+def _chat_text(text: str) -> str:
+    escaped = visible(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return escaped.replace("@", "@\u200b")
+
+
+def _summary(failed: "Sequence[CheckLine]", rules: int) -> str:
+    number = len({one.rule for one in failed})
+    return f"{number} of {rules} {'rule fails' if number == rules == 1 else 'rules fail'}"
