@@ -77,6 +77,10 @@ class CancelledError(SourceError):
     """The request was given up since the sync is being stopped."""
 
 
+NOTHING_MORE_TO_ASK = (CancelledError, TokenRefusedError, RateLimitedError)
+"""After these every other request of the source would fail in the same way."""
+
+
 class PartialError(RunsyncError):
     """Done in part: what was done stays, and the text says what was not."""
 

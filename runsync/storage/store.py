@@ -136,6 +136,17 @@ class ListingStore(SyncLog):
             row = connection.execute(query).first()
         return None if row is None else (Pipeline(row[0], row[1]), row[2])
 
+    def not_found_once(self) -> list[str]:
+        """The runs that the provider did not know when last asked, and may know again."""
+        r = tables.runs.c
+        query = (
+            runs_of_listing(self.listing, r.id)
+            .where(tables.is_unsettled, r.vanished_at.is_not(None))
+            .order_by(r.id)
+        )
+        with self.database.read() as connection:
+            return list(connection.execute(query).scalars())
+
     def set_aside_runs(self) -> list[SetAside]:
         """The runs of this listing that are set aside, those first that have been so longest."""
         p, s = tables.pipelines.c, tables.set_aside.c

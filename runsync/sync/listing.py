@@ -20,6 +20,7 @@ from typing import Any
 
 from runsync.coverage import Interval
 from runsync.errors import (
+    NOTHING_MORE_TO_ASK,
     BugError,
     CancelledError,
     ForbiddenError,
@@ -43,7 +44,10 @@ log = logging.getLogger(__name__)
 _PAGES_AHEAD = 4
 _REREAD_AT_ONCE = 32
 _FAILURES_IN_A_ROW = 5
-_NOTHING_MORE_TO_ASK = (CancelledError, TokenRefusedError, RateLimitedError)
+_NOT_FOUND = (
+    "run {}: the provider does not know it any more; it is asked for once more, and counts as gone "
+    "if it is not found after ten minutes either"
+)
 
 
 @dataclass(slots=True)
@@ -144,7 +148,7 @@ class ListingSync:
             self._walk(Walk(covered, self._options.since, recheck_since), memory)
         except (SourceError, TokenRefusedError) as error:
             self._keep_what_came()
-            if isinstance(error, _NOTHING_MORE_TO_ASK):
+            if isinstance(error, NOTHING_MORE_TO_ASK):
                 raise
             failed = error
         self._reread_unsettled()
@@ -303,6 +307,8 @@ class ListingSync:
                 self._unsettled_now.add(key)
         if batch.runs or batch.intervals or batch.vanished:
             self._counts.add(self._store.save(batch))
+        if batch.vanished:
+            self._note(Problem(_NOT_FOUND.format(run)) for run in self._store.not_found_once())
 
     def _stays_unreadable(self, run: RunToWrite) -> bool:
         """Whether the run is over and its answer came twice, but holds what cannot be read: asked

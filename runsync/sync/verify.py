@@ -15,9 +15,8 @@ from functools import partial
 from typing import Any
 
 from runsync.errors import (
-    CancelledError,
+    NOTHING_MORE_TO_ASK,
     NotFoundError,
-    RateLimitedError,
     RunsyncError,
     SourceError,
     TokenRefusedError,
@@ -40,7 +39,6 @@ _LISTED = (
 ).split()
 _LIFE = frozenset("started_at finished_at queued_ms duration_ms".split())
 _MOST_FIELDS = 12
-_NOTHING_MORE_TO_ASK = (CancelledError, TokenRefusedError, RateLimitedError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,7 +272,7 @@ class _Audit:
                     self._store.mark_vanished(pipeline, run_id, error.as_of or datetime.now(UTC))
                 self._add(_name(pipeline), run_id, "extra", repaired=self._repair)
                 continue
-            except _NOTHING_MORE_TO_ASK:
+            except NOTHING_MORE_TO_ASK:
                 raise
             except SourceError as error:
                 self._add(_name(pipeline), run_id, "unreadable", (str(error),))
@@ -331,7 +329,7 @@ def _told(item: Listed, future: "Future[RunWithSteps] | None") -> RunWithSteps |
         return RunWithSteps(item.run, (), item.run.created_at)
     try:
         return future.result()
-    except _NOTHING_MORE_TO_ASK:
+    except NOTHING_MORE_TO_ASK:
         raise
     except SourceError as error:
         return error

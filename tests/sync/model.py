@@ -273,6 +273,9 @@ class MemoryStore(ListingStore):
             if not row.settled and (with_set_aside or key not in self.aside)
         ]
 
+    def not_found_once(self) -> list[str]:
+        return sorted(key for key in self.vanished if not self.rows[key].settled)
+
     def save(self, batch: Batch) -> Counts:
         for run in batch.runs:
             key = run.details.run.id
