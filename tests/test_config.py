@@ -209,7 +209,10 @@ WRONG = {
         '[sources.wercker]\n[[pipelines]]\nid = "a"\n[[pipelines]]\napplication = "b"',
         r"\[\[pipelines\]\] number 2: `application` is not known; did you mean 'application_id'",
     ),
-    "unknown, and like none": ("zzz = 1", "known are: checks, database_url, pipelines, sources, sync"),
+    "unknown, and like none": (
+        "zzz = 1",
+        "known are: checks, database_url, pipelines, sources, sync",
+    ),
     "sources misspelt": (
         '[source.wercker]\n[[pipelines]]\nsource = "wercker"\nid = "a"',
         "`source` is not known; did you mean 'sources'",
