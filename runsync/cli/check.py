@@ -44,7 +44,7 @@ def check(
     """
     from runsync.cli.rules import COLUMNS, checked
 
-    style = chosen_format(chosen(format, as_json), output)
+    asked = chosen(format, as_json)
     settings = load_config(config)
     if not settings.checks:
         raise ConfigError(
@@ -55,11 +55,11 @@ def check(
     rules = [checked(rule) for rule in settings.checks]
     with closing(open_database(settings)) as database:
         found = [line for rule in rules for line in _findings(settings, database, rule)]
-    if style is Format.MARKDOWN:
+    if chosen_format(asked, output) is Format.MARKDOWN:
         write("".join(f"- {_line(one, markdown_text)}\n" for one in found), output)
     else:
         rows = [asdict(one) for one in found]
-        emit(rows, columns=COLUMNS, format=style, output=output, brief=BRIEF,
+        emit(rows, columns=COLUMNS, format=asked, output=output, brief=BRIEF,
              spare=("url",), prose=("rule", "text"))  # fmt: skip
     failed = [one for one in found if one.status == "fail"]
     if url is not None and webhook_env is not None and failed:

@@ -1,6 +1,9 @@
 """``runsync demo``: all of it in under a minute, against a simulated service."""
 
+import re
+import shlex
 import shutil
+import sys
 import time
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -39,20 +42,18 @@ application_id = "{application}"
 
 NEXT = """
 What to try next:
-  runsync status --config {config}
-  runsync report pass-rates --every week --config {config}
-  runsync report step-durations --by pipeline --by branch --since 30d --config {config}
-  runsync query "SELECT * FROM v_daily_pass_rates ORDER BY day DESC LIMIT 7" --config {config}
-For your own history: `runsync init`, fill in runsync.toml, `runsync sync`."""
+  {runsync} status --config {config}
+  {runsync} report pass-rates --every week --config {config}
+  {runsync} report step-durations --by pipeline --by branch --since 30d --config {config}
+  {runsync} query "SELECT * FROM v_daily_pass_rates ORDER BY day DESC LIMIT 7" --config {config}
+For your own history: `{runsync} init`, fill in runsync.toml, `{runsync} sync`."""
 
 
 def demo(
     runs: Annotated[
         int, typer.Option("--runs", min=30, max=20000, help="How many runs to simulate.")
     ] = 600,
-    seed: Annotated[
-        int, typer.Option("--seed", help="Which history; the same seed, the same history.")
-    ] = 1,
+    seed: Annotated[int, typer.Option("--seed", help="Which history.")] = 1,
 ) -> None:
     """Sync a simulated service's history into runsync-demo/ and report on it.
 
@@ -83,13 +84,14 @@ def demo(
         clock.advance(_LATER)
         _bring(settings, simulator, "an hour later, what is new")
     _report(config)
-    note(NEXT.format(config=config))
+    note(NEXT.format(config=config, runsync=_as_typed()))
 
 
 def _folder() -> Path:
     """The demo's folder, without what an earlier demo left in it."""
     if FOLDER.exists() and not FOLDER.is_dir():
         raise ConfigError(f"{FOLDER} is not a folder; move it, or work in another folder")
+    _check_untouched(FOLDER / "runsync.toml")
     try:
         FOLDER.mkdir(exist_ok=True)
         for name in _OURS:
@@ -100,6 +102,35 @@ def _folder() -> Path:
             f"cannot write {FOLDER} here ({error.strerror}); choose a folder that you may write to"
         ) from None
     return FOLDER
+
+
+def _check_untouched(config: Path) -> None:
+    """Raises ConfigError where the folder holds what somebody has made of it since."""
+    form = re.escape(CONFIG.format(url="URL", application="ID"))
+    written = form.replace("URL", r"http://[\w.:]+").replace("ID", "[0-9a-f]{24}")
+    try:
+        found = config.read_text(encoding="utf-8") if config.exists() else None
+    except (OSError, UnicodeDecodeError):
+        found = ""
+    is_ours = re.fullmatch(written, found) if found is not None else not _has_data(config.parent)
+    if not is_ours:
+        raise ConfigError(
+            f"{config} is not as the demo wrote it, and stays as it is; "
+            "move the folder, or work in another one"
+        )
+
+
+def _has_data(folder: Path) -> bool:
+    return any((folder / name).exists() for name in _OURS)
+
+
+def _as_typed() -> str:
+    """How runsync was called, where a bare ``runsync`` would not find it."""
+    called = Path(sys.argv[0])
+    if called.name != "runsync" or not called.is_file():
+        return "runsync"
+    found = shutil.which("runsync")
+    return "runsync" if found and Path(found).samefile(called) else shlex.quote(str(called))
 
 
 def _bring(config: Config, simulator: "Simulator", what: str) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from runsync import timespan
+from runsync.cli.completion import offer_pipelines, offer_sources
 from runsync.cli.output import Format
 from runsync.errors import ConfigError
 
@@ -38,17 +39,24 @@ OutputOption = Annotated[
         "--output",
         "-o",
         metavar="FILE",
-        help="Write to FILE, in the format that .json, .csv or .md at its end says.",
+        help="Write to FILE, in the format that .json, .csv, .md, .xlsx or .txt at its end says.",
     ),
 ]
 SourceOption = Annotated[
     str | None,
-    typer.Option("--source", metavar="NAME", help="A [sources.NAME], where there are several."),
+    typer.Option(
+        "--source",
+        metavar="NAME",
+        autocompletion=offer_sources,
+        help="A [sources.NAME], where there are several.",
+    ),
 ]
 PipelinesArgument = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="PIPELINE", help="Names, ids, or how they begin; all pipelines if none is given."
+        metavar="PIPELINE",
+        autocompletion=offer_pipelines,
+        help="Names, ids, or how they begin; all pipelines if none is given.",
     ),
 ]
 ShowEnvOption = Annotated[

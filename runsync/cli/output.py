@@ -36,8 +36,13 @@ _SUFFIXES = {
     ".csv": Format.CSV,
     ".md": Format.MARKDOWN,
     ".markdown": Format.MARKDOWN,
+    ".xlsx": Format.CSV,  # the same columns and values, in a workbook
+    ".txt": Format.TABLE,
+    ".log": Format.TABLE,
+    "": Format.TABLE,
 }
 _NAMES_SHOWN = 8
+_MOST_IN_A_CELL = 32_767
 
 
 def note(text: str) -> None:
@@ -52,10 +57,23 @@ def warn(text: str) -> None:
 
 
 def chosen_format(format: Format | None, output: Path | None) -> Format:
-    """The format that was chosen, or else the one that the file's name says, or else a table."""
+    """The format that was chosen, or else the one that the file's name says, or else a table.
+
+    Raises:
+        ConfigError: the end of the name says none that is known.
+    """
     if format is not None or output is None:
         return format or Format.TABLE
-    return _SUFFIXES.get(output.suffix.lower(), Format.TABLE)
+    ending = output.suffix.lower()
+    if ending in (".html", ".htm"):
+        raise ConfigError(
+            f"{output}: only all reports together make a page: "
+            "`runsync report html --output report.html`"
+        )
+    if ending not in _SUFFIXES:
+        known = ", ".join(filter(None, _SUFFIXES))
+        raise ConfigError(f"{output}: {ending} says no format; known are {known}, or use --format")
+    return _SUFFIXES[ending]
 
 
 def emit(
@@ -87,7 +105,11 @@ def emit(
     Raises:
         ConfigError: ``output`` cannot be written.
     """
+    is_workbook = format is None and output is not None and output.suffix.lower() == ".xlsx"
     rows, format = [*rows], chosen_format(format, output)
+    if is_workbook and output is not None:
+        _write_workbook(rows, columns, output)
+        return
     dropped: list[str] = []
     if format is Format.TABLE:
         shown = columns if single else brief or columns
@@ -126,17 +148,18 @@ def write(text: str, output: Path | None = None) -> None:
         raise ConfigError(f"cannot write the output: {error.strerror}") from None
 
 
-def write_file(path: Path, text: str) -> None:
+def write_file(path: Path, text: str | bytes) -> None:
     """Writes a file so that a reader sees the old one or the new one, never a part.
 
     Raises:
         ConfigError: it cannot be written.
     """
+    content = text.encode("utf-8") if isinstance(text, str) else text
     try:
         if path.exists() and not path.is_file():  # a pipe or a device cannot be replaced
-            path.write_text(text, encoding="utf-8", newline="")
+            path.write_bytes(content)
             return
-        replace_file(path.resolve(), lambda file: file.write(text.encode("utf-8")))
+        replace_file(path.resolve(), lambda file: file.write(content))
     except OSError as error:
         raise ConfigError(
             f"cannot write {path}: {error.strerror}; name a file in a folder that you may write to"
@@ -216,6 +239,35 @@ def _csv_cell(value: object) -> object:
     if isinstance(value, (dict, list)):
         return dumped(value)
     return csv_cell(value) if isinstance(value, str) else value
+
+
+def _write_workbook(rows: Sequence[Row], columns: Sequence[str], output: Path) -> None:
+    """A workbook with one sheet: text that begins like a formula is guarded, as in CSV."""
+    import io
+
+    try:
+        from openpyxl import Workbook
+    except ImportError:
+        raise ConfigError(
+            f"{output} needs openpyxl: pip install 'runsync[excel]', or name a .csv file"
+        ) from None
+    book = Workbook(write_only=True)
+    sheet = book.create_sheet("runsync")
+    sheet.append([csv_cell(column) for column in columns])
+    for row in rows:
+        sheet.append([_workbook_cell(row.get(column)) for column in columns])
+    file = io.BytesIO()
+    book.save(file)
+    write_file(output, file.getvalue())
+
+
+def _workbook_cell(value: object) -> object:
+    """A cell: numbers stay numbers; a number that Excel would round stands as text."""
+    value = plain(value)
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 10**15:
+        return str(value)
+    made = value if value is None or isinstance(value, bool) else _csv_cell(value)
+    return made[:_MOST_IN_A_CELL] if isinstance(made, str) else made
 
 
 def _markdown(

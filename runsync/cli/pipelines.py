@@ -29,7 +29,7 @@ def pipelines(
     Example: runsync pipelines
     """
     style = chosen(format, as_json)
-    settings = load_config(config)
+    settings = load_config(config, needed=False)
     listings = dict(_configured(settings))
     found = _stored(settings)
     rows = [row | {"configured": row["listing"] in listings} for row in found]

@@ -10,8 +10,15 @@ from typing import Annotated, Any
 import typer
 
 from runsync.cli.app_context import open_database
+from runsync.cli.completion import (
+    offer_keys,
+    offer_periods,
+    offer_pipelines,
+    offer_reports,
+    offer_results,
+)
 from runsync.cli.options import ConfigOption, FormatOption, JsonOption, OutputOption, chosen
-from runsync.cli.output import Format, emit, note, write
+from runsync.cli.output import Format, chosen_format, emit, note, write
 from runsync.errors import ConfigError
 from runsync.reports.definitions import REPORTS, report_named
 from runsync.reports.report import Report
@@ -27,7 +34,12 @@ Until = Annotated[
 ]
 Pipelines = Annotated[
     list[str] | None,
-    typer.Option("--pipeline", metavar="NAME", help="A name, an id or its beginning; repeatable."),
+    typer.Option(
+        "--pipeline",
+        metavar="NAME",
+        autocompletion=offer_pipelines,
+        help="A name, an id or its beginning; repeatable.",
+    ),
 ]
 Branches = Annotated[
     list[str] | None,
@@ -38,19 +50,31 @@ By = Annotated[
     typer.Option(
         "--by",
         metavar="KEY",
+        autocompletion=offer_keys,
         help="Group by pipeline, source, branch, author, weekday or hour, steps also by job; "
         "repeatable. `all` makes one group of all.",
     ),
 ]
 Every = Annotated[
-    str | None, typer.Option("--every", metavar="PERIOD", help="A row per day, week or month.")
+    str | None,
+    typer.Option(
+        "--every",
+        metavar="PERIOD",
+        autocompletion=offer_periods,
+        help="A row per day, week or month.",
+    ),
 ]
 Zone = Annotated[
     str | None, typer.Option("--tz", metavar="ZONE", help="Where days begin; default UTC.")
 ]
 Result = Annotated[
     str | None,
-    typer.Option("--result", metavar="RESULT", help="Only what ended so, such as passed."),
+    typer.Option(
+        "--result",
+        metavar="RESULT",
+        autocompletion=offer_results,
+        help="Only what ended so, such as passed.",
+    ),
 ]
 
 _NOTES = 3
@@ -85,7 +109,11 @@ def _command_of(report: Report) -> Callable[..., None]:
 
 
 for _report in REPORTS.values():
-    app.command(_report.command, help=_report.summary)(_command_of(_report))
+    _example = (
+        f"Example: runsync report {_report.command} --since 28d --output {_report.command}.csv"
+    )
+    _help = f"{_report.summary}\n\n{_example}"
+    app.command(_report.command, help=_help)(_command_of(_report))
 
 
 @app.command()
@@ -93,7 +121,12 @@ def compare(
     config: ConfigOption = None,
     report: Annotated[
         str,
-        typer.Option("--report", metavar="REPORT", help="Whose main figure, such as aborts."),
+        typer.Option(
+            "--report",
+            metavar="REPORT",
+            autocompletion=offer_reports,
+            help="Whose main figure, such as aborts.",
+        ),
     ] = "pass-rates",
     since: Annotated[
         str, typer.Option("--since", metavar="WHEN", help="Where the later window begins.")
@@ -108,7 +141,10 @@ def compare(
     format: FormatOption = None,
     json: JsonOption = False,
 ) -> None:
-    """A report's main figure against the window before, and whether chance explains the change."""
+    """A report's main figure against the window before, and whether chance explains the change.
+
+    Example: runsync report compare --report step-durations --since 28d
+    """
     asked = _arguments(since, until, pipeline, branch, tz)
     asked |= {"report": report, "by": _keys(by), "result": result}
     _print("compare", report_named(report), config, asked, chosen(format, json), output)
@@ -125,7 +161,10 @@ def html(
     tz: Zone = None,
     output: OutputOption = None,
 ) -> None:
-    """All reports on one self-contained page with charts."""
+    """All reports on one self-contained page with charts.
+
+    Example: runsync report html --since 90d --output report.html
+    """
     if output is None and sys.stdout.isatty():
         raise ConfigError("a page is not for a terminal; name a file: --output report.html")
     from runsync import reports
@@ -173,8 +212,7 @@ def _print(
         frame = getattr(reports, function)(database, **asked)
         window = {name: asked[name] for name in ("since", "until", "pipelines", "tz")}
         _note_lacks(reports.lacking(database, **window, compared=function == "compare"))
-    by_name = output.suffix.lower() if format is None and output else ""
-    if format in (Format.JSON, Format.CSV) or by_name in (".json", ".csv"):
+    if chosen_format(format, output) in (Format.JSON, Format.CSV):
         columns, made = rows.plain(frame)
         emit(made, columns=columns, format=format, output=output)
         return

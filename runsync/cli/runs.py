@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from runsync.cli.app_context import load_config, open_sources
+from runsync.cli.completion import offer_pipelines, offer_words
 from runsync.cli.options import (
     ConfigOption,
     FormatOption,
@@ -16,7 +17,7 @@ from runsync.cli.options import (
     SourceOption,
     chosen,
 )
-from runsync.cli.output import Format, emit, note, warn, write
+from runsync.cli.output import Format, chosen_format, emit, note, warn, write
 from runsync.cli.resolve import application_named, pipeline_named
 from runsync.cli.rows import (
     BRIEF,
@@ -51,7 +52,10 @@ RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="The provider's 
 PipelineOption = Annotated[
     str | None,
     typer.Option(
-        "--pipeline", metavar="PIPELINE", help="The run's pipeline, where it is not stored."
+        "--pipeline",
+        metavar="PIPELINE",
+        autocompletion=offer_pipelines,
+        help="The run's pipeline, where it is not stored.",
     ),
 ]
 app.command()(trigger)
@@ -67,6 +71,7 @@ def list_(
         typer.Option(
             "--pipeline",
             metavar="PIPELINE",
+            autocompletion=offer_pipelines,
             help="Of this pipeline: its name, its id, or how one begins.",
         ),
     ] = None,
@@ -78,15 +83,30 @@ def list_(
     ] = None,
     sort: Annotated[
         str | None,
-        typer.Option("--sort", metavar="ORDER", help="creationDateAsc or creationDateDesc."),
+        typer.Option(
+            "--sort",
+            metavar="ORDER",
+            autocompletion=offer_words(*SORTS),
+            help="creationDateAsc or creationDateDesc.",
+        ),
     ] = None,
     status: Annotated[
         str | None,
-        typer.Option("--status", metavar="WORD", help="notstarted, started, running, finished."),
+        typer.Option(
+            "--status",
+            metavar="WORD",
+            autocompletion=offer_words(*STATUSES),
+            help="notstarted, started, running, finished.",
+        ),
     ] = None,
     result: Annotated[
         str | None,
-        typer.Option("--result", metavar="WORD", help="passed, failed, aborted, unknown."),
+        typer.Option(
+            "--result",
+            metavar="WORD",
+            autocompletion=offer_words(*RESULTS),
+            help="passed, failed, aborted, unknown.",
+        ),
     ] = None,
     branch: Annotated[
         str | None, typer.Option("--branch", metavar="NAME", help="On this branch.")
@@ -213,7 +233,7 @@ def log(
         found = wanted.find()
         chosen_steps = _chosen_steps(found.steps, step, found.run.id)
         rows = list(_logs(wanted, found.run.id, chosen_steps, required=step is not None))
-    if style in (None, Format.TABLE):
+    if chosen_format(style, output) is Format.TABLE:
         write("".join(_log_text(row, alone=step is not None) for row in rows), output)
     else:
         emit(rows, columns=LOG_COLUMNS, format=style, output=output)

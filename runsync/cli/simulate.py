@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from runsync.cli.options import ConfigOption, FormatOption, JsonOption, chosen, when
+from runsync.cli.options import FormatOption, JsonOption, chosen, when
 from runsync.cli.output import Format, emit, note
 from runsync.errors import ConfigError
 
@@ -33,7 +33,8 @@ def simulate(
         typer.Option("--port", min=0, max=65535, help="The port to serve on; 0 takes a free one."),
     ] = 0,
     seed: Annotated[
-        int, typer.Option("--seed", help="Which history; the same seed, the same history.")
+        int,
+        typer.Option("--seed", help="Which pipelines; with the same --now, the same history too."),
     ] = 1,
     runs: Annotated[int, typer.Option("--runs", min=0, help="How many runs in all.")] = 400,
     pipelines: Annotated[
@@ -69,7 +70,6 @@ def simulate(
         str | None,
         typer.Option("--now", metavar="TIME", help="The time at which its clock starts."),
     ] = None,
-    config: ConfigOption = None,
     format: FormatOption = None,
     as_json: JsonOption = False,
 ) -> None:

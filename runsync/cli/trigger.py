@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from runsync.cli.app_context import load_config, open_sources
+from runsync.cli.completion import offer_pipelines
 from runsync.cli.exceptions import InterruptedHereError
 from runsync.cli.options import (
     ConfigOption,
@@ -32,7 +33,12 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 10.0
 
 def trigger(
     pipeline: Annotated[
-        str, typer.Argument(metavar="PIPELINE", help="A name, an id, or how one begins.")
+        str,
+        typer.Argument(
+            metavar="PIPELINE",
+            autocompletion=offer_pipelines,
+            help="A name, an id, or how one begins.",
+        ),
     ],
     branch: Annotated[
         str | None,

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import stat
+import sys
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
@@ -407,6 +408,40 @@ def test_the_name_of_the_file_says_the_format(tmp_path: Path) -> None:
     for name, begin in {"a.json": "[", "a.csv": "x\r\n", "a.md": "| x |", "a.txt": "x\n"}.items():
         emit([{"x": 1}], columns="x", output=tmp_path / name)
         assert (tmp_path / name).read_bytes().decode().startswith(begin)
+
+
+def test_a_workbook_holds_the_columns_for_programs(tmp_path: Path) -> None:
+    from openpyxl import load_workbook
+
+    row = {"x": "=1+1", "n": 1.5, "t": timedelta(seconds=90), "at": WHEN, "b": True, "e": None}
+    row |= {"big": 10**17, "acts": "\x1b[2J", "long": "x" * 40_000, "j": {"a": [1]}}
+    emit([row], columns=list(row), brief=["x"], output=tmp_path / "a.xlsx")
+    head, line = load_workbook(tmp_path / "a.xlsx").active.values
+    assert head == tuple(row)
+    assert line == (
+        "'=1+1", 1.5, 90, "2016-07-04T11:51:24.851Z", True, None,
+        str(10**17), "\\x1b[2J", "x" * 32_767, '{"a": [1]}',
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("a.html", "runsync report html"), ("a.pdf", ".pdf says no format"), ("a.PARQUET", "known")],
+)
+def test_an_ending_that_says_no_format_is_refused(tmp_path: Path, name: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        emit([{"x": 1}], columns="x", output=tmp_path / name)
+    assert not (tmp_path / name).exists()
+    emit([{"x": 1}], columns="x", output=tmp_path / name, format=Format.CSV)
+    assert (tmp_path / name).read_text() == "x\n1\n"
+
+
+def test_a_workbook_without_its_library_is_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "openpyxl", None)
+    with pytest.raises(ConfigError, match=r"pip install 'runsync\[excel\]', or name a \.csv file"):
+        emit([{"x": 1}], columns="x", output=tmp_path / "a.xlsx")
 
 
 def test_a_write_that_fails_leaves_the_old_file(

@@ -22,6 +22,8 @@ from runsync.simulator.world.world import World
 
 SERVICES = ("search", "billing", "mobile", "admin", "mailer", "reports")
 
+_FIRST_ID_MS = 1_464_938_366_000  # the time in the ids of pipelines
+
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
@@ -62,12 +64,17 @@ class Scenario:
 
     def _states(self, world: World, now: int) -> list[PipelineState]:
         start, states = now - self.days * DAY_MS, list[PipelineState]()
+        # A config that was written for this seed works whenever the service starts.
+        ids = world.registry.ids
+        application = ids.new(_FIRST_ID_MS)
         for index in range(self.pipelines):
             profile, service = PROFILES[index % len(PROFILES)], _service(index // len(PROFILES))
             incidents = _incidents(profile, now) if self.has_incidents else []
             step_source = ProfileSteps(profile, start, max(1, now - start), self.steps, incidents)
             pipeline = world.add_pipeline(
                 service + profile.name,
+                application,
+                id=ids.new(_FIRST_ID_MS),
                 pipeline_name=profile.pipeline_name,
                 created_at=from_ms(start),
                 step_source=step_source,

@@ -51,6 +51,16 @@ def bytes_of(world: World) -> list[bytes]:
 # -- the same from the same seed
 
 
+def test_pipelines_keep_their_ids_whenever_the_service_starts() -> None:
+    def ids(now: datetime, seed: int = 3) -> list[str]:
+        world = Scenario(seed=seed, runs=5, now=now).build()
+        return [world.application_id, *(pipeline.id for pipeline in world.pipelines)]
+
+    first = ids(NOW)
+    assert ids(NOW + timedelta(days=400)) == first
+    assert len({*first, *ids(NOW, seed=4)}) == 8
+
+
 def test_the_same_seed_gives_the_same_bytes() -> None:
     one, other = (Scenario(seed=7, runs=150, now=NOW).build() for _ in range(2))
     assert bytes_of(one) == bytes_of(other)
