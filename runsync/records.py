@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 Extra = Mapping[str, Any]
 
@@ -45,6 +45,20 @@ class Outcome(StrEnum):
     ERROR = "error"
     CANCELLATION = "cancellation"
     SKIP = "skip"
+
+
+class Ending(NamedTuple):
+    """How something ended, as a source's table of words maps the provider's word for it."""
+
+    result: Result
+    outcome: Outcome | None
+
+
+PASSED = Ending(Result.PASSED, Outcome.SUCCESS)
+FAILED = Ending(Result.FAILED, Outcome.FAILURE)
+ABORTED = Ending(Result.ABORTED, Outcome.CANCELLATION)
+SKIPPED = Ending(Result.SKIPPED, Outcome.SKIP)
+UNEXPLAINED = Ending(Result.UNKNOWN, None)
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -234,6 +248,7 @@ def parse_time(text: str) -> datetime:
 
 __all__ = [
     "Cursor",
+    "Ending",
     "Extra",
     "Outcome",
     "Pipeline",

@@ -99,7 +99,9 @@ def of_runs() -> dict[str, str]:
         "event": f"CASE WHEN {github} THEN {mapped(told('event'), EVENTS_OF_GITHUB)} "
         f"WHEN {gitlab} THEN {mapped(told('source'), EVENTS_OF_GITLAB)} "
         f"WHEN {buildbot} THEN CASE WHEN CAST({told('waited_for')} AS text) IN ('1', 'true') "
-        f"THEN 'upstream' WHEN message IS NOT NULL THEN 'manual' ELSE {told('scheduler')} END END",
+        f"THEN 'upstream' WHEN message IS NOT NULL THEN 'manual' ELSE {told('scheduler')} END "
+        "WHEN source_run_id IS NOT NULL THEN 'upstream' "
+        f"WHEN {told('pullRequest')} IS NOT NULL THEN 'pull_request' END",
         "outcome": outcome(f"WHEN result = 'failed' AND {told('yaml_errors')} IS NOT NULL "
                            "THEN 'error'"),
         "web_url": f"CASE WHEN {github} OR {buildbot} THEN url "
@@ -314,5 +316,5 @@ def drop_views() -> None:
 
 
 def create_again(views: dict[str, str]) -> None:
-    for statement in views.values():
-        op.get_bind().exec_driver_sql(statement)
+    for statement in views.values():  # as they are: a colon or a percent sign is no parameter
+        op.get_bind().exec_driver_sql(statement, execution_options={"no_parameters": True})

@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from runsync.records import Result, Status, parse_time
+from runsync.records import UNEXPLAINED, Ending, Status, parse_time
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _KINDS = {dict: "an object", list: "a list", str: "text", bool: "true or false", type(None): "null"}
@@ -164,9 +164,13 @@ def map_status(
     return Status.RUNNING if started is not None else Status.NOTSTARTED
 
 
-def map_result(word: str | None, words: Mapping[str, Result]) -> Result:
-    """Our word for the provider's; ``unknown`` for one that nobody has seen before."""
-    return words.get(word, Result.UNKNOWN) if word else Result.UNKNOWN
+def map_ending(word: str | None, words: Mapping[str, Ending], status: Status) -> Ending:
+    """Our words for the provider's; one that nobody has seen before explains nothing.
+
+    There is no outcome before the end.
+    """
+    ending = words.get(word, UNEXPLAINED) if word else UNEXPLAINED
+    return ending if status is Status.FINISHED else ending._replace(outcome=None)
 
 
 def raw_word(word: str | None, ours: StrEnum) -> str | None:

@@ -34,8 +34,8 @@ StoredSteps = Mapping[str, Mapping[str, Any]]
 KINDS = ("missing", "extra", "different", "unreadable", "new")
 
 _LISTED = (
-    "attempt branch commit_hash message author author_id status result raw_status raw_result "
-    "created_at started_at finished_at url"
+    "attempt branch commit_hash message author author_id number event status result raw_status "
+    "raw_result created_at started_at finished_at url web_url"
 ).split()
 _LIFE = frozenset("started_at finished_at queued_ms duration_ms".split())
 _MOST_FIELDS = 12

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from runsync.records import (
+    UNEXPLAINED,
     Pipeline,
-    Result,
     Run,
     RunWithSteps,
     Status,
@@ -24,14 +24,15 @@ from runsync.records import (
 from runsync.sources.fields import (
     BadRowError,
     Fields,
-    map_result,
+    map_ending,
     map_status,
     raw_word,
     storable,
     storable_json,
     unique_by_id,
 )
-from runsync.sources.wercker.source import RESULTS, STATUSES, read_run, read_step
+from runsync.sources.wercker.source import read_run, read_step
+from runsync.sources.wercker.words import ENDINGS, STATUSES
 from runsync.storage.models import PipelineRow
 from runsync.storage.store import Batch
 from tests.effort import effort
@@ -188,7 +189,8 @@ def test_the_providers_word_is_kept_where_it_is_another_one() -> None:
     assert raw_word("pendingapproval", Status.NOTSTARTED) == "pendingapproval"
     assert raw_word("running", Status.RUNNING) is None
     assert raw_word(None, Status.RUNNING) is None
-    assert map_result("splendid", RESULTS) is map_result(None, RESULTS) is Result.UNKNOWN
+    for word in ("splendid", None):
+        assert map_ending(word, ENDINGS, Status.FINISHED) is UNEXPLAINED
 
 
 # Records.
@@ -251,7 +253,7 @@ RAW_RUN = st.fixed_dictionaries(
         "message": ANY_TEXT,
     },
     optional={
-        "result": st.sampled_from([*RESULTS, "odd"]),
+        "result": st.sampled_from([*ENDINGS, "odd"]),
         "branch": ANY_TEXT,
         "commitHash": st.none() | ANY_TEXT,
         "startedAt": st.datetimes(timezones=st.just(UTC)).map(datetime.isoformat),
@@ -272,13 +274,13 @@ def test_what_came_is_what_is_stored(
 ) -> None:
     database = opened(request, kind)
     named = Pipeline(new_pipeline().external_id, storable(name) or None)
-    run = read_run(raw | {"id": "r"}, named, details=True)
+    run = read_run(raw | {"id": "r"}, named, "http://ci", details=True)
     read = read_step({"id": "s", "status": "odd", "step": name, "odd": extra}, 1)
     store_of(database, named).save(Batch([as_fetched(RunWithSteps(run, (read,), EPOCH))]))
     row = run_rows(database, named)["r"]
     for column in (
         "branch commit_hash message author status result raw_status raw_result progress created_at "
-        "started_at finished_at queued_ms duration_ms"
+        "started_at finished_at queued_ms duration_ms number event outcome web_url"
     ).split():
         assert row[column] == getattr(run, column)
     assert row["message"] == storable(raw["message"])
@@ -307,7 +309,7 @@ def test_a_megabyte_is_stored(request: pytest.FixtureRequest, kind: str) -> None
     pipeline = new_pipeline()
     text = "a🚀\x1b\u202e" * 200_000
     raw = {"id": "r", "status": "finished", "createdAt": EPOCH.isoformat(), "message": text}
-    run = read_run(raw, pipeline, details=True)
+    run = read_run(raw, pipeline, "http://ci", details=True)
     store_of(database, pipeline).save(Batch([as_fetched(RunWithSteps(run, (), EPOCH))]))
     assert run_rows(database, pipeline)["r"]["message"] == text
 
@@ -316,7 +318,7 @@ def test_a_megabyte_is_stored(request: pytest.FixtureRequest, kind: str) -> None
 def test_a_row_of_wercker_is_read_or_refused_by_name(value: Any, key: str) -> None:
     good = {"id": "r", "status": "finished", "createdAt": EPOCH.isoformat()}
     raw = good | {key: value}
-    said, _ = refusal(lambda: read_run(raw, Pipeline("p"), details=True))
+    said, _ = refusal(lambda: read_run(raw, Pipeline("p"), "http://ci", details=True))
     assert not said or said.startswith("run ")
     storable_now(said)
 

@@ -9,21 +9,18 @@ from datetime import UTC, datetime
 from typing import Any
 
 from runsync.errors import RefusedError
-from runsync.records import Pipeline, Result, Run, Status, Step
+from runsync.records import UNEXPLAINED, Ending, Pipeline, Run, Status, Step
 from runsync.sources.base import TriggerRequest
-from runsync.sources.fields import BadRowError, Fields, raw_word, storable, storable_json
+from runsync.sources.buildbot.words import ENDINGS, NAMES, RETRY
+from runsync.sources.fields import (
+    BadRowError,
+    Fields,
+    map_ending,
+    raw_word,
+    storable,
+    storable_json,
+)
 
-RETRY = 5
-# Buildbot's number for how something ended, its word for that, and ours.
-RESULTS = {
-    0: ("success", Result.PASSED),
-    1: ("warnings", Result.PASSED),
-    2: ("failure", Result.FAILED),
-    3: ("skipped", Result.SKIPPED),
-    4: ("exception", Result.FAILED),
-    RETRY: ("retry", Result.ABORTED),
-    6: ("cancelled", Result.ABORTED),
-}
 # No other property is asked for, since any may hold a secret.
 PROPERTIES = "branch revision got_revision owner owners reason scheduler workername".split()
 _REQUEST_IDS = "builderid buildrequestid buildsetid".split()
@@ -72,7 +69,8 @@ def _read_run(
     """The attempt that began to wait ``at`` a time; without a build it waits, or waited."""
     told = build or request
     finished_at, properties = _time(told, "complete_at"), _properties(told)
-    result, raw_result = _read_result(told)
+    status = _status(build is not None, finished_at)
+    (result, outcome), raw_result = _read_ending(told, status)
     # Further requests are built from these numbers, so they are checked.
     ids = {key: needed(request, key) for key in _REQUEST_IDS}
     ids |= {key: needed(build, key) for key in _BUILD_IDS} if build else {}
@@ -90,31 +88,38 @@ def _read_run(
         created_at=at,
         started_at=_time(build, "started_at") if build else None,
         finished_at=finished_at,
-        status=_status(build is not None, finished_at),
+        status=status,
         result=result,
+        outcome=outcome,
         raw_result=raw_result,
+        number=str(ids["number"]) if build else None,
+        event=_event(request, properties),
         branch=_text(properties.get("branch")),
         commit_hash=_text(properties.get("revision")) or _text(properties.get("got_revision")),
         message=_text(properties.get("reason")),
         author=_author(properties),
         url=f"{web}/{page}",
+        web_url=f"{web}/{page}",
         extra=ids | {key: storable_json(value) for key, value in extra.items() if value},
     )
 
 
-def read_step(raw: object) -> Step:
-    """One step of a build. There is none before it begins."""
+def read_step(raw: object, worker: str | None = None) -> Step:
+    """One step of a build, on its worker. There is none before it begins."""
     fields = Fields(raw, f"step {whole(raw, 'stepid')}")
     started_at, finished_at = _time(fields, "started_at"), _time(fields, "complete_at")
-    result, raw_result = _read_result(fields)
+    status = _status(started_at is not None, finished_at)
+    (result, outcome), raw_result = _read_ending(fields, status)
     locked = fields.raw.get("locks_acquired_at") != fields.raw.get("started_at")
     columns = _STEP_COLUMNS if locked else _STEP_COLUMNS | {"locks_acquired_at"}
     return Step(
         id=str(needed(fields, "stepid")),
         position=needed(fields, "number"),
         name=fields.text("name") or "(unnamed)",
-        status=_status(started_at is not None, finished_at),
+        runner=worker,
+        status=status,
         result=result,
+        outcome=outcome,
         raw_result=raw_result,
         started_at=started_at,
         finished_at=finished_at,
@@ -215,13 +220,24 @@ def _status(begun: bool, finished_at: datetime | None) -> Status:
     return Status.RUNNING if begun else Status.NOTSTARTED
 
 
-def _read_result(fields: Fields) -> tuple[Result, str | None]:
-    """Our word for how something ended, and Buildbot's."""
+def _read_ending(fields: Fields, status: Status) -> tuple[Ending, str | None]:
+    """Our words for how something ended, and Buildbot's."""
     number = fields.integer("results")
     if number is None or number < 0:  # a request that is open has -1
-        return Result.UNKNOWN, None
-    word, result = RESULTS.get(number, (str(number), Result.UNKNOWN))
-    return result, raw_word(word, result)
+        return UNEXPLAINED, None
+    word = NAMES.get(number, str(number))
+    ending = map_ending(word, ENDINGS, status)
+    return ending, raw_word(word, ending.result)
+
+
+def _event(request: Fields, properties: Mapping[str, Any]) -> str | None:
+    """What started a run: only a force scheduler asks for a reason, and only what another build
+    has triggered may be waited for. Else it goes by its scheduler's name."""
+    if request.raw.get("waited_for"):
+        return "upstream"
+    if _text(properties.get("reason")):
+        return "manual"
+    return _text(properties.get("scheduler"))
 
 
 def _properties(fields: Fields) -> dict[str, Any]:

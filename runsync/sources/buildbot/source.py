@@ -32,7 +32,6 @@ from runsync.sources.base import (
 )
 from runsync.sources.buildbot.api import ROOT, WITH_PROPERTIES, Api, Pairs, request_ids
 from runsync.sources.buildbot.payloads import (
-    RESULTS,
     fill_form,
     needed,
     needed_time,
@@ -42,6 +41,7 @@ from runsync.sources.buildbot.payloads import (
     read_step,
     whole,
 )
+from runsync.sources.buildbot.words import ENDINGS, NAMES
 from runsync.sources.fields import BadRowError, Fields, describe, unique_by_id
 
 PAGE_SIZE = 100
@@ -168,7 +168,7 @@ class Buildbot(Source):
         problems: list[Problem] = []
         for raw in rows:
             try:
-                steps.append(read_step(raw))
+                steps.append(read_step(raw, run.extra.get("workername")))
             except BadRowError as error:
                 problems.append(Problem(f"run {run.id}: {error}"))
         return RunWithSteps(run, unique_by_id(steps), as_of, tuple(problems))
@@ -367,7 +367,7 @@ def _filters(wanted: RunFilter) -> Pairs:
     """The parameters that choose among build requests."""
     order = _ORDERS.get(wanted.sort or "creationDateDesc")
     status = _STATUSES.get(wanted.status) if wanted.status else []
-    results = [str(number) for number, (_, ours) in RESULTS.items() if ours == wanted.result]
+    results = [str(n) for n, word in NAMES.items() if ENDINGS[word].result == wanted.result]
     if order is None or status is None or (wanted.result and not results):
         asked = ", ".join(filter(None, (wanted.sort, wanted.status, wanted.result)))
         raise RefusedError(f"Buildbot cannot list runs so ({asked})")

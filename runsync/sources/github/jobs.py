@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from runsync.records import Problem, Result, Run, Status, Step, parse_time
-from runsync.sources.fields import BadRowError, Fields, describe, unique_by_id
+from runsync.sources.fields import BadRowError, Fields, describe, storable, unique_by_id
 from runsync.sources.github.payloads import (
     Repository,
     needed_number,
@@ -95,7 +95,7 @@ def _read_job(job: Fields, run: Run, repository: Repository) -> Job:
 def _job_row(job: Fields, url: str) -> Step:
     """A job as a row of its own."""
     name = job.needed_text("name")
-    status, result, (raw_status, raw_result) = read_state(job)
+    status, (result, outcome), (raw_status, raw_result) = read_state(job)
     # One that waits or is skipped has a `started_at`, too: there it is no start.
     taken = job.raw.get("steps") or job.integer("runner_id")
     ran = taken and status is not Status.NOTSTARTED and result is not Result.SKIPPED
@@ -105,8 +105,10 @@ def _job_row(job: Fields, url: str) -> Step:
         name=name,
         job=name,
         phase=JOB_PHASE,
+        runner=_runner(job) if taken else None,
         status=status,
         result=result,
+        outcome=outcome,
         raw_status=raw_status,
         raw_result=raw_result,
         created_at=job.time("created_at"),
@@ -117,16 +119,27 @@ def _job_row(job: Fields, url: str) -> Step:
     )
 
 
+def _runner(job: Fields) -> str | None:
+    """The labels that chose the runner, since each of GitHub's own has another name."""
+    labels = job.raw.get("labels")
+    named = (
+        [label for label in labels if isinstance(label, str)] if isinstance(labels, list) else []
+    )
+    return storable(",".join(named)) or job.text("runner_name")
+
+
 def _read_step(step: Fields, job: Step) -> Step:
     number = needed_number(step, "number")
-    status, result, (raw_status, raw_result) = read_state(step)
+    status, (result, outcome), (raw_status, raw_result) = read_state(step)
     return Step(
         id=f"{job.id}.{number}",
         position=0,
         name=step.text("name") or "(unnamed)",
         job=job.name,
+        runner=job.runner,
         status=status,
         result=result,
+        outcome=outcome,
         raw_status=raw_status,
         raw_result=raw_result,
         created_at=job.created_at,

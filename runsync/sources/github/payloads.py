@@ -12,39 +12,18 @@ from urllib.parse import urlsplit
 
 from runsync.errors import RefusedError
 from runsync.http.client import checked_path
-from runsync.records import Cursor, Pipeline, Result, Run, Status
+from runsync.records import UNEXPLAINED, Cursor, Ending, Pipeline, Result, Run, Status
 from runsync.sources.base import Listed
 from runsync.sources.fields import (
     BadRowError,
     Fields,
     describe,
-    map_result,
+    map_ending,
     map_status,
     raw_word,
 )
+from runsync.sources.github.words import ENDINGS, EVENTS, STATUSES
 
-STATUSES = {
-    "queued": Status.NOTSTARTED,
-    "requested": Status.NOTSTARTED,
-    "waiting": Status.NOTSTARTED,
-    "pending": Status.NOTSTARTED,
-    "in_progress": Status.RUNNING,
-    "completed": Status.FINISHED,
-}
-RESULTS = {
-    "success": Result.PASSED,
-    # GitHub lets a branch rule take "neutral" for a pass.
-    "neutral": Result.PASSED,
-    "failure": Result.FAILED,
-    "timed_out": Result.FAILED,
-    "startup_failure": Result.FAILED,
-    "cancelled": Result.ABORTED,
-    # GitHub gave up on it: nobody will ever hear how it ended.
-    "stale": Result.ABORTED,
-    "skipped": Result.SKIPPED,
-    # It waits for somebody's approval, and did nothing yet.
-    "action_required": Result.UNKNOWN,
-}
 _MOST_ATTEMPTS = 1000
 # The one conclusion that GitHub does not take for a filter.
 _NO_FILTER = "startup_failure"
@@ -105,7 +84,13 @@ def split_run_id(text: str) -> tuple[int, int]:
     return int(found[1]), int(found[2] or 1)
 
 
-def pipeline(repository: Repository, workflow: int, name: str | None, path: str | None) -> Pipeline:
+def pipeline(
+    repository: Repository,
+    workflow: int,
+    name: str | None,
+    path: str | None,
+    default_branch: str | None = None,
+) -> Pipeline:
     """A workflow. It is known by its number, which outlives a new ``name:`` in its file."""
     file = _WORKFLOW_FILE.fullmatch(path or "")
     return Pipeline(
@@ -113,6 +98,7 @@ def pipeline(repository: Repository, workflow: int, name: str | None, path: str 
         name=name or path,
         url=repository.url("workflows", file[1]) if file else None,
         extra={"path": path.partition("@")[0]} if path else {},
+        default_branch=default_branch,
     )
 
 
@@ -124,7 +110,8 @@ def read_pipeline(run: Fields, repository: Repository) -> Pipeline:
 
 
 class WorkflowNames:
-    """What the workflows of a listing are called, kept in the listing's memory.
+    """What the workflows of a listing are called, kept in the listing's memory. All of them have
+    the ``default_branch`` of their repository.
 
     A run tells what its workflow's file said then, or only the path of a file that GitHub could
     not read. So a workflow itself is asked for its name, when a newer run says something new.
@@ -138,6 +125,7 @@ class WorkflowNames:
     ) -> None:
         self._known: dict[str, list[str | None]] = memory.setdefault("workflow_names", {})
         self._ask = ask
+        self.default_branch: str | None = None
 
     def pipeline(self, run: Fields, repository: Repository, created: datetime) -> Pipeline:
         """The workflow of a run, as it is called now."""
@@ -149,7 +137,7 @@ class WorkflowNames:
         elif at > (known[0] or ""):
             known = [at, *known[1:]]
         self._known[str(number)] = known
-        return pipeline(repository, number, *known[3:])
+        return pipeline(repository, number, known[3], known[4], self.default_branch)
 
 
 def read_listed(
@@ -192,7 +180,9 @@ def read_run(fields: Fields, repository: Repository, own: Pipeline) -> Run:
         raise BadRowError(f"{fields.what}: `run_attempt` {attempt} is no attempt's number")
     created, touched = fields.needed_time("created_at"), fields.time("updated_at")
     began = fields.time("run_started_at") if attempt > 1 else None
-    status, result, words = read_state(fields)
+    status, (result, outcome), words = read_state(fields)
+    event, run_number = fields.text("event"), fields.integer("run_number")
+    page = repository.url("runs", number, "attempts", attempt)
     author, author_id, actor = _author(fields)
     commit = fields.child("head_commit")
     return Run(
@@ -203,6 +193,9 @@ def read_run(fields: Fields, repository: Repository, own: Pipeline) -> Run:
         created_at=began or created,
         status=status,
         result=result,
+        outcome=outcome,
+        number=None if run_number is None else str(run_number),
+        event=event and EVENTS.get(event, event),
         raw_status=words[0],
         raw_result=words[1],
         branch=fields.text("head_branch"),
@@ -210,7 +203,8 @@ def read_run(fields: Fields, repository: Repository, own: Pipeline) -> Run:
         message=(commit and commit.text("message")) or fields.text("display_title"),
         author=author,
         author_id=author_id,
-        url=repository.url("runs", number, "attempts", attempt),
+        url=page,
+        web_url=page,
         version=touched.isoformat() if touched else None,
         extra=without_blanks(fields.rest(_RUN_KEYS)) | actor | _origin(fields, repository, commit),
     )
@@ -218,6 +212,7 @@ def read_run(fields: Fields, repository: Repository, own: Pipeline) -> Run:
 
 def _stub(newest: Run, repository: Repository, number: int, attempt: int, created: datetime) -> Run:
     """An earlier attempt, of which a listing says only that it was. Stubs have no version."""
+    page = repository.url("runs", number, "attempts", attempt)
     return replace(
         newest,
         id=run_id(number, attempt),
@@ -225,11 +220,13 @@ def _stub(newest: Run, repository: Repository, number: int, attempt: int, create
         created_at=created,
         status=Status.FINISHED,
         result=Result.UNKNOWN,
+        outcome=None,
         raw_status=None,
         raw_result=None,
         author=None,
         author_id=None,
-        url=repository.url("runs", number, "attempts", attempt),
+        url=page,
+        web_url=page,
         version=None,
         extra={},
     )
@@ -240,13 +237,13 @@ def is_stub(run: Run) -> bool:
     return run.version is None
 
 
-def read_state(fields: Fields) -> tuple[Status, Result, tuple[str | None, str | None]]:
+def read_state(fields: Fields) -> tuple[Status, Ending, tuple[str | None, str | None]]:
     """How far a run, job or step is; and GitHub's own words where they are others than ours."""
     status_word, result_word = fields.text("status"), fields.text("conclusion")
     ended = fields.time("completed_at") or (fields.time("updated_at") if result_word else None)
     status = map_status(status_word or "", STATUSES, fields.time("started_at"), ended)
-    result = map_result(result_word, RESULTS) if status is Status.FINISHED else Result.UNKNOWN
-    return status, result, (raw_word(status_word, status), raw_word(result_word, result))
+    ending = map_ending(result_word, ENDINGS, status) if status is Status.FINISHED else UNEXPLAINED
+    return status, ending, (raw_word(status_word, status), raw_word(result_word, ending.result))
 
 
 def _author(fields: Fields) -> tuple[str | None, str | None, dict[str, str]]:
@@ -299,7 +296,7 @@ def filter_words(status: str | None, result: str | None) -> list[str | None]:
     if result is None:
         found = [w for w, ours in STATUSES.items() if ours == status] if status else [None]
     elif status in (None, Status.FINISHED) and result != Result.UNKNOWN:
-        found = [w for w, ours in RESULTS.items() if ours == result and w != _NO_FILTER]
+        found = [w for w, ours in ENDINGS.items() if ours.result == result and w != _NO_FILTER]
     if not found:
         raise RefusedError(
             f"GitHub cannot list runs of status {status!r} and result {result!r}; it can by status "

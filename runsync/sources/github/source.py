@@ -23,7 +23,7 @@ from runsync.errors import (
     SourceError,
     TokenRefusedError,
 )
-from runsync.http.client import Params, Response
+from runsync.http.client import Params, Response, checked_path
 from runsync.records import Pipeline, Problem, Run, RunWithSteps, Step
 from runsync.sources.base import (
     Access,
@@ -35,7 +35,8 @@ from runsync.sources.base import (
     Source,
     TriggerRequest,
 )
-from runsync.sources.fields import BadRowError, Fields, describe
+from runsync.sources.default_branch import DefaultBranch
+from runsync.sources.fields import BadRowError, Fields, describe, storable
 from runsync.sources.github import payloads, walk
 from runsync.sources.github.jobs import read_jobs
 from runsync.sources.github.payloads import Repository, WorkflowNames
@@ -101,8 +102,10 @@ class GitHub(Source):
     def pages(
         self, listing: Listing, resume_point: ResumePoint | None, memory: dict[str, Any]
     ) -> Iterator[Page]:
+        names = WorkflowNames(memory, self._ask_names(listing.ref))
+        branch = DefaultBranch(memory, partial(self._default_branch, listing.ref))
         yield from walk.walk(
-            partial(self._part, listing.ref, WorkflowNames(memory, self._ask_names(listing.ref))),
+            partial(self._part, listing.ref, names, branch),
             resume_point.cursor if resume_point else None,
             # What was remembered says nothing of a stretch that was never walked.
             memory if resume_point is None else {},
@@ -255,7 +258,13 @@ class GitHub(Source):
         return self.client.get(path, params, {"If-None-Match": etag} if etag else None)
 
     def _part(
-        self, ref: str, names: WorkflowNames, span: walk.Span, number: int, etag: str | None
+        self,
+        ref: str,
+        names: WorkflowNames,
+        branch: DefaultBranch,
+        span: walk.Span,
+        number: int,
+        etag: str | None,
     ) -> walk.Part:
         """A page of the walk."""
         params = {
@@ -268,6 +277,7 @@ class GitHub(Source):
         if answer.status == 304:
             return walk.Part(answer.as_of, unchanged=True)
         rows, total = _rows(answer, "workflow_runs", f"the runs of {ref}")
+        names.default_branch = branch.at(answer.as_of) if rows else None
         entries = [_entry(raw, self._repository(ref), names) for raw in rows]
         is_full = len(rows) >= self.page_size
         return walk.Part(answer.as_of, entries, is_full, total, answer.headers.get("ETag"))
@@ -330,6 +340,15 @@ class GitHub(Source):
             if not new or len(found) >= total:
                 return found, total, answer.as_of
             page += 1
+
+    def _default_branch(self, ref: str) -> str | None:
+        """The default branch of a listing's repository; None where it cannot be had."""
+        owner, repo = ref.split("/")[:2]
+        with suppress(NotFoundError, ForbiddenError):
+            answer = self.client.get(checked_path("repos", owner, repo))
+            name = answer.data.get("default_branch") if isinstance(answer.data, dict) else None
+            return storable(name) if isinstance(name, str) else None
+        return None
 
     def _ask_names(self, ref: str) -> Callable[[int], tuple[str, str | None] | None]:
         """What asks for the names and paths of a listing's workflows, by their numbers."""

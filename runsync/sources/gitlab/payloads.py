@@ -1,24 +1,17 @@
 """Reads what GitLab answers: pipelines as runs, jobs and bridges as steps."""
 
+import re
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlsplit
 
-from runsync.records import Pipeline, Problem, Result, Run, RunWithSteps, Status, Step
-from runsync.sources.fields import BadRowError, Fields, map_result, map_status, raw_word, row_name
+from runsync.records import Outcome, Pipeline, Problem, Result, Run, RunWithSteps, Status, Step
+from runsync.sources.fields import BadRowError, Fields, map_ending, map_status, raw_word, row_name
+from runsync.sources.gitlab.words import ENDINGS, EVENTS, REASONS, STATUSES
 
-STATUSES = {
-    **dict.fromkeys("created waiting_for_resource waiting_for_callback".split(), Status.NOTSTARTED),
-    **dict.fromkeys("preparing pending scheduled manual".split(), Status.NOTSTARTED),
-    **dict.fromkeys("running canceling".split(), Status.RUNNING),
-    **dict.fromkeys("success failed canceled skipped".split(), Status.FINISHED),
-}
-RESULTS = {
-    "success": Result.PASSED,
-    "failed": Result.FAILED,
-    "canceled": Result.ABORTED,
-    "skipped": Result.SKIPPED,
-}
+_PAGE = re.compile(r"/((?:(?!\.{1,2}/)[\w.-]+/)+)-/pipelines/\d+", re.ASCII)
+
 _COLUMNS = "id status created_at started_at finished_at web_url ref user".split()
 # Values of variables and of inputs are never stored.
 _RUN_KEYS = frozenset(
@@ -29,10 +22,14 @@ _REPEATED = "stage name duration tag commit pipeline project runner runner_manag
 _STEP_KEYS = frozenset([*_COLUMNS, *_REPEATED, "artifacts", "artifacts_file"])
 
 
-def read_run(raw: object, pipeline: Pipeline) -> Run:
+def read_run(raw: object, pipeline: Pipeline, base_url: str) -> Run:
     """A run from the listing, which lacks its times and its user, or from its detail."""
     fields = Fields(raw, row_name("run", raw))
-    user = fields.child("user")
+    user, event = fields.child("user"), fields.text("source")
+    number = fields.integer("iid")
+    state = _state(fields)
+    if state["outcome"] is Outcome.FAILURE and fields.text("yaml_errors"):
+        state["outcome"] = Outcome.ERROR
     return Run(
         pipeline=pipeline,
         id=_id(fields),
@@ -42,10 +39,25 @@ def read_run(raw: object, pipeline: Pipeline) -> Run:
         commit_hash=fields.text("sha"),
         author=(user.text("username") or user.text("name")) if user else None,
         author_id=_id(user) if user else None,
+        number=None if number is None else str(number),
+        event=event and EVENTS.get(event, event),
         url=fields.text("web_url"),
+        web_url=_page(fields, pipeline, base_url),
         extra=_told(fields, _RUN_KEYS),
-        **_state(fields),
+        **state,
     )
+
+
+def _page(run: Fields, pipeline: Pipeline, base_url: str) -> str | None:
+    """The page of a run. Of a project that goes by its number, only the run tells the path."""
+    project = pipeline.external_id.partition("?")[0]
+    if project.isdecimal():
+        path = urlsplit(run.text("web_url") or "").path
+        found = _PAGE.fullmatch(path.removeprefix(urlsplit(base_url).path.rstrip("/")))
+        if found is None:
+            return None
+        project = found[1].rstrip("/")
+    return f"{base_url.rstrip('/')}/{project}/-/pipelines/{_id(run)}"
 
 
 def _version(run: Fields) -> str:
@@ -64,13 +76,17 @@ def read_step(fields: Fields, *, bridge: bool) -> Step:
     Its position is still open, and whether it was retried: that takes all of a run's.
     """
     url, state, runner = fields.text("web_url"), _state(fields), fields.child("runner")
+    machine = runner.text("description") if runner else None
+    if state["outcome"] is Outcome.FAILURE:
+        state["outcome"] = REASONS.get(fields.text("failure_reason") or "", Outcome.FAILURE)
     has_log = url and state["started_at"] and not bridge
-    own = {"bridge": bridge or None, "runner": runner.text("description") if runner else None}
+    own = {"bridge": bridge or None, "runner": machine}
     return Step(
         id=_id(fields),
         position=0,
         job=fields.text("stage"),
         name=fields.needed_text("name"),
+        runner=machine,
         created_at=fields.time("created_at"),
         log_url=f"{url}/raw" if has_log else None,
         artifacts_url=f"{url}/artifacts/download" if fields.child("artifacts_file") else None,
@@ -83,11 +99,13 @@ def _state(fields: Fields) -> dict[str, Any]:
     """How far a run or step has come, in our words: keywords of ``Run`` and of ``Step``."""
     started, finished = fields.time("started_at"), fields.time("finished_at")
     word = fields.needed_text("status")
-    status, result = map_status(word, STATUSES, started, finished), map_result(word, RESULTS)
+    status = map_status(word, STATUSES, started, finished)
+    result, outcome = map_ending(word, ENDINGS, status)
     over = status is Status.FINISHED
     return {
         "status": status,
         "result": result,
+        "outcome": outcome,
         "raw_status": raw_word(word, status),
         "raw_result": raw_word(word, result) if over else None,
         "started_at": started,
@@ -111,7 +129,22 @@ def read_details(
             run = replace(run, message=commit.text("message")) if commit else run
         except BadRowError as error:
             problems.append(Problem(str(error)))
-    return RunWithSteps(run, _in_order(steps), as_of, tuple(problems))
+    ordered = _in_order(steps)
+    run = replace(run, outcome=_outcome(run, ordered))
+    return RunWithSteps(run, ordered, as_of, tuple(problems))
+
+
+def _outcome(run: Run, steps: tuple[Step, ...]) -> Outcome | None:
+    """A pipeline has no reason of its own: it failed by the CI's fault where all jobs that decided
+    it did."""
+    deciding = {
+        step.outcome
+        for step in steps
+        if step.result is Result.FAILED and not {"retried", "allow_failure"} & step.extra.keys()
+    }
+    if run.outcome is not Outcome.FAILURE or not deciding or Outcome.FAILURE in deciding:
+        return run.outcome
+    return Outcome.ERROR if Outcome.ERROR in deciding else Outcome.TIMEOUT
 
 
 def _in_order(steps: dict[int, Step]) -> tuple[Step, ...]:

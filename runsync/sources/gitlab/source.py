@@ -12,14 +12,16 @@ with the retried ones among them.
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import count
 from typing import Any
 from urllib.parse import parse_qsl
 
 from runsync.config import PipelineConfig
-from runsync.errors import ConfigError, NotFoundError, RefusedError, SourceError
+from runsync.errors import ConfigError, ForbiddenError, NotFoundError, RefusedError, SourceError
 from runsync.http.client import Response, checked_path
 from runsync.records import (
     Cursor,
@@ -34,13 +36,15 @@ from runsync.records import (
 )
 from runsync.sources import base
 from runsync.sources.base import Listed, Listing, Page, ResumePoint
-from runsync.sources.fields import BadRowError, describe
-from runsync.sources.gitlab.payloads import RESULTS, STATUSES, iso, read_details, read_run
+from runsync.sources.default_branch import DefaultBranch
+from runsync.sources.fields import BadRowError, describe, storable
+from runsync.sources.gitlab.payloads import iso, read_details, read_run
+from runsync.sources.gitlab.words import ENDINGS, STATUSES
 
 PAGE_SIZE = 100
 TICK = timedelta(milliseconds=1)
 _MOST_READINGS = 30
-_WORDS = {result.value: word for word, result in RESULTS.items()}
+_WORDS = {ending.result.value: word for word, ending in ENDINGS.items()}
 _SORTS = {"creationDateDesc": "desc", "creationDateAsc": "asc"}
 _ID = re.compile(
     r"(?P<path>\d+|[\w.-]+(?:/[\w.-]+)+)"
@@ -90,11 +94,15 @@ class GitLab(base.Source):
         which may be there in part, is left to the next page, which begins with it.
         """
         top, last = resume_point.cursor.at + TICK if resume_point else None, False
+        branch = DefaultBranch(memory, partial(self._default_branch, listing.pipelines[0]))
         while not last:
             path, params = self._listed(
                 listing.pipelines[0], updated_before=iso(top) if top else None
             )
             answer = self.client.get(path, params)
+            if answer.data and not listing.pipelines[0].default_branch:
+                named = replace(listing.pipelines[0], default_branch=branch.at(answer.as_of))
+                listing = replace(listing, pipelines=(named,))
             last, rows = _is_last(answer), self._by_time(listing, answer, top)
             if not last and _tells_no_time(answer):
                 rows, last = self._untimed(listing, path, params, top or answer.as_of)
@@ -230,6 +238,12 @@ class GitLab(base.Source):
 
     # Asking.
 
+    def _default_branch(self, pipeline: Pipeline) -> str | None:
+        with suppress(NotFoundError, ForbiddenError):
+            name = _object(self.client.get(self._path(pipeline))).get("default_branch")
+            return storable(name) if isinstance(name, str) else None
+        return None
+
     def _project(self, pipeline: Pipeline) -> dict[str, str]:
         """What an ``id`` says: ``path``, and perhaps ``source`` and ``bridges``."""
         found = _ID.fullmatch(pipeline.external_id)
@@ -358,7 +372,7 @@ class GitLab(base.Source):
         rows: list[Row] = []
         for raw in raws:
             try:
-                run = read_run(raw, listing.pipelines[0])
+                run = read_run(raw, listing.pipelines[0], self.client.base_url)
                 # One that tells no time of change stands at or below the row above it.
                 if " " not in (run.version or ""):
                     at = parse_time(run.version or "")
@@ -369,7 +383,7 @@ class GitLab(base.Source):
 
     def _one(self, raw: object, pipeline: Pipeline) -> Run:
         try:
-            return read_run(raw, pipeline)
+            return read_run(raw, pipeline, self.client.base_url)
         except BadRowError as error:
             raise SourceError(f"{self.name}: {error}") from error
 

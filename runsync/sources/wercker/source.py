@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
+from urllib.parse import quote
 
 from runsync.config import PipelineConfig
 from runsync.errors import ConfigError, NotFoundError, RefusedError, SourceError
 from runsync.http.client import Response, checked_path
-from runsync.records import Cursor, Pipeline, Problem, Result, Run, RunWithSteps, Status, Step
+from runsync.records import Cursor, Pipeline, Problem, Run, RunWithSteps, Step
 from runsync.sources import pagination
 from runsync.sources.base import (
     Access,
@@ -31,29 +32,16 @@ from runsync.sources.fields import (
     BadRowError,
     Fields,
     describe,
-    map_result,
+    map_ending,
     map_status,
     raw_word,
     row_name,
     unique_by_id,
 )
+from runsync.sources.wercker.words import ENDINGS, STATUSES
 
 RUNS = "/api/v3/runs"
 PAGE_SIZE = 20
-STATUSES = {
-    "notstarted": Status.NOTSTARTED,
-    "pendingapproval": Status.NOTSTARTED,
-    "started": Status.STARTED,
-    "running": Status.RUNNING,
-    "finished": Status.FINISHED,
-}
-RESULTS = {
-    "passed": Result.PASSED,
-    "failed": Result.FAILED,
-    "aborted": Result.ABORTED,
-    "skipped": Result.SKIPPED,
-    "unknown": Result.UNKNOWN,
-}
 _ID = re.compile(r"[0-9a-f]{24}")
 _INTEGER = 2**31 - 1
 # A POST answers with the times of Go's default form: 2017-07-04 15:27:10.149242293 +0000 UTC
@@ -112,7 +100,7 @@ class Wercker(Source):
     def _entry(self, raw: object, own: Pipeline | None) -> pagination.Entry:
         """A row of a listing: its run, or what is wrong with it."""
         try:
-            run = read_run(raw, own, details=False)
+            run = read_run(raw, own, self.client.base_url, details=False)
         except BadRowError as error:
             return pagination.Entry(None, Problem(str(error)))
         if own and run.pipeline.external_id != own.external_id:
@@ -218,12 +206,12 @@ class Wercker(Source):
 
     def _one(self, raw: object, own: Pipeline | None, *, details: bool = True) -> Run:
         try:
-            return read_run(raw, own, details=details)
+            return read_run(raw, own, self.client.base_url, details=details)
         except BadRowError as error:
             raise SourceError(f"{self.name}: {error}") from error
 
 
-def read_run(raw: object, own: Pipeline | None, *, details: bool) -> Run:
+def read_run(raw: object, own: Pipeline | None, base_url: str, *, details: bool) -> Run:
     """A run from the listing, the detail, or what a POST or PUT answers.
 
     Args:
@@ -240,7 +228,7 @@ def read_run(raw: object, own: Pipeline | None, *, details: bool) -> Run:
         raise BadRowError(f"{fields.what}: `createdAt` is missing")
     status_word, result_word = fields.needed_text("status"), fields.text("result")
     status = map_status(status_word, STATUSES, started, finished)
-    result = map_result(result_word, RESULTS)
+    result, outcome = map_ending(result_word, ENDINGS, status)
     author, author_id, extra = _read_user(fields)
     env: tuple[tuple[str, str], ...] = ()
     source_run = fields.raw.get("sourceRun") if details else None
@@ -250,14 +238,17 @@ def read_run(raw: object, own: Pipeline | None, *, details: bool) -> Run:
         extra |= {"envVars": [name for name, _ in env]} if env else {}
     if isinstance(source_run, dict):
         source_run = Fields(source_run, f"{fields.what}: `sourceRun`").needed_id("id")
+    run_id = fields.needed_id("id")
     return Run(
         pipeline=_read_pipeline(fields, own),
-        id=fields.needed_id("id"),
+        id=run_id,
+        event=_event(fields, source_run) if details else None,
         created_at=created,
         started_at=started,
         finished_at=finished,
         status=status,
         result=result,
+        outcome=outcome,
         raw_status=raw_word(status_word, status),
         raw_result=raw_word(result_word, result),
         branch=fields.text("branch"),
@@ -268,9 +259,17 @@ def read_run(raw: object, own: Pipeline | None, *, details: bool) -> Run:
         progress=fields.integer("progress", _INTEGER),
         source_run_id=source_run if isinstance(source_run, str) else None,
         url=fields.text("url"),
+        web_url=f"{base_url}/#build/{quote(run_id, safe='')}",
         env=env,
         extra=fields.rest(_RUN_KEYS if details else _RUN_KEYS | _DETAILS) | extra,
     )
+
+
+def _event(run: Fields, source_run: object) -> str | None:
+    """What started a run, where that is told: pushes and triggers look alike."""
+    if source_run:
+        return "upstream"
+    return "pull_request" if run.raw.get("pullRequest") else None
 
 
 def _read_pipeline(run: Fields, own: Pipeline | None) -> Pipeline:
@@ -306,7 +305,7 @@ def read_step(raw: object, place: int) -> Step:
     started, finished = fields.time("startedAt"), fields.time("finishedAt")
     status_word, result_word = fields.needed_text("status"), fields.text("result")
     status = map_status(status_word, STATUSES, started, finished)
-    result = map_result(result_word, RESULTS)
+    result, outcome = map_ending(result_word, ENDINGS, status)
     order = fields.integer("order", _INTEGER)
     return Step(
         id=fields.needed_id("id"),
@@ -316,6 +315,7 @@ def read_step(raw: object, place: int) -> Step:
         phase=fields.text("phase"),
         status=status,
         result=result,
+        outcome=outcome,
         raw_status=raw_word(status_word, status),
         raw_result=raw_word(result_word, result),
         created_at=fields.time("createdAt"),

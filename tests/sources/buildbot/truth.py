@@ -12,15 +12,18 @@ from tests.sources.buildbot.farm import Farm
 
 COLUMNS = (
     "id attempt status result raw_result branch commit_hash message author created_at started_at "
-    "finished_at url"
+    "finished_at url number event outcome web_url"
 ).split()
-STEP_COLUMNS = "id position name status result raw_result started_at finished_at".split()
+STEP_COLUMNS = (
+    "id position name status result raw_result started_at finished_at runner outcome"
+).split()
+OUTCOMES = "success success failure skip error error cancellation".split()
 WORDS = "success warnings failure skipped exception retry cancelled".split()
 OURS = "passed passed failed skipped failed aborted aborted".split()
 
 # An attempt begins to wait when it is submitted, or when the attempt before it is over.
 BUILT = """
-SELECT b.*, r.id AS request, r.submitted_at,
+SELECT b.*, r.id AS request, r.submitted_at, r.waited_for,
   row_number() OVER attempts AS attempt,
   ifnull(lag(b.complete_at) OVER attempts, r.submitted_at) AS created_at
 FROM buildrequests r JOIN builds b ON b.buildrequestid = r.id WHERE r.builderid = ?
@@ -71,8 +74,12 @@ def _built(farm: Farm, row: dict[str, Any]) -> dict[str, Any]:
         "message": properties.get("reason") or None,
         "author": properties.get("owner") or None,
         "started_at": _time(row["started_at"]),
-        "url": f"http://127.0.0.1:{farm.port}/#/builders/{row['builderid']}/builds/{row['number']}",
-        "steps": _steps(farm, row["id"]),
+        **_pages(
+            f"http://127.0.0.1:{farm.port}/#/builders/{row['builderid']}/builds/{row['number']}"
+        ),
+        "number": str(row["number"]),
+        "event": _event(row, properties),
+        "steps": _steps(farm, row["id"], properties.get("workername")),
     }
 
 
@@ -89,21 +96,35 @@ def _unbuilt(farm: Farm, row: dict[str, Any]) -> dict[str, Any]:
         "message": properties.get("reason") or None,
         "author": properties.get("owner") or None,
         "started_at": None,
-        "url": f"http://127.0.0.1:{farm.port}/#/buildrequests/{row['id']}",
+        **_pages(f"http://127.0.0.1:{farm.port}/#/buildrequests/{row['id']}"),
+        "number": None,
+        "event": _event(row, properties),
         "steps": [],
     }
+
+
+def _pages(url: str) -> dict[str, str]:
+    return {"url": url, "web_url": url}
+
+
+def _event(row: dict[str, Any], properties: dict[str, Any]) -> str | None:
+    if row["waited_for"]:
+        return "upstream"
+    forced = properties.get("reason") is not None
+    return "manual" if forced else properties.get("scheduler")
 
 
 def _common(row: dict[str, Any]) -> dict[str, Any]:
     return {
         "attempt": row["attempt"],
         **_result(row["results"]),
+        "outcome": _outcome(row),
         "created_at": _time(row["created_at"]),
         "finished_at": _time(row["complete_at"]),
     }
 
 
-def _steps(farm: Farm, build: int) -> list[dict[str, Any]]:
+def _steps(farm: Farm, build: int, worker: str | None) -> list[dict[str, Any]]:
     query = "SELECT * FROM steps WHERE buildid = ? ORDER BY number"
     return [
         {
@@ -112,6 +133,8 @@ def _steps(farm: Farm, build: int) -> list[dict[str, Any]]:
             "name": row["name"],
             "status": "finished" if row["complete_at"] else "running",
             **_result(row["results"]),
+            "outcome": _outcome(row),
+            "runner": worker,
             "started_at": _time(row["started_at"]),
             "finished_at": _time(row["complete_at"]),
         }
@@ -126,6 +149,10 @@ def _result(number: Any) -> dict[str, str | None]:
         "result": OURS[number],
         "raw_result": None if OURS[number] == WORDS[number] else WORDS[number],
     }
+
+
+def _outcome(row: dict[str, Any]) -> str | None:
+    return OUTCOMES[row["results"]] if row["complete_at"] else None
 
 
 def _run_id(request: int, attempt: int) -> str:

@@ -111,6 +111,10 @@ class Service:
         total = self.world.counted(len(runs)) if FILTERS & query.keys() else len(runs)
         return {"total_count": total, "workflow_runs": shown}
 
+    def repository(self, query: dict[str, str]) -> Any:
+        _allow(query, set())
+        return self.world.repository_json(self.base)
+
     def workflows(self, query: dict[str, str]) -> Any:
         _allow(query, PAGING)
         known = list(self.world.workflows.values())
@@ -244,6 +248,7 @@ class Service:
 
 OWN = "/repos/" + re.escape(REPO) + "/actions"
 GETS: list[tuple[str, Callable[..., Any]]] = [
+    ("/repos/" + re.escape(REPO), Service.repository),
     (rf"{OWN}/runs", Service.runs),
     (rf"{OWN}/workflows/([^/]+)/runs", Service.runs),
     (rf"{OWN}/workflows", Service.workflows),
@@ -255,7 +260,7 @@ GETS: list[tuple[str, Callable[..., Any]]] = [
     (r"/rate_limit", Service.rate_limit),
     (r"/user", Service.user),
 ]
-NAMES = (Service.workflows, Service.workflow)
+NAMES = (Service.repository, Service.workflows, Service.workflow)
 """What `mangle` leaves alone."""
 POSTS: list[tuple[str, Callable[..., Any]]] = [
     (rf"{OWN}/workflows/([^/]+)/dispatches", Service.dispatch),

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from runsync.records import Cursor, Result, Run, Status
+from runsync.records import Cursor, Outcome, Result, Run, Status
 from runsync.sources.github.payloads import site_of
 from runsync.sources.github.source import GitHub
 from tests.sources.github.rig import (
@@ -41,6 +41,9 @@ def test_a_run_as_it_is_listed(github: GitHub, world: World) -> None:
         created_at=AT,
         status=Status.FINISHED,
         result=Result.FAILED,
+        outcome=Outcome.FAILURE,
+        number="1",
+        event="push",
         raw_status="completed",
         raw_result="failure",
         branch="topic",
@@ -49,6 +52,7 @@ def test_a_run_as_it_is_listed(github: GitHub, world: World) -> None:
         author="mona",
         author_id=str(sum(b"mona")),
         url=f"{github.client.base_url}/octo-org/hello.world/actions/runs/5001/attempts/1",
+        web_url=f"{github.client.base_url}/octo-org/hello.world/actions/runs/5001/attempts/1",
         version="2024-05-30T12:01:00+00:00",
         extra={
             "name": "CI",
@@ -67,6 +71,7 @@ def test_the_pipeline_is_the_workflow(github: GitHub, world: World) -> None:
     pipeline = only_run(github).pipeline
     assert pipeline.external_id == "octo-org/hello.world/101"
     assert pipeline.name == "CI"
+    assert pipeline.default_branch == "main"
     assert pipeline.url is not None
     assert pipeline.url.endswith("/octo-org/hello.world/actions/workflows/ci.yml")
     assert pipeline.extra == {"path": ".github/workflows/ci.yml"}

@@ -131,8 +131,8 @@ def test_both_kinds_of_listing_share_one_pipeline(
     world.add_run(AT + SECOND, workflow=nightly)
     outcome = run_sync(sqlite, github, repository(github))
     assert outcome.counts.runs_new == 1
-    # The list, the names of the workflows, and the jobs of the one run that is new.
-    assert outcome.requests == 3
+    # The list, the default branch, the names of the workflows, and the one new run's jobs.
+    assert outcome.requests == 4
     assert stored(sqlite) == truth(world)
     with sqlite.read() as connection:
         names = connection.execute(select(PipelineRow.external_id, PipelineRow.name)).all()

@@ -17,6 +17,8 @@ from tests.sources.github.rig import workflow
 from tests.sources.github.world import Attempt, Job, Run, World
 
 STATUSES = {"completed": "finished", "in_progress": "running", "queued": "notstarted"}
+OUTCOMES = {"success": "success", "failure": "failure", "cancelled": "cancellation"}
+EVENTS = {"workflow_dispatch": "manual", "workflow_run": "upstream"}
 RESULTS = {"success": "passed", "failure": "failed", "cancelled": "aborted", None: "unknown"}
 
 
@@ -47,9 +49,10 @@ def stored(database: Database, *columns: str) -> dict[str, Any]:
 
 
 TOLD = (
-    "attempt branch commit_hash message author status result created_at started_at finished_at"
+    "attempt branch commit_hash message author number event status result outcome created_at "
+    "started_at finished_at"
 ).split()
-STEP_TOLD = "id job name status result started_at finished_at".split()
+STEP_TOLD = "id job name status result outcome runner started_at finished_at".split()
 
 
 def truth(world: World) -> dict[str, Any]:
@@ -70,8 +73,11 @@ def _run(run: Run, attempt: Attempt) -> dict[str, Any]:
         "commit_hash": run.sha,
         "message": run.message,
         "author": attempt.actor,
+        "number": str(run.number),
+        "event": EVENTS.get(run.event, run.event),
         "status": STATUSES[attempt.status],
         "result": RESULTS[attempt.conclusion],
+        "outcome": OUTCOMES.get(attempt.conclusion or ""),
         "created_at": _whole(attempt.started if attempt.number > 1 else run.created),
         "started_at": min((_whole(job.started) for job in own), default=None),
         "finished_at": max((_whole(job.completed) for job in own), default=None) if ended else None,
@@ -86,8 +92,9 @@ def _is_own(job: Job, attempt: Attempt) -> bool:
 def _steps(job: Job) -> Iterator[tuple[Any, ...]]:
     for step in job.steps:
         times = (datetime.fromisoformat(step[key]) for key in ("started_at", "completed_at"))
-        result = RESULTS[step["conclusion"]]
-        yield f"{job.id}.{step['number']}", job.name, step["name"], "finished", result, *times
+        ended = RESULTS[step["conclusion"]], OUTCOMES.get(step["conclusion"] or "")
+        words = (f"{job.id}.{step['number']}", job.name, step["name"], "finished", *ended)
+        yield *words, "ubuntu-latest", *times
 
 
 def _whole(at: datetime | None) -> datetime:

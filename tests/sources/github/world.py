@@ -92,6 +92,7 @@ class World:
         self.now = NOW
         self.page, self.cap, self.unfiltered_cap = page, cap, unfiltered_cap
         self.counts = "true"
+        self.default_branch = "main"
         self.lock = threading.RLock()
         self.workflows: dict[int, Workflow] = {}
         self.runs: dict[int, Run] = {}
@@ -284,6 +285,9 @@ class World:
             "repository": _repository(REPO, base),
             "head_repository": _repository(run.head_repository, base),
         }
+
+    def repository_json(self, base: str) -> dict[str, Any]:
+        return {**_repository(REPO, base), "default_branch": self.default_branch, "topics": []}
 
     def workflow_json(self, workflow: Workflow, base: str) -> dict[str, Any]:
         file = workflow.path.rpartition("/")[2]

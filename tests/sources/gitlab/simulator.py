@@ -445,7 +445,7 @@ def _handler(simulator: GitLabSimulator) -> type[BaseHTTPRequestHandler]:
                 if simulator.refusals:
                     status, headers, text = simulator.refusals.pop(0)
                     return self._send(status, text, headers)
-                if simulator.old_path and f"/{simulator.old_path}/" in unquote(url.path):
+                if simulator.old_path and f"/{simulator.old_path}/" in f"{unquote(url.path)}/":
                     new = self.path.replace(url.path.split("/")[4], str(simulator.world.number))
                     return self._send(301, "", {"Location": f"{simulator.url}{new}"})
                 try:

@@ -99,14 +99,14 @@ class TestTrigger:
     ) -> None:
         simulator.scopes = ["api"]
         run = source.trigger(
-            TriggerRequest(World.path, branch="feature", env=(("B", "2"), ("A", "1")))
+            TriggerRequest(World.path, branch="feature", env=(("B", "zwei"), ("A", "eins")))
         )
         pipeline = world.pipelines[int(run.id)]
         assert (pipeline.ref, pipeline.source) == ("feature", "api")
-        assert pipeline.variables == [{"key": "B", "value": "2"}, {"key": "A", "value": "1"}]
+        assert pipeline.variables == [{"key": "B", "value": "zwei"}, {"key": "A", "value": "eins"}]
         assert (run.status, run.author, run.branch) == (Status.NOTSTARTED, "ada", "feature")
         assert run.pipeline == PROJECT
-        assert "'1'" not in repr(run)
+        assert "eins" not in repr(run)
 
     def test_on_the_default_branch(
         self, world: World, source: GitLab, simulator: GitLabSimulator
@@ -224,7 +224,8 @@ def test_a_moved_project_is_followed(
     listing = source.listing(PipelineConfig("hub", id="group/old"))
     (page,) = source.pages(listing, None, {})
     assert len(page.items) == 1
-    assert [asked.path.split("/")[4] for asked in simulator.asked] == ["group%2Fold", "278964"]
+    # The list, and the project for its default branch, each at its new place.
+    assert [asked.path.split("/")[4] for asked in simulator.asked] == ["group%2Fold", "278964"] * 2
 
 
 class TestRateLimit:

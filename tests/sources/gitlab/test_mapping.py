@@ -180,7 +180,7 @@ def test_a_list_item_is_a_stub_with_its_state_and_version(
     assert item.run.version == read(source, pipeline).run.version
     assert item.cursor.at == cut(pipeline.updated_at)
     assert (len(item.cursor.id), int(item.cursor.id)) == (20, pipeline.id)
-    assert source.complete(item.run) == read(source, pipeline)
+    assert source.complete(item.run) == read(source, pipeline, item.run.pipeline)
 
 
 def test_what_changed_just_now_claims_less_than_its_version_so_it_is_read_again(

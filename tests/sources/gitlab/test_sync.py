@@ -47,13 +47,13 @@ def test_every_row_is_exact(world: World, source: GitLab, database: Database) ->
     assert pipelines(database) == [World.path]
 
 
-def test_a_first_sync_takes_two_requests_a_run(
+def test_a_first_sync_takes_two_requests_a_run_and_one_for_the_default_branch(
     world: World, source: GitLab, simulator: GitLabSimulator, sqlite: Database
 ) -> None:
     world.history(150)
     world.pass_time(minutes=2)
     outcome = run(sqlite, source)
-    assert outcome.requests == len(simulator.asked) == 2 * 150 + 2
+    assert outcome.requests == len(simulator.asked) == 2 * 150 + 2 + 1
     assert stored(sqlite) == truth(world)
 
 
@@ -206,7 +206,7 @@ def test_history_that_is_not_wanted_is_not_asked_for(
     world.retry(old[1], old[1].jobs[0])
     run(sqlite, source, since=since)
     assert set(stored(sqlite)) == {str(p.id) for p in new}
-    assert len(simulator.asked) == 1 + 2 * 4
+    assert len(simulator.asked) == 2 + 2 * 4
 
 
 def test_a_deleted_pipeline_stays_and_verify_says_so(

@@ -10,15 +10,20 @@ from runsync.storage.models import PipelineRow, RunRow, StepRow
 from tests.sources.gitlab.simulator import OVER, CiPipeline, Job, World
 
 Row = dict[str, Any]
+OUTCOMES = {"success": "success", "failed": "failure", "canceled": "cancellation"}
+FAULTS = {"runner_system_failure": "error", "job_execution_timeout": "timeout"}
+EVENTS = {
+    "web": "manual", "trigger": "api", "pipeline": "upstream", "merge_request_event": "pull_request"
+}  # fmt: skip
 ENDS = {"success": "passed", "failed": "failed", "canceled": "aborted", "skipped": "skipped"}
 STATES = {"running": "running", "canceling": "running"} | dict.fromkeys(OVER, "finished")
 RUN_COLUMNS = (
     "id status result raw_status raw_result branch commit_hash message author author_id "
-    "created_at started_at finished_at queued_ms duration_ms url"
+    "created_at started_at finished_at queued_ms duration_ms url number event outcome"
 ).split()
 STEP_COLUMNS = (
     "id position job name status result raw_status raw_result created_at started_at finished_at "
-    "duration_ms"
+    "duration_ms runner outcome"
 ).split()
 
 
@@ -69,8 +74,26 @@ def _run(world: World, pipeline: CiPipeline) -> Row:
         "queued_ms": _between(created, started),
         "duration_ms": _between(started, ended),
         "url": f"https://gitlab.example/{world.path}/-/pipelines/{pipeline.id}",
+        "number": str(pipeline.iid),
+        "event": EVENTS.get(pipeline.source, pipeline.source),
+        "outcome": _outcome(pipeline),
         "steps": [_step(world, job, place) for place, job in enumerate(jobs, 1)],
     }
+
+
+def _outcome(pipeline: CiPipeline) -> str | None:
+    """The worst that its jobs have done to it: what is the code's fault is not the CI's."""
+    if pipeline.status != "failed":
+        return OUTCOMES.get(pipeline.status) or ("skip" if pipeline.status == "skipped" else None)
+    if pipeline.yaml_errors:
+        return "error"
+    bad = [j for j in pipeline.jobs if j.status == "failed"]
+    faults = {_fault(j) for j in bad if not j.retried and not j.allow_failure}
+    return next((word for word in ("failure", "error", "timeout") if word in faults), "failure")
+
+
+def _fault(job: Job) -> str:
+    return FAULTS.get(job.failure_reason or "", "failure")
 
 
 def _step(world: World, job: Job, place: int) -> Row:
@@ -86,6 +109,8 @@ def _step(world: World, job: Job, place: int) -> Row:
         "position": place,
         "job": job.stage,
         "name": job.name,
+        "runner": "big one",
+        "outcome": _fault(job) if job.status == "failed" else OUTCOMES.get(job.status),
         "created_at": _ms(job.created_at),
         "started_at": started,
         "finished_at": ended,
