@@ -8,15 +8,15 @@ from runsync.cli.output import Format, emit
 from runsync.records import Run, Step
 
 COLUMNS = (
-    "source pipeline external_id id attempt branch commit_hash message author author_id status "
-    "result raw_status raw_result progress created_at started_at finished_at queued_ms "
-    "duration_ms source_run_id url extra env"
+    "source pipeline external_id id attempt branch commit_hash message author author_id number "
+    "event status result outcome raw_status raw_result progress created_at started_at "
+    "finished_at queued_ms duration_ms source_run_id url web_url extra env"
 ).split()
 BRIEF = ("id", "branch", "status", "result", "created_at", "duration", "author", "subject")
 SPARE = ("author", "branch", "subject", "created_at")
 STEP_COLUMNS = (
-    "run_id id position job name phase status result raw_status raw_result created_at started_at "
-    "finished_at duration_ms log_url artifacts_url extra"
+    "run_id id position job name phase runner status result outcome raw_status raw_result "
+    "created_at started_at finished_at duration_ms log_url artifacts_url extra"
 ).split()
 STEP_BRIEF = ("position", "job", "name", "status", "result", "started_at", "duration")
 STEP_SPARE = ("started_at", "job")

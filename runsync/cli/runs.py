@@ -30,6 +30,7 @@ from runsync.cli.rows import (
     run_row,
     step_row,
 )
+from runsync.cli.stored import StoredOption, stored_list, stored_run, stored_steps
 from runsync.cli.target import Target, target
 from runsync.cli.trigger import trigger
 from runsync.config import nearest
@@ -76,7 +77,8 @@ def list_(
         ),
     ] = None,
     limit: Annotated[
-        int | None, typer.Option("--limit", metavar="N", help="How many, 1 to 20; 20 if not given.")
+        int | None,
+        typer.Option("--limit", metavar="N", help="How many, 1 to 20 live; 20 if not given."),
     ] = None,
     skip: Annotated[
         int | None, typer.Option("--skip", metavar="N", help="Skip the first N, 1 or more.")
@@ -120,6 +122,7 @@ def list_(
     author: Annotated[
         str | None, typer.Option("--author", metavar="NAME", help="Started by this user.")
     ] = None,
+    stored: StoredOption = False,
     source: SourceOption = None,
     config: ConfigOption = None,
     format: FormatOption = None,
@@ -128,15 +131,36 @@ def list_(
 ) -> None:
     """List runs as the service lists them now: at most 20 of a pipeline or an application.
 
+    With --stored, list those in the database, of all pipelines if none is named, and any number.
+
     Example: runsync runs list --pipeline our-build --result failed
     """
     from runsync.sources.base import RunFilter
 
     style = chosen(format, as_json)
-    _check_filters(application, pipeline, limit, skip)
     _check_word("--sort", sort, SORTS)
     _check_word("--status", status, STATUSES)
-    _check_word("--result", result, RESULTS)
+    _check_word("--result", result, (*RESULTS, "skipped") if stored else RESULTS)
+    if stored:
+        _check_counts(limit, skip)
+        rows = stored_list(
+            config,
+            pipeline=pipeline,
+            source=source,
+            limit=limit,
+            skip=skip,
+            sort=sort,
+            application=application,
+            status=status,
+            result=result,
+            branch=branch,
+            commit=commit,
+            source_run=source_run,
+            author=author,
+        )
+        emit(rows, columns=COLUMNS, format=style, output=output, brief=BRIEF, spare=SPARE)
+        return
+    _check_filters(application, pipeline, limit, skip)
     settings = load_config(config)
     resolve = pipeline_named if pipeline else application_named
     known = resolve(settings, pipeline or application or "", source)
@@ -162,6 +186,7 @@ def list_(
 def show(
     run: RunArgument,
     show_env: ShowEnvOption = False,
+    stored: StoredOption = False,
     source: SourceOption = None,
     pipeline: PipelineOption = None,
     config: ConfigOption = None,
@@ -169,11 +194,15 @@ def show(
     as_json: JsonOption = False,
     output: OutputOption = None,
 ) -> None:
-    """Show one run as it is now.
+    """Show one run as it is now, or as it is stored.
 
     Example: runsync runs show 5751377e7e1bd5f17f050bc4
     """
     style = chosen(format, as_json)
+    if stored:
+        name, known = stored_run(config, run, source, pipeline)
+        emit_run(known, name, style, show_env=show_env, output=output)
+        return
     with target(load_config(config), run, source, pipeline) as wanted:
         found = wanted.find().run
     emit_run(found, wanted.source.name, style, show_env=show_env, output=output)
@@ -182,6 +211,7 @@ def show(
 @app.command()
 def steps(
     run: RunArgument,
+    stored: StoredOption = False,
     source: SourceOption = None,
     pipeline: PipelineOption = None,
     config: ConfigOption = None,
@@ -189,17 +219,21 @@ def steps(
     as_json: JsonOption = False,
     output: OutputOption = None,
 ) -> None:
-    """List the steps of a run as they are now.
+    """List the steps of a run as they are now, or as they are stored.
 
     Example: runsync runs steps 5751377e7e1bd5f17f050bc4
     """
     style = chosen(format, as_json)
-    with target(load_config(config), run, source, pipeline) as wanted:
-        found = wanted.find()
-    for problem in found.problems:
-        warn(problem.what)
+    if stored:
+        rows = stored_steps(config, run, source, pipeline)
+    else:
+        with target(load_config(config), run, source, pipeline) as wanted:
+            found = wanted.find()
+        for problem in found.problems:
+            warn(problem.what)
+        rows = [step_row(found.run.id, step) for step in found.steps]
     emit(
-        [step_row(found.run.id, step) for step in found.steps],
+        rows,
         columns=STEP_COLUMNS,
         format=style,
         output=output,
@@ -273,6 +307,12 @@ def _check_filters(
         raise ConfigError("give either --pipeline or --application, whose runs are to be listed")
     if limit is not None and not 1 <= limit <= MOST_RUNS:
         raise ConfigError(f"--limit must be from 1 to {MOST_RUNS}, not {limit}; --skip goes on")
+    _check_counts(limit, skip)
+
+
+def _check_counts(limit: int | None, skip: int | None) -> None:
+    if limit is not None and limit < 1:
+        raise ConfigError(f"--limit must be 1 or more, not {limit}")
     if skip is not None and skip < 1:
         raise ConfigError(f"--skip must be 1 or more, not {skip}; leave it out to skip none")
 
