@@ -130,13 +130,17 @@ def compare(
     ] = "pass-rates",
     since: Annotated[
         str, typer.Option("--since", metavar="WHEN", help="Where the later window begins.")
-    ] = "30d",
+    ] = "28d",
     until: Until = None,
     pipeline: Pipelines = None,
     branch: Branches = None,
     by: By = None,
     tz: Zone = None,
     result: Result = None,
+    figure: Annotated[
+        str | None,
+        typer.Option("--figure", metavar="FIGURE", help="Of durations: p50, p90, p95 or mean."),
+    ] = None,
     output: OutputOption = None,
     format: FormatOption = None,
     json: JsonOption = False,
@@ -146,7 +150,7 @@ def compare(
     Example: runsync report compare --report step-durations --since 28d
     """
     asked = _arguments(since, until, pipeline, branch, tz)
-    asked |= {"report": report, "by": _keys(by), "result": result}
+    asked |= {"report": report, "by": _keys(by), "result": result, "figure": figure}
     _print("compare", report_named(report), config, asked, chosen(format, json), output)
 
 
@@ -218,7 +222,7 @@ def _print(
         return
     columns, made = rows.readable(frame)
     figures = [str(name) for name in frame if frame[name].dtype.kind in "mf"]
-    spare = [*report.spare, "partial"]
+    spare = [*report.spare, "partial", "n_before n_after", "low high"]
     emit(made, columns=columns, format=format, output=output, spare=spare, right=figures)
 
 

@@ -30,7 +30,7 @@ def compare(
     db: AnyDatabase,
     report: str = "pass_rates",
     *,
-    since: Moment | None = "30d",
+    since: Moment | None = "28d",
     until: Moment | None = None,
     pipelines: PipelineWords | None = None,
     branches: Words | None = None,
@@ -38,22 +38,31 @@ def compare(
     every: None = None,
     tz: str | tzinfo | None = None,
     result: str | None = None,
+    figure: str | None = None,
 ) -> "pd.DataFrame":
-    """A report's main figure in the window and in the one of the same length before it.
+    """A report's figure in the window and in the one of the same length before it.
 
-    Compared are ``pass_rate``, ``abort_rate``, ``flake_rate``, and of times the median (``p50``).
+    Compared are ``pass_rate``, ``abort_rate``, ``flake_rate``, and of times the median (``p50``)
+    or another ``figure``.
 
-    Figures: ``before after``; ``change``, which is after - before; ``low high``, its 95%
-    interval; ``beyond_chance``, whether that leaves out 0, and missing where there is too little
-    to say (a median needs six values on either side). For rates it is Newcombe's interval, made
-    of the two Wilson intervals; for medians the same is made of two intervals between ranks,
-    which holds for durations however they are spread. Of many rows without any real change about
-    one in twenty will be called beyond chance all the same.
+    Figures: ``before after``; ``change``, which is after - before; ``low high``, the 95% interval
+    of that row alone; ``n_before n_after``, how many each is made of; ``p_value``, how likely
+    chance makes such a change in any of the rows; ``beyond_chance``, whether that is at most 0.05.
+    The last two are missing where there is too little to say.
+
+    Runs are not taken for independent: how much they vary together is measured between blocks of
+    a seventh of the window (four days of 28), and counts as so much less data. What drives runs
+    for longer than a window, such as a season, cannot be told from a change. Rates are compared
+    by their difference, with Newcombe's interval; medians by the ranks of all values (Mann and
+    Whitney), other quantiles by how many values lie above that of both windows, with intervals
+    between ranks; means by their difference. P-values are corrected for the number of rows
+    (Benjamini and Hochberg).
 
     Args:
         report: the name of one of the other functions, or of its command.
         since: where the window begins; it must begin somewhere.
         every: must be None; the two windows are the periods.
+        figure: of durations ``p50``, ``p90``, ``p95`` or ``mean``; None: the median.
     """
     from runsync.reports.comparison import comparison
     from runsync.reports.load import open_reader
@@ -64,7 +73,7 @@ def compare(
         tz=tz, result=result,
     )  # fmt: skip
     with open_reader(db) as reader:
-        return comparison(reader, definition, reader.query(spec, definition))
+        return comparison(reader, definition, reader.query(spec, definition), figure)
 
 
 def html(
@@ -79,8 +88,8 @@ def html(
 ) -> str:
     """All reports as one self-contained HTML page.
 
-    Where ``since`` is None all history is shown, and the last thirty days are compared with the
-    thirty before.
+    Where ``since`` is None all history is shown, and the last 28 days are compared with the
+    28 before.
 
     Args:
         every: the period in which figures are followed over time; None suits it to the window.

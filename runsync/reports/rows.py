@@ -54,6 +54,11 @@ def percent(value: float, *, signed: bool = False) -> str:
     return f"{points if float(points) or not value else f'{value * 100:+.2g}'} pp"
 
 
+def probability(value: float) -> str:
+    """A p-value with the digits that matter: ``0.2``, ``0.04``, ``0.003``, ``<0.001``."""
+    return "<0.001" if value < 0.001 else f"{value:.1g}" if value < 0.1 else f"{value:.2f}"
+
+
 def _length(seconds: float) -> str:
     if seconds < 0.9995:
         return f"{round(seconds * 1000)}ms"
@@ -86,6 +91,8 @@ def _worded(column: pd.Series, signed: bool) -> list[Any]:
 
 
 def _word_for(column: pd.Series, signed: bool) -> Callable[[Any], Any]:
+    if column.name == "p_value":
+        return probability
     if types.is_timedelta64_dtype(column):
         return partial(duration, signed=signed)
     if types.is_float_dtype(column):

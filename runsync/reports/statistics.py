@@ -1,14 +1,12 @@
 """Groups of rows, their totals and quantiles; and confidence intervals of rates and medians.
 
-The intervals are our own: no library of this size has Wilson's for arrays, an interval of a median
-by ranks, and the difference of two of either. All are at 95%, need no random numbers and no normal
-distribution of durations, which are never normal. They take runs for independent; a bad day on
-which every run fails for one reason makes the true uncertainty larger.
+The intervals are our own: no library of this size has Wilson's for arrays, an interval of a
+quantile by ranks, and the difference of two of either. All are at 95%, need no random numbers and
+no normal distribution of durations, which are never normal. They take runs for independent unless
+they are given a design effect (see :mod:`runsync.reports.chance`): then so many runs count for one.
 """
 
 from collections.abc import Sequence
-from functools import lru_cache
-from math import comb, sqrt
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,8 +19,8 @@ Floats = npt.NDArray[np.float64]
 Estimate = tuple[Floats, Floats, Floats]
 """A figure, and the lower and upper ends of its interval."""
 
-_Z = 1.959963984540054
-_EXACT = 1_000
+Z = 1.959963984540054
+"""How many standard errors a 95% interval reaches to either side."""
 
 
 class Groups:
@@ -71,14 +69,24 @@ class Groups:
             "max": greatest,
         }
 
-    def median_intervals(self, values: "pd.Series") -> tuple[Floats, Floats]:
-        """The ends of each group's interval of the median: two of its own values, or NaN."""
+    def quantile_intervals(
+        self, values: "pd.Series", share: float, effects: Floats, z: Floats
+    ) -> tuple[Floats, Floats]:
+        """The ends of each group's interval of a quantile: two of its own values, or NaN.
+
+        Args:
+            effects: each group's design effect.
+            z: how many standard errors each group's interval reaches to either side.
+        """
         ordered = np.asarray(values, np.float64)[np.lexsort((values, self.codes))]
-        counts = self.total().astype(np.int64)
-        low, high = np.full((2, len(counts)), np.nan)
-        for at, (count, end) in enumerate(zip(counts, np.cumsum(counts), strict=True)):
-            if ranks := median_ranks(int(count)):
-                low[at], high[at] = ordered[end - count + ranks[0]], ordered[end - count + ranks[1]]
+        counts = self.total()
+        low, high = quantile_ranks(counts, share, effects, z)
+        first = np.cumsum(counts) - counts
+        is_known = (low >= 0) & (high < counts)
+        ends = (np.where(is_known, first + rank, 0).astype(np.int64) for rank in (low, high))
+        if not len(ordered):
+            return low, high
+        low, high = (np.where(is_known, ordered[end], np.nan) for end in ends)
         return low, high
 
 
@@ -87,15 +95,17 @@ def joined(table: "pd.DataFrame", more: "pd.DataFrame", keys: Sequence[str]) -> 
     return table.merge(more, on=list(keys), how="left") if keys else table.join(more)
 
 
-def wilson(hits: npt.ArrayLike, trials: npt.ArrayLike) -> tuple[Floats, Floats]:
+def wilson(
+    hits: npt.ArrayLike, trials: npt.ArrayLike, z: npt.ArrayLike = Z
+) -> tuple[Floats, Floats]:
     """Wilson's score interval of a rate, as shares of 1; NaN without a trial.
 
     It stays within 0 and 1, and says something of 3 out of 3, where the usual plus or minus
     does not (E. B. Wilson 1927; L. Brown, T. Cai and A. DasGupta 2001).
     """
-    k, n = np.asarray(hits, np.float64), _or_nan(trials)
-    centre = (k + _Z**2 / 2) / (n + _Z**2)
-    half = _Z * np.sqrt(k * (n - k) / n + _Z**2 / 4) / (n + _Z**2)
+    k, n, z = np.asarray(hits, np.float64), _or_nan(trials), np.asarray(z, np.float64)
+    centre = (k + z**2 / 2) / (n + z**2)
+    half = z * np.sqrt(k * (n - k) / n + z**2 / 4) / (n + z**2)
     low = np.where(k == 0, 0.0 * n, centre - half)
     high = np.where(k == n, n / n, centre + half)
     return low, high
@@ -106,14 +116,19 @@ def rate(hits: npt.ArrayLike, trials: npt.ArrayLike) -> Floats:
     return np.asarray(hits, np.float64) / _or_nan(trials)
 
 
-def median_ranks(count: int) -> tuple[int, int] | None:
-    """Which two of ``count`` sorted values, from 0, hold the true median between them at 95%.
+def quantile_ranks(
+    counts: Floats, share: float, effects: npt.ArrayLike = 1.0, z: npt.ArrayLike = Z
+) -> tuple[Floats, Floats]:
+    """Which two of ``counts`` sorted values, from 0, hold the true quantile between them.
 
-    From the binomial distribution alone: each value lies below the median with probability a
-    half. None for fewer than six values, of which even the least and the greatest do not.
+    The ranks are below 0, or not below ``counts``, where there are too few values to say. How many
+    values lie below the quantile is binomial (R. S. Woodruff 1952); its normal limit with half a
+    rank more comes close to that.
     """
-    tail = _tail(count)
-    return None if tail == 0 else (tail - 1, count - tail)
+    reach = np.asarray(z) * np.sqrt(counts * share * (1 - share) * np.asarray(effects))
+    low = np.floor(counts * share - reach + 0.5) - 1
+    high = counts - np.floor(counts * (1 - share) - reach + 0.5)
+    return low, high
 
 
 def difference(before: Estimate, after: Estimate) -> tuple[Floats, Floats]:
@@ -127,18 +142,6 @@ def difference(before: Estimate, after: Estimate) -> tuple[Floats, Floats]:
     low = a - b - np.sqrt((a - a_low) ** 2 + (b_high - b) ** 2)
     high = a - b + np.sqrt((a_high - a) ** 2 + (b - b_low) ** 2)
     return low, high
-
-
-@lru_cache(maxsize=4096)
-def _tail(count: int) -> int:
-    """How many values may be cut off at either end, so that each tail is at most 2.5%."""
-    if count > _EXACT:
-        return int((count - _Z * sqrt(count)) / 2)
-    below, tail, limit = 0, 0, 2**count
-    while 40 * (below + comb(count, tail)) <= limit:
-        below += comb(count, tail)
-        tail += 1
-    return tail
 
 
 def _or_nan(trials: npt.ArrayLike) -> Floats:

@@ -25,7 +25,7 @@ DOCUMENTED: dict[str, list[str]] = {
     "report run-durations": REPORT,
     "report recovery": REPORT,
     "report flaky": REPORT,
-    "report compare": [option for option in REPORT if option != "--every"],
+    "report compare": ["--figure", *(option for option in REPORT if option != "--every")],
     "report html": ["--output"],
     "check": ["--webhook-env", *DATA],
     "query": ["--timeout", "--max-rows", "--i-know", *DATA],

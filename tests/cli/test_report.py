@@ -95,7 +95,8 @@ def test_options_reach_the_report(report: Callable[..., Said]) -> None:
     assert rows[0]["count"] == 22
     rows = json.loads(report("compare", "--report", "aborts", "--since", "40d", "--json")[1])
     assert set(rows[0]) == {
-        *("pipeline", "before", "after", "change", "low", "high", "beyond_chance"),
+        *("pipeline", "before", "after", "change", "low", "high"),
+        *("n_before", "n_after", "p_value", "beyond_chance"),
     }
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from runsync import reports
 from runsync.errors import ConfigError
+from runsync.reports.comparison import columns_of
 from runsync.reports.definitions import REPORTS
 from runsync.storage.database import Database
 from tests.reports.database_rows import at, fill, pipeline, records, run, step
@@ -23,49 +24,85 @@ def _runs(day: float, words: str, **more: object) -> list[dict[str, object]]:
     return made
 
 
+def _spread(day: float, words: str, **more: object) -> list[dict[str, object]]:
+    """Runs that are spread evenly over ten days."""
+    runs = _runs(day, words, **more)
+    for n, one in enumerate(runs):
+        one |= run(str(one["id"]), at(day + n * 10 / len(runs)), str(one["result"]), **more)  # type: ignore[arg-type]
+    return runs
+
+
+def _lumps(lumps: int) -> str:
+    """A hundred letters, of which lumps of five failures fall into the first and the sixth day."""
+    first = "fffff" * (lumps // 2)
+    half = first + "p" * (50 - len(first))
+    return half * 2
+
+
 def test_a_rate_against_the_window_before(database: Database) -> None:
-    # Newcombe's own example: 56 of 70 against 48 of 80.
-    before, after = _runs(0, "p" * 48 + "f" * 32), _runs(10, "p" * 56 + "f" * 14)
-    fill(database, [*before, *after, *_runs(20, "fff"), *_runs(-20, "fff")])
+    # Every tenth of a day a run: independent of each other, and evenly spread.
+    before, after = _spread(0, "ppfpf" * 20), _spread(10, "ppppf" * 20)
+    fill(database, [*before, *after, *_spread(20, "fff"), *_spread(-20, "fff")])
     (row,) = records(reports.compare(database, since=at(10), until=at(20)))
+    # Newcombe's interval of 80 of 100 against 60 of 100 would be 0.0720 to 0.3159.
     assert row == {
         "pipeline": "build",
         "before": 0.6,
         "after": 0.8,
         "change": pytest.approx(0.2),
-        "low": pytest.approx(0.0524, abs=5e-5),
-        "high": pytest.approx(0.3339, abs=5e-5),
+        "low": pytest.approx(0.055, abs=0.01),
+        "high": pytest.approx(0.333, abs=0.01),
+        "n_before": 100,
+        "n_after": 100,
+        "p_value": pytest.approx(0.0094, abs=0.001),
         "beyond_chance": True,
     }
 
 
 def test_a_fall_is_as_far_beyond_chance_as_a_rise(database: Database) -> None:
-    fill(database, [*_runs(0, "p" * 56 + "f" * 14), *_runs(10, "p" * 48 + "f" * 32)])
+    fill(database, [*_spread(0, "ppppf" * 20), *_spread(10, "ppfpf" * 20)])
     (row,) = records(reports.compare(database, since=at(10), until=at(20)))
     assert row["change"] == pytest.approx(-0.2)
-    assert row["low"] == pytest.approx(-0.3339, abs=5e-5)
+    assert row["high"] == pytest.approx(-0.055, abs=0.01)
     assert row["beyond_chance"] is True
+
+
+def test_failures_that_come_together_count_for_fewer(database: Database) -> None:
+    """The same counts as above, but what fails does so on a few days."""
+    fill(database, [*_spread(0, _lumps(8)), *_spread(10, _lumps(4))])
+    (row,) = records(reports.compare(database, since=at(10), until=at(20)))
+    assert row["change"] == pytest.approx(0.2)
+    assert row["low"] < -0.05
+    assert row["p_value"] > 0.2
+    assert row["beyond_chance"] is False
 
 
 def test_the_same_in_both_windows_is_within_chance(database: Database) -> None:
-    fill(database, [*_runs(0, "ppfpa"), *_runs(10, "ppfpa")])
+    fill(database, [*_spread(0, "ppfpa" * 4), *_spread(10, "ppfpa" * 4)])
     for report in ("pass_rates", "aborts"):
         (row,) = records(reports.compare(database, report, since=at(10), until=at(20)))
-        assert (row["change"], row["beyond_chance"]) == (0, False)
+        assert (row["change"], row["p_value"], row["beyond_chance"]) == (0, 1, False)
         assert row["low"] == -row["high"] < 0
 
 
-def test_a_median_against_the_window_before(database: Database) -> None:
-    before = [run(f"b{n}", at(n / 10), took=10 + n) for n in range(9)]
-    after = [run(f"a{n}", at(10 + n / 10), took=110 + n) for n in range(9)]
+@pytest.mark.parametrize("figure", ["p50", "p90", "p95", "mean"])
+def test_a_duration_against_the_window_before(database: Database, figure: str) -> None:
+    before = [run(f"b{n}", at(n / 10), took=10 + n * 7 % 100) for n in range(100)]
+    after = [run(f"a{n}", at(10 + n / 10), took=110 + n * 7 % 100) for n in range(100)]
     fill(database, [*before, *after])
-    (row,) = records(reports.compare(database, "run_durations", since=at(10), until=at(20)))
+    window = {"since": at(10), "until": at(20)}
+    (row,) = records(reports.compare(database, "run_durations", figure=figure, **window))  # type: ignore[arg-type]
+    (own,) = records(reports.run_durations(database, **window))  # type: ignore[arg-type]
     second = pd.Timedelta(seconds=1)
-    assert (row["before"], row["after"], row["change"]) == (14 * second, 114 * second, 100 * second)
-    # Of nine values the second and the eighth hold the median; the widths add as squares do.
-    assert row["low"] / second == pytest.approx(100 - (3**2 + 3**2) ** 0.5, abs=1e-5)
-    assert row["high"] / second == pytest.approx(100 + (3**2 + 3**2) ** 0.5, abs=1e-5)
+    assert (row["after"], row["change"]) == (own[figure], 100 * second)
+    assert (row["n_before"], row["n_after"]) == (100, 100)
+    assert row["p_value"] < 0.01
     assert row["beyond_chance"] is True
+    if figure in ("p50", "mean"):
+        # 29 is a uniform distribution's spread: a standard error of 4 for the difference of means.
+        assert 100 - 30 < row["low"] / second < 100 < row["high"] / second < 100 + 30
+    else:  # of 100 values too few lie beyond
+        assert row["low"] is None or row["low"] > 0 * second
 
 
 def test_five_values_are_too_few_to_say(database: Database) -> None:
@@ -74,7 +111,34 @@ def test_five_values_are_too_few_to_say(database: Database) -> None:
     fill(database, [*before, *after])
     (row,) = records(reports.compare(database, "run-durations", since=at(10), until=at(20)))
     assert row["change"] == pd.Timedelta(seconds=990)
-    assert (row["low"], row["high"], row["beyond_chance"]) == (None, None, None)
+    assert (row["p_value"], row["beyond_chance"]) == (None, None)
+
+
+def test_where_medians_and_ranks_move_apart_nothing_is_called(database: Database) -> None:
+    """Half of the values fall far below, and yet the median rises a little."""
+    before = [run(f"b{n}", at(n / 10), took=100 + n % 2) for n in range(100)]
+    after = [run(f"a{n}", at(10 + n / 10), took=102 if n % 20 < 11 else 1) for n in range(100)]
+    fill(database, [*before, *after])
+    (row,) = records(reports.compare(database, "run-durations", since=at(10), until=at(20)))
+    assert row["change"] > pd.Timedelta(0)
+    later = reports.compare(database, "run-durations", figure="mean", since=at(10), until=at(20))
+    assert later["change"].iloc[0] < pd.Timedelta(0)
+    assert later["beyond_chance"].iloc[0]
+
+
+def test_p_values_are_corrected_for_the_number_of_rows(database: Database) -> None:
+    one = [*_spread(0, "ppfpf" * 20), *_spread(10, "ppppf" * 20)]
+    others = [
+        r
+        for p in range(2, 12)
+        for r in (*_spread(0, "ppfpf" * 20, pipeline=p), *_spread(10, "ppfpf" * 20, pipeline=p))
+    ]
+    fill(database, [*one, *others], pipelines=[pipeline(p, f"p{p:02}") for p in range(1, 12)])
+    window = {"since": at(10), "until": at(20)}
+    alone, *_ = records(reports.compare(database, pipelines=["p01"], **window))  # type: ignore[arg-type]
+    first, *rest = records(reports.compare(database, **window))  # type: ignore[arg-type]
+    assert first["p_value"] > 2 * alone["p_value"]
+    assert {row["p_value"] for row in rest} == {1.0}
 
 
 def test_a_group_of_one_window_alone_has_no_change(database: Database) -> None:
@@ -105,7 +169,7 @@ def test_both_figures_are_those_of_the_report_itself(database: Database) -> None
     for name, report in REPORTS.items():
         for by in (report.by, (), ("weekday",)):
             compared = reports.compare(database, name, since=at(10), until=at(20), by=by)
-            keys = [str(name) for name in compared][:-6]
+            keys = [str(name) for name in compared][:-9]
             for side, (since, until) in windows.items():
                 alone = getattr(reports, name)(database, since=since, until=until, by=by)
                 whole = alone[[*keys, report.main.column]].dropna(subset=[report.main.column])
@@ -118,10 +182,8 @@ def test_both_figures_are_those_of_the_report_itself(database: Database) -> None
                 )
 
 
-def test_the_last_thirty_days_are_compared_if_nobody_says(
-    database: Database, now: datetime
-) -> None:
-    fill(database, [*_runs(39, "ff"), *_runs(41, "fp"), *_runs(71, "pp")])
+def test_the_last_four_weeks_are_compared_if_nobody_says(database: Database, now: datetime) -> None:
+    fill(database, [*_runs(43, "ff"), *_runs(45, "fp"), *_runs(73, "pp")])
     (row,) = records(reports.compare(database))
     assert (row["before"], row["after"]) == (0.5, 1.0)
 
@@ -141,6 +203,10 @@ def test_what_cannot_be_compared_is_said(sqlite: Database, now: datetime) -> Non
         ConfigError, match="there is no report 'pass_rate'; did you mean 'pass_rates'"
     ):
         reports.compare(sqlite, "pass_rate")
+    with pytest.raises(ConfigError, match="no figure 'p99' to compare; did you mean 'p95'"):
+        reports.compare(sqlite, "run_durations", figure="p99", since=at(0))
+    with pytest.raises(ConfigError, match="pass_rates has no figure 'p95' to compare"):
+        reports.compare(sqlite, figure="p95", since=at(0))
     with pytest.raises(ConfigError, match="leave every away"):
         reports.compare(sqlite, every="week")  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="needs since"):
@@ -158,4 +224,4 @@ def test_empty_and_full_comparisons_are_of_one_form(sqlite: Database) -> None:
         frame = reports.compare(sqlite, name, **asked)  # type: ignore[arg-type]
         assert len(frame) > 0
         pd.testing.assert_series_equal(frame.dtypes, dtypes)
-        assert list(frame)[-6:] == ["before", "after", "change", "low", "high", "beyond_chance"]
+        assert list(frame)[-9:] == [column.name for column in columns_of(REPORTS[name])]

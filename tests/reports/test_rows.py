@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from runsync import reports
 from runsync.reports.definitions import REPORTS
-from runsync.reports.rows import duration, percent, plain, readable
+from runsync.reports.rows import duration, percent, plain, probability, readable
 from runsync.storage.database import Database
 from tests.reports.database_rows import at, fill, run
 
@@ -118,3 +118,10 @@ def test_a_plain_value_is_python_own(broken: Database) -> None:
         for row in plain(getattr(reports, report)(broken, by=["weekday", "hour"]))[1]:
             for value in row.values():
                 check(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.861, "0.86"), (0.0449, "0.04"), (0.0031, "0.003"), (4e-7, "<0.001")]
+)
+def test_p_values_show_the_digits_that_matter(value: float, text: str) -> None:
+    assert probability(value) == text

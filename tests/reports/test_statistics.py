@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runsync.reports.statistics import difference, median_ranks, rate, wilson
+from runsync.reports.statistics import difference, quantile_ranks, rate, wilson
 
 Z = 1.959963984540054
 
@@ -75,32 +75,38 @@ def test_differences_of_rates_as_published(
     assert (round(float(found_low[0]), 4), round(float(found_high[0]), 4)) == (low, high)
 
 
-def _tail_probability(below: int, count: int) -> Fraction:
-    """How likely fewer than ``below`` of ``count`` values lie under the median."""
-    return Fraction(sum(comb(count, i) for i in range(below)), 2**count)
+def _below(ranks: int, count: int, share: Fraction) -> Fraction:
+    """How likely fewer than so many of ``count`` values lie under the quantile."""
+    miss = 1 - share
+    return sum((comb(count, i) * share**i * miss ** (count - i) for i in range(ranks)), Fraction(0))
 
 
-@given(st.integers(1, 400))
-def test_median_ranks_are_the_narrowest_that_hold_at_95_percent(count: int) -> None:
-    ranks = median_ranks(count)
-    if ranks is None:
-        assert _tail_probability(1, count) > Fraction(1, 40)
+@given(st.integers(1, 300), st.sampled_from([Fraction(1, 2), Fraction(9, 10), Fraction(19, 20)]))
+def test_quantile_ranks_hold_the_quantile_at_about_95_percent(count: int, share: Fraction) -> None:
+    low, high = (int(end[0]) for end in quantile_ranks(np.array([float(count)]), float(share)))
+    if low < 0 or high >= count:
+        assert count < 100
         return
-    low, high = ranks
-    assert low == count - 1 - high
-    assert _tail_probability(low + 1, count) <= Fraction(1, 40) < _tail_probability(low + 2, count)
+    below, above = _below(low + 1, count, share), 1 - _below(high + 1, count, share)
+    assert below <= Fraction(1, 25)
+    assert above <= Fraction(1, 25)
+    assert below + above <= Fraction(3, 50)
 
 
-def test_median_ranks_need_six_values() -> None:
-    assert [median_ranks(n) for n in (0, 1, 5, 6)] == [None, None, None, (0, 5)]
+def test_a_quantile_needs_values_on_both_sides() -> None:
+    def is_known(count: int, share: float) -> bool:
+        low, high = quantile_ranks(np.array([float(count)]), share)
+        return bool(low[0] >= 0 and high[0] < count)
+
+    assert [is_known(n, 0.5) for n in (0, 1, 5, 6)] == [False, False, False, True]
+    assert [is_known(n, 0.95) for n in (40, 200)] == [False, True]
 
 
-def test_ranks_of_long_lists_go_on_where_the_exact_ones_end() -> None:
-    exact, rough = median_ranks(1000), median_ranks(1001)
-    assert exact is not None
-    assert rough is not None
-    assert abs(exact[0] - rough[0]) <= 1
-    assert abs(exact[1] - rough[1]) <= 1
+def test_values_that_depend_on_each_other_count_for_fewer() -> None:
+    counts = np.array([400.0])
+    alone, fewer = quantile_ranks(counts, 0.5), quantile_ranks(counts, 0.5, effects=4.0)
+    width, wider = (float(high[0] - low[0]) for low, high in (alone, fewer))
+    assert abs(wider / width - 2) < 0.1
 
 
 def test_where_nothing_has_changed_chance_is_rarely_mistaken_for_a_change() -> None:
@@ -110,8 +116,7 @@ def test_where_nothing_has_changed_chance_is_rarely_mistaken_for_a_change() -> N
         sides = []
         for size in (40, 60):
             values = sorted(rng.lognormvariate(4, 1) for _ in range(size))
-            ends = median_ranks(size)
-            assert ends is not None
+            ends = [int(end[0]) for end in quantile_ranks(np.array([float(size)]), 0.5)]
             middle = (values[size // 2 - 1] + values[size // 2]) / 2
             sides.append(tuple(np.array([v]) for v in (middle, values[ends[0]], values[ends[1]])))
         low, high = difference(sides[0], sides[1])  # type: ignore[arg-type]

@@ -24,6 +24,7 @@ _HEADS = {
     "after": Head("after", "in this window", True),
     "change": Head("change", "after - before", True),
     "interval": Head("95% interval", "of the change", True, True),
+    "p_value": Head("p-value", "how likely chance makes such a change in any row", True, True),
     "verdict": Head("verdict", "whether chance alone explains it"),
 }
 
@@ -60,7 +61,9 @@ class ChangesView:
 def changes_view(dataset: Dataset, reports: list[Report]) -> ChangesView:
     """What each report that tells of changes has to tell; what is worse first."""
     told = [(r, r.section.change) for r in reports if r.section.change]
-    frames = [(r, c, dataset.comparison(r, "pipeline").dropna(subset="change")) for r, c in told]
+    compared = dataset.comparisons([report for report, _ in told], "pipeline")
+    known = (frame.dropna(subset="change") for frame in compared)
+    frames = [(r, c, frame) for (r, c), frame in zip(told, known, strict=True)]
     sentences = [s for r, c, frame in frames for s in _sentences(dataset, r, c, frame)]
     table = [row for r, c, frame in frames for row in _table_rows(c, frame)]
     return ChangesView(
@@ -75,7 +78,11 @@ def _about(dataset: Dataset) -> str:
     if window.since is None:
         return ""
     begin, end = (_day(dataset, when) for when in (window.since, window.end))
-    return f"{begin} to {end} against the window of the same length before."
+    return (
+        f"{begin} to {end} against the window of the same length before. How much runs fail or "
+        "slow down together is allowed for, and so is the number of rows: where nothing has "
+        "changed, at most one page in twenty tells of any change."
+    )
 
 
 def _sentences(
@@ -123,12 +130,12 @@ def _table_rows(change: Change, frame: pd.DataFrame) -> list[Any]:
     _, words = rows.readable(frame)
     columns: dict[str, list[Cell]] = {name: [] for name in _HEADS}
     for row, beyond in zip(words, frame["beyond_chance"], strict=True):
-        is_known = not pd.isna(beyond)
-        interval = f"{row['low'].removesuffix(' pp')} to {row['high']}" if is_known else None
+        ends = row["low"], row["high"]
+        interval = None if None in ends else f"{ends[0].removesuffix(' pp')} to {ends[1]}"
         columns["figure"].append(Cell(change.name))
         columns["interval"].append(Cell(interval))
         columns["verdict"].append(_verdict(beyond))
-        for name in ("pipeline", "before", "after", "change"):
+        for name in ("pipeline", "before", "after", "change", "p_value"):
             columns[name].append(Cell(row[name]))
     return table_rows(columns, frame)
 

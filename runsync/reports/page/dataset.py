@@ -1,5 +1,6 @@
 """All reports on one window, each loaded once and grouped in as many ways as the page wants."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -7,14 +8,14 @@ from functools import cached_property
 import pandas as pd
 
 from runsync.reports.columns import finished
-from runsync.reports.comparison import comparison
+from runsync.reports.comparison import comparisons
 from runsync.reports.coverage_notes import Coverage, PipelineCoverage, coverage_of
 from runsync.reports.definitions import REPORTS
 from runsync.reports.load import Reader
 from runsync.reports.query_spec import Query, Window
 from runsync.reports.report import Frames, Report
 
-_COMPARED = timedelta(days=30)
+_COMPARED = timedelta(days=28)
 
 
 class Dataset:
@@ -60,10 +61,11 @@ class Dataset:
         table = report.figures(query, *self._loaded[report.name])
         return finished(table, report, query, self._known)
 
-    def comparison(self, report: Report, *by: str) -> pd.DataFrame:
-        """A report's main figure in :attr:`compared` and in the window before."""
-        query = replace(self.query, by=by, implied=report.implied, every=None, window=self.compared)
-        return comparison(self.reader, report, query)
+    def comparisons(self, reports: Sequence[Report], *by: str) -> list[pd.DataFrame]:
+        """The reports' main figures in :attr:`compared` and in the window before, read together."""
+        return comparisons(
+            self.reader, [(report, self._compared_by(report, by)) for report in reports]
+        )
 
     @cached_property
     def busiest_pipelines(self) -> list[str]:
@@ -73,12 +75,15 @@ class Dataset:
 
     @cached_property
     def compared(self) -> Window:
-        """The window; where that is open the last thirty days, or half of a shorter history."""
+        """The window; where that is open the last 28 days, or half of a shorter history."""
         window = self.query.window
         if window.since is not None or self.span is None:
             return window
         length = min(_COMPARED, (window.end - self.span[0]) / 2)
         return replace(window, since=window.end - length)
+
+    def _compared_by(self, report: Report, by: tuple[str, ...]) -> Query:
+        return replace(self.query, by=by, implied=report.implied, every=None, window=self.compared)
 
     @cached_property
     def coverage(self) -> list[PipelineCoverage]:

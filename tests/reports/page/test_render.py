@@ -211,8 +211,8 @@ def test_an_empty_database_has_a_page_too(database: Database) -> None:
     assert "No runs in this window." in reports.html(database, every="week")
 
 
-@pytest.mark.parametrize(("first", "since"), [(80, 90), (20, 70)])
-def test_compares_thirty_days_or_half_of_a_shorter_history(
+@pytest.mark.parametrize(("first", "since"), [(80, 90), (20, 72)])
+def test_compares_four_weeks_or_half_of_a_shorter_history(
     sqlite: Database, now: datetime, first: int, since: int
 ) -> None:
     fill(sqlite, [run(f"r{n}", at(n)) for n in range(first, 100)])

@@ -1,0 +1,120 @@
+"""Design effects and p-values against chance itself, and against what must hold of any sample."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runsync import reports
+from runsync.reports.chance import PIECES, Samples, corrected, design_effects, p_values
+from runsync.reports.statistics import Floats
+from runsync.storage.database import Database
+from tests.reports.flat_histories import FIRST_DAY, PLAIN, flat_history, store
+
+WINDOWS = (2, PIECES)
+
+
+def hits(counts: Floats, totals: Floats) -> Samples:
+    return Samples(counts, totals, totals.sum(axis=(1, 2)))
+
+
+def of_coins(rng: np.random.Generator, rows: int, share: float = 0.8) -> Samples:
+    """Independent hits and misses, seven a piece."""
+    counts = np.full((rows, *WINDOWS), 7.0)
+    return hits(counts, rng.binomial(7, share, counts.shape).astype(np.float64))
+
+
+@st.composite
+def samples(draw: st.DrawFn) -> Samples:
+    """Any rows of hits and misses, also none and such as are empty or always the same."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    rows = draw(st.integers(0, 5))
+    most = draw(st.sampled_from([0, 1, 3, 50]))
+    counts = rng.integers(0, most + 1, (rows, *WINDOWS)).astype(np.float64)
+    share = draw(st.sampled_from([0.0, 0.02, 0.5, 1.0]))
+    return hits(counts, rng.binomial(counts.astype(np.int64), share).astype(np.float64))
+
+
+@given(samples())
+def test_a_p_value_is_a_probability_or_missing(sample: Samples) -> None:
+    effects = design_effects(sample)
+    p = p_values(sample, effects)
+    assert len(p) == len(sample.squares)
+    assert ((p >= 0) & (p <= 1) | np.isnan(p)).all()
+    assert (np.isnan(effects.values) | (effects.values >= 1)).all()
+    assert np.isnan(p[(sample.sizes == 0).any(axis=1)]).all()
+
+
+@given(samples())
+def test_exchanging_the_windows_or_hits_and_misses_changes_nothing(sample: Samples) -> None:
+    p = p_values(sample, design_effects(sample))
+    turned = Samples(sample.counts[:, ::-1], sample.totals[:, ::-1], sample.squares)
+    np.testing.assert_allclose(p_values(turned, design_effects(turned)), p, rtol=1e-6)
+    misses = hits(sample.counts, sample.counts - sample.totals)
+    np.testing.assert_allclose(p_values(misses, design_effects(misses)), p, rtol=1e-6, atol=1e-9)
+
+
+@given(samples(), st.permutations(range(5)))
+def test_the_order_of_rows_does_not_matter(sample: Samples, order: list[int]) -> None:
+    order = [n for n in order if n < len(sample.squares)]
+    other = Samples(sample.counts[order], sample.totals[order], sample.squares[order])
+    p, again = (p_values(one, design_effects(one)) for one in (sample, other))
+    np.testing.assert_allclose(again, p[order], rtol=1e-6)
+
+
+@given(st.lists(st.floats(0, 1) | st.just(float("nan"))))
+def test_correction_is_that_of_benjamini_and_hochberg(p: list[float]) -> None:
+    made = corrected(np.array(p))
+    known = sorted(value for value in p if value == value)
+    for value, found in zip(p, made, strict=True):
+        if value != value:
+            assert np.isnan(found)
+            continue
+        expected = min(
+            len(known) * other / (rank + 1) for rank, other in enumerate(known) if other >= value
+        )
+        assert found == pytest.approx(min(expected, 1))
+
+
+def test_independent_runs_have_no_design_effect() -> None:
+    effects = design_effects(of_coins(np.random.default_rng(1), 40))
+    assert effects.values.mean() < 1.2
+    assert effects.degrees.min() > 100
+
+
+def test_runs_that_come_in_fours_have_one_of_four() -> None:
+    rng = np.random.default_rng(2)
+    counts = np.full((40, *WINDOWS), 8.0)
+    fours = (4 * rng.binomial(2, 0.8, counts.shape)).astype(np.float64)
+    assert design_effects(hits(counts, fours)).values.mean() == pytest.approx(4, rel=0.25)
+
+
+def test_without_a_change_one_row_in_twenty_is_called_before_the_correction() -> None:
+    rng = np.random.default_rng(3)
+    drawn = (of_coins(rng, 20) for _ in range(50))
+    p = np.concatenate([p_values(sample, design_effects(sample)) for sample in drawn])
+    assert 0.025 < (p <= 0.05).mean() < 0.06
+
+
+def test_a_fall_of_twenty_points_is_seen_among_ten_rows() -> None:
+    rng, seen = np.random.default_rng(4), 0
+    for _ in range(100):
+        sample = of_coins(rng, 10, 0.9)
+        sample.totals[0, 1] = rng.binomial(7, 0.7, PIECES)
+        sample = hits(sample.counts, sample.totals)
+        seen += int(corrected(p_values(sample, design_effects(sample)))[0] <= 0.05)
+    assert seen >= 80
+
+
+def test_a_history_in_which_nothing_changes_is_rarely_called(sqlite: Database) -> None:
+    """What `tests/benchmarks/chance.py` measures at length, for one small history."""
+    profile = replace(PLAIN, pipelines=6, steps=2)
+    store(sqlite, flat_history(profile, np.random.default_rng(5)))
+    until = FIRST_DAY + timedelta(days=60)
+    for name in ("pass_rates", "run_durations", "queue_times", "abort_frequencies"):
+        frame = reports.compare(sqlite, name, since=until - timedelta(days=28), until=until)
+        assert frame["p_value"].notna().all()
+        assert not frame["beyond_chance"].any()
