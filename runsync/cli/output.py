@@ -9,6 +9,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Sequence
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import IO
@@ -113,6 +114,8 @@ def emit(
     dropped: list[str] = []
     if format is Format.TABLE:
         shown = columns if single else brief or columns
+        if brief and not single:
+            rows = [_aged(row) for row in rows]
         text, dropped = _table(rows, shown, spare, right, prose, single, title, output)
     elif format is Format.JSON:
         text = _json(rows, columns, single)
@@ -123,6 +126,14 @@ def emit(
     write(text, output)
     if dropped:
         note(f"not shown, since the terminal is narrow: {_listed(dropped)}; --json shows all")
+
+
+def _aged(row: Row) -> Row:
+    """A row for people, who ask how long ago a run was created."""
+    from runsync.cli.table import Age
+
+    when = row.get("created_at")
+    return {**row, "created_at": Age.since(when)} if isinstance(when, datetime) else row
 
 
 def _listed(names: Sequence[str]) -> str:

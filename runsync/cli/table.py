@@ -38,7 +38,8 @@ def table(
 
     Columns of ``spare`` are dropped first, then those that say the same in every row, then those
     at the end; those of ``spare`` that hold nothing are left out without a word. The first column
-    always stays. Each row is one line: long names end in ``…``, and only ``prose`` is folded.
+    stays, unless nothing is ranked and it says the same in every row. Each row is one line: long
+    names end in ``…``, and only ``prose`` is folded.
     """
     made = [_Column(name, rows, right=name in right, folds=name in prose) for name in columns]
     empty = {name for entry in spare for name in entry.split()}
@@ -47,8 +48,10 @@ def table(
     for names in _least_telling_first(made, spare):
         if _least_width(made) <= width:
             break
-        dropped += [column.name for column in made[1:] if column.name in names]
-        made = [made[0], *(column for column in made[1:] if column.name not in names)]
+        # What nobody has ranked may begin with a column that says nothing.
+        first = 0 if not spare and made[0].is_constant and len(made) > 1 else 1
+        dropped += [column.name for column in made[first:] if column.name in names]
+        made = [*made[:first], *(c for c in made[first:] if c.name not in names)]
     return _rendered(made, width, colours), [name for name in columns if name in dropped]
 
 

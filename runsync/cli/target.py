@@ -37,6 +37,12 @@ class Target:
         return self.source.find_run(self.owner, self.run_id)
 
 
+def check_run_id(text: str) -> None:
+    """Raises ConfigError where no provider has such an id, before anything is sent."""
+    if not _RUN_ID.fullmatch(text):
+        raise ConfigError(f"{text!r} is not the id of a run; `runsync runs list` shows ids")
+
+
 @contextmanager
 def target(
     config: Config, run_id: str, source: str | None = None, pipeline: str | None = None
@@ -46,8 +52,7 @@ def target(
     Raises:
         ConfigError: it is not clear whose run it is, and the source has to know.
     """
-    if not _RUN_ID.fullmatch(run_id):
-        raise ConfigError(f"{run_id!r} is not the id of a run; `runsync runs list` shows ids")
+    check_run_id(run_id)
     known = pipeline_named(config, pipeline, source) if pipeline else None
     known = known or _holder_of(config, run_id, source)
     name = known.source if known else chosen_source(config, source)

@@ -21,6 +21,7 @@ from runsync.cli.options import (
 from runsync.cli.output import note
 from runsync.cli.resolve import pipeline_named
 from runsync.cli.rows import emit_run
+from runsync.cli.target import check_run_id
 from runsync.errors import ConfigError
 from runsync.records import Run, Status
 from runsync.text import visible
@@ -86,6 +87,8 @@ def trigger(
     style = chosen(format, as_json)
     if commit is not None and branch is None:
         raise ConfigError("--commit needs --branch: the branch that the commit is on")
+    if source_run is not None:
+        check_run_id(source_run)
     variables = tuple(_variable(text) for text in env or ())
     settings = load_config(config)
     known = pipeline_named(settings, pipeline, source)

@@ -258,6 +258,19 @@ def test_columns_that_say_nothing_or_the_same_go_before_the_last(
     assert capsys.readouterr().err.endswith("narrow: source, extra; --json shows all\n")
 
 
+def test_a_first_column_that_says_nothing_goes_where_nobody_ranked_it(
+    monkeypatch: pytest.MonkeyPatch, written: Written
+) -> None:
+    rows = [{"source": "wercker", "id": c * 24, "result": c * 6} for c in "ab"]
+    columns = ["source", "id", "result"]
+    at_width(monkeypatch, 35)
+    assert heads(written(rows, Format.TABLE, columns)) == ["id", "result"]
+    assert heads(written(rows, Format.TABLE, columns, spare=["result"])) == ["source", "id"]
+    at_width(monkeypatch, 20)
+    same = [{"a": "x" * 30}] * 2
+    assert heads(written(same, Format.TABLE, ["a"])) == ["a"]
+
+
 def test_many_columns_that_are_not_shown_are_counted(
     monkeypatch: pytest.MonkeyPatch, written: Written, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -399,6 +412,17 @@ def test_ages(written: Written, seconds: float, shown: str) -> None:
 )  # fmt: skip
 def test_durations(seconds: float, shown: str) -> None:
     assert table.duration(timedelta(seconds=seconds)) == shown
+
+
+def test_a_table_of_runs_says_how_old_they_are_and_json_when_they_were_made(
+    written: Written,
+) -> None:
+    row = {"id": "5", "created_at": datetime.now(UTC) - timedelta(minutes=27, seconds=5)}
+    text = written([row], Format.TABLE, ["id", "created_at"], brief=["id", "created_at"])
+    assert "27 min ago" in text
+    exact = json.loads(written([row], Format.JSON, ["created_at"], brief=["id"]))
+    assert exact[0]["created_at"].endswith("Z")
+    assert "ago" not in written([row], Format.TABLE, ["id", "created_at"])
 
 
 # Files.

@@ -252,6 +252,8 @@ def test_trigger_sends_one_request(shell: Shell, home: Path, simulator: Simulato
         (["--env", "=x"], "write KEY=VALUE"),
         (["--env", " A=x"], "write KEY=VALUE"),
         (["--env", "NOT_SET_HERE"], "it is not set here"),
+        (["--source-run", "../../x"], "'../../x' is not the id of a run"),
+        (["--source-run", ""], "'' is not the id of a run"),
     ],
 )
 def test_what_a_trigger_lacks_is_said_before_any_request(
