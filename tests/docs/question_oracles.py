@@ -36,20 +36,24 @@ def _ci_fault(row: Row) -> bool:
 def red_now(runs: list[Row], _steps: list[Row], pipelines: dict[int, Row]) -> list[Row]:
     answer = []
     for number, pipeline in pipelines.items():
-        branch = pipeline["default_branch"] or "master"
-        failures: list[Row] = []
-        here = [r for r in runs if r["pipeline_id"] == number and r["branch"] == branch]
-        for run in sorted(here, key=lambda r: (r["created_at"], r["id"])):
-            if _ended(run, "passed"):
-                failures = []
-            elif _ended(run, "failed"):
-                failures.append(run)
-        if failures:
-            first = failures[0]
-            told = {name: first[name] for name in ("commit_hash", "author", "web_url")}
-            since = {"red_since": first["created_at"], "failures": len(failures)}
-            answer.append({"pipeline": pipeline["name"], **since, **told})
+        default = pipeline["default_branch"]
+        for branch in [default] if default else ["main", "master"]:
+            here = [r for r in runs if r["pipeline_id"] == number and r["branch"] == branch]
+            if failures := _failures_since_the_last_pass(here):
+                told = {name: failures[0][name] for name in ("commit_hash", "author", "web_url")}
+                since = {"red_since": failures[0]["created_at"], "failures": len(failures)}
+                answer.append({"pipeline": pipeline["name"], "branch": branch, **since, **told})
     return answer
+
+
+def _failures_since_the_last_pass(runs: list[Row]) -> list[Row]:
+    failures: list[Row] = []
+    for run in sorted(runs, key=lambda r: (r["created_at"], r["id"])):
+        if _ended(run, "passed"):
+            failures = []
+        elif _ended(run, "failed"):
+            failures.append(run)
+    return failures
 
 
 def breaking_steps(_runs: list[Row], steps: list[Row], pipelines: dict[int, Row]) -> list[Row]:
