@@ -195,6 +195,8 @@ class RunWithSteps:
 
     Where the steps could not be had, or not all of them, though the run is there, ``steps_read``
     is False: the run is incomplete and asked for again, and what is stored of its steps stays.
+    ``validator`` is the source's own text by which the provider can be asked whether the run has
+    changed since (ETags, say).
     """
 
     run: Run
@@ -202,6 +204,7 @@ class RunWithSteps:
     as_of: datetime
     problems: tuple[Problem, ...] = ()
     steps_read: bool = True
+    validator: str | None = field(default=None, compare=False)
 
 
 _MILLISECOND = timedelta(milliseconds=1)
@@ -210,22 +213,22 @@ GRACE = timedelta(minutes=10)
 _PATIENCE = timedelta(days=1)
 
 
-def is_settled(details: RunWithSteps, grace: timedelta = GRACE) -> bool:
-    """Whether nothing of this run can change any more, so that it need not be read again.
+def settles_at(details: RunWithSteps, grace: timedelta = GRACE) -> datetime | None:
+    """From when on, by the provider's clock, an answer like this one says that the run has settled;
+    None where it never does.
 
-    That is: finished, read at least ``grace`` after the finish by the provider's clock, and
-    every step finished. A day after the last sign of life two things are no reason to wait any
-    longer: steps that a failed run never reached, which stay unfinished for ever at some
-    providers, and a finish whose time the provider does not tell.
+    The run has to be finished, and read at least ``grace`` after the finish, with every step
+    finished. A day after the last sign of life two things are no reason to wait any longer: steps
+    that a failed run never reached, which stay unfinished for ever at some providers, and a finish
+    whose time the provider does not tell.
     """
     run, steps = details.run, details.steps
     if run.status is not Status.FINISHED or details.problems or not details.steps_read:
-        return False
+        return None
     ends = [step.finished_at for step in steps if step.finished_at]
     finished_at = run.finished_at or max(ends, default=None)
-    age = details.as_of - (finished_at or run.started_at or run.created_at)
     is_over = finished_at and all(step.status is Status.FINISHED for step in steps)
-    return age >= (grace if is_over else _PATIENCE)
+    return (finished_at or run.started_at or run.created_at) + (grace if is_over else _PATIENCE)
 
 
 def _elapsed_ms(begin: datetime | None, end: datetime | None) -> int | None:
@@ -258,6 +261,6 @@ __all__ = [
     "RunWithSteps",
     "Status",
     "Step",
-    "is_settled",
     "parse_time",
+    "settles_at",
 ]

@@ -19,7 +19,7 @@ from runsync.config import PipelineConfig, SourceConfig
 from runsync.errors import RefusedError
 from runsync.http.client import Client, Limits
 from runsync.providers import provider
-from runsync.records import Cursor, Pipeline, Problem, Run, RunWithSteps, Status, Step, is_settled
+from runsync.records import Cursor, Pipeline, Problem, Run, RunWithSteps, Status, Step, settles_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +72,14 @@ class Page:
     as_of: datetime
     at_start: bool = False
     unchanged: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Unchanged:
+    """A run is at ``as_of`` as it was when ``validator``, or the one before it, was given."""
+
+    as_of: datetime
+    validator: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +190,8 @@ class Source(ABC):
         if self.lists_changes:
             finished = details.run.status is Status.FINISHED
             return finished and details.steps_read and not details.problems
-        return is_settled(details, self.grace)
+        at = settles_at(details, self.grace)
+        return at is not None and details.as_of >= at
 
     def recheck_since(self, memory: Mapping[str, Any], now: datetime) -> datetime:
         """The time down to which the listing is read at every sync, though it is covered.
@@ -242,6 +251,16 @@ class Source(ABC):
             ForbiddenError: the token may not read this run.
             SourceError: the provider cannot be read.
         """
+
+    def complete_if_changed(self, run: Run, validator: str) -> RunWithSteps | Unchanged:
+        """Like :meth:`complete`, for a run of which an earlier answer gave this ``validator``."""
+        return self.complete(run)
+
+    def reread_if_changed(
+        self, pipeline: Pipeline, run_id: str, validator: str
+    ) -> RunWithSteps | Unchanged:
+        """Like :meth:`reread`, for a run of which an earlier answer gave this ``validator``."""
+        return self.reread(pipeline, run_id)
 
     # The live API for people.
 
@@ -314,5 +333,6 @@ __all__ = [
     "Source",
     "Step",
     "TriggerRequest",
+    "Unchanged",
     "header_number",
 ]

@@ -196,6 +196,31 @@ class ListingStore(SyncLog):
         self._pipelines |= written
         return counts
 
+    def settle(self, run: tuple[Pipeline, str], read_at: datetime, as_of: datetime) -> bool:
+        """Settles a run that is at ``as_of`` as it was when it was read.
+
+        Args:
+            read_at: when that was; by the provider's clock, as ``as_of``.
+
+        Returns:
+            Whether what is stored of its steps is what was read then.
+        """
+        p, r = tables.pipelines.c, tables.runs.c
+        pipeline, run_id = run
+        of_pipeline = select(p.id).where(
+            p.source == self.source, p.external_id == pipeline.external_id
+        )
+        is_run = and_(r.pipeline_id.in_(of_pipeline), r.id == run_id, r.steps_synced_at == read_at)
+        settled = (
+            update(tables.runs)
+            .where(is_run)
+            .values(settled=True, steps_synced_at=as_of, last_seen_at=as_of)
+        )
+        for attempt in self.database.attempts(self.listing):
+            with attempt as connection:
+                found = connection.execute(settled).rowcount
+        return bool(found)
+
     def save_memory(self, memory: dict[str, Any]) -> None:
         """Keeps what the source wants to know next time."""
         if memory == self.memory():

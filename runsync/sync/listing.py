@@ -33,10 +33,20 @@ from runsync.errors import (
 )
 from runsync.http.client import RequestCounter
 from runsync.records import Pipeline, Problem, Run, RunWithSteps
-from runsync.sources.base import Listed, Page, ResumePoint
+from runsync.sources.base import Listed, Page, ResumePoint, Unchanged
 from runsync.storage.runs import ROUNDING
-from runsync.storage.store import Batch, Counts, ListingStore, RunToWrite, SetAside, StoredState
+from runsync.storage.store import (
+    Batch,
+    Counts,
+    ListingStore,
+    RunKey,
+    RunToWrite,
+    SetAside,
+    StoredState,
+)
+from runsync.sync import validators
 from runsync.sync.outcome import Options, Progress, SyncOutcome, Task, Watch
+from runsync.sync.validators import UnchangedRun, Validator
 from runsync.sync.walk import Turn, Walk
 
 log = logging.getLogger(__name__)
@@ -44,6 +54,7 @@ log = logging.getLogger(__name__)
 _PAGES_AHEAD = 4
 _REREAD_AT_ONCE = 32
 _FAILURES_IN_A_ROW = 5
+ReadRun = Callable[[], RunWithSteps | Unchanged]
 _NOT_FOUND = (
     "run {}: the provider does not know it any more; it is asked for once more, and counts as gone "
     "if it is not found after ten minutes either"
@@ -55,7 +66,7 @@ class _PendingPage:
     """A page whose runs are being read."""
 
     batch: Batch
-    futures: list[Future[RunToWrite]]
+    futures: list[Future[RunToWrite | UnchangedRun]]
     runs: int
     depth: float | None
     reached: datetime | None
@@ -79,10 +90,11 @@ class ListingSync:
         self._requests, self._counts = RequestCounter(), Counts()
         self._pending: deque[_PendingPage] = deque()
         self._problems: dict[str, None] = {}
-        self._unsettled_now: set[tuple[str, str]] = set()
-        self._unreadable: set[tuple[str, str]] = set()
-        self._unreadable_once: set[tuple[str, str]] = set()
-        self._vanished: dict[tuple[str, str], tuple[Pipeline, str, datetime]] = {}
+        self._unsettled_now: set[RunKey] = set()
+        self._unreadable: set[RunKey] = set()
+        self._unreadable_once: set[RunKey] = set()
+        self._vanished: dict[RunKey, tuple[Pipeline, str, datetime]] = {}
+        self._validators: dict[RunKey, Validator] = {}
         self._failures = self._looked_at = 0
 
     def run(self) -> SyncOutcome:
@@ -117,6 +129,7 @@ class ListingSync:
             with self._source.client.counting(self._requests):
                 cause = self._sync()
             outcome = "failed" if cause else "partial" if self._problems else "ok"
+            outcome = "interrupted" if isinstance(cause, CancelledError) else outcome
         except CancelledError as error:
             cause = error
         except RunsyncError as error:
@@ -130,30 +143,33 @@ class ListingSync:
             )
         return outcome, cause
 
-    def _sync(self) -> SourceError | None:
-        """Walks the listing, then reads again what has not settled; why the walk failed, if it did.
-
-        Raises:
-            SourceError, TokenRefusedError: nothing more can be asked for.
-        """
-        failed = None
+    def _sync(self) -> SourceError | TokenRefusedError | None:
+        """Walks the listing, then reads again what has not settled; returns what failed."""
+        failed: SourceError | TokenRefusedError | None = None
         self._store.ensure_pipelines(self._listing.pipelines)
         covered = [] if self._options.full else self._store.coverage()
-        remembered = self._store.memory()
-        recheck_since = partial(self._source.recheck_since, deepcopy(remembered))
+        before = self._store.memory()
+        if validators.MEMORY_KEY in before and not self._options.full:
+            self._validators = validators.load(before)
+        recheck_since = partial(self._source.recheck_since, before)
         # What the source remembers says that the listing is unchanged, not that it is all stored.
         whole = bool(covered) and covered[0].reaches(self._options.since)
-        memory = remembered if whole else {}
+        memory = deepcopy(before) if whole else {}
         try:
             self._walk(Walk(covered, self._options.since, recheck_since), memory)
         except (SourceError, TokenRefusedError) as error:
             self._keep_what_came()
-            if isinstance(error, NOTHING_MORE_TO_ASK):
-                raise
             failed = error
-        self._reread_unsettled()
-        if not self._problems and not failed:
-            self._store.save_memory(memory)
+        if not isinstance(failed, NOTHING_MORE_TO_ASK):
+            try:
+                self._reread_unsettled()
+            except (SourceError, TokenRefusedError) as error:
+                failed = error
+        # Runs vouch for themselves, but what else is remembered for all of the listing.
+        memory = before if self._problems or failed else memory
+        if self._validators or validators.MEMORY_KEY in memory:
+            memory = validators.save(memory, self._validators)
+        self._store.save_memory(memory)
         return failed
 
     def _walk(self, walk: Walk, memory: dict[str, Any]) -> None:
@@ -238,10 +254,14 @@ class ListingSync:
             return run.version != stored.version
         return not stored.settled or (run.version is not None and run.version != stored.version)
 
-    def _read_listed(self, run: Run, as_of: datetime, *, again: bool) -> RunToWrite:
+    def _read_listed(self, run: Run, as_of: datetime, *, again: bool) -> RunToWrite | UnchangedRun:
         """In a thread of the pool: a listed run with its steps, or without if they do not come."""
+        known = self._validators.get(run.key)
+        ask: ReadRun = partial(self._source.complete, run)
+        if known:
+            ask = partial(self._source.complete_if_changed, run, known.text)
         try:
-            return self._read(partial(self._source.complete, run), again=again)
+            return self._read((run.pipeline, run.id), ask, known, again=again)
         except (CancelledError, RateLimitedError):
             raise
         except NotFoundError as error:
@@ -252,12 +272,21 @@ class ListingSync:
             problem = Problem(f"run {run.id}: {error}")
             return RunToWrite(RunWithSteps(run, (), as_of, (problem,)), False, with_steps=False)
 
-    def _read(self, ask: Callable[[], RunWithSteps], *, again: bool) -> RunToWrite:
+    def _read(
+        self,
+        run: tuple[Pipeline, str],
+        ask: ReadRun,
+        known: Validator | None,
+        *,
+        again: bool,
+    ) -> RunToWrite | UnchangedRun:
         """Reads a run. An answer that may be a passing fault settles nothing the first time."""
         if self._stop.is_set():
             raise CancelledError("the sync is being stopped")
         with self._source.client.counting(self._requests):
             found = ask()
+        if isinstance(found, Unchanged):
+            return UnchangedRun.of(run, known, found)
         if found.problems and not again:
             self._unreadable_once.add(found.run.key)
         ran_without_steps = found.run.started_at is not None and not found.steps
@@ -270,7 +299,7 @@ class ListingSync:
         while len(self._pending) > leave:
             page = self._pending[0]
             runs = [future.result() for future in page.futures]
-            self._save(replace(page.batch, runs=runs))
+            self._save(page.batch, runs)
             self._pending.popleft()
             self._looked_at += page.runs
             self._watch(Progress(self._listing.key, self._looked_at, page.depth, page.reached))
@@ -287,12 +316,12 @@ class ListingSync:
             wait(page.futures)
             runs = [f.result() for f in page.futures if not f.cancelled() and not f.exception()]
             whole = whole and len(runs) == len(page.futures)
-            self._save(
-                replace(page.batch, runs=runs, intervals=page.batch.intervals if whole else ())
-            )
+            self._save(page.batch if whole else replace(page.batch, intervals=()), runs)
         self._pending.clear()
 
-    def _save(self, batch: Batch) -> None:
+    def _save(self, batch: Batch, read: Sequence[RunToWrite | UnchangedRun] = ()) -> None:
+        """Writes runs as they were read, and what else is in ``batch``."""
+        batch = replace(batch, runs=[one for one in read if isinstance(one, RunToWrite)])
         keys = [run.key for run in batch.runs]
         gone = [self._vanished.pop(key) for key in keys if key in self._vanished]
         aside = [
@@ -309,6 +338,22 @@ class ListingSync:
             self._counts.add(self._store.save(batch))
         if batch.vanished:
             self._note(Problem(_NOT_FOUND.format(run)) for run in self._store.not_found_once())
+        for key, run in zip(keys, batch.runs, strict=True):
+            self._validators.pop(key, None)
+            if run.details.validator and not run.settled:
+                self._validators |= validators.given(run.details, self._source)
+        for one in read:
+            if isinstance(one, UnchangedRun):
+                self._take_unchanged(one)
+
+    def _take_unchanged(self, run: UnchangedRun) -> None:
+        """Settles a run that is still as it was, once it is time, or keeps it in mind."""
+        self._unsettled_now.add(run.key)
+        self._validators[run.key] = run.validator
+        if run.settled:
+            # Where somebody else has written it since, it is read whole the next time.
+            del self._validators[run.key]
+            self._store.settle((run.pipeline, run.id), run.validator.read_at, run.as_of)
 
     def _stays_unreadable(self, run: RunToWrite) -> bool:
         """Whether the run is over and its answer came twice, but holds what cannot be read: asked
@@ -321,11 +366,13 @@ class ListingSync:
             and self._source.settles(replace(read, problems=()))
         )
 
-    def _check_failures(self, runs: Sequence[RunToWrite]) -> None:
+    def _check_failures(self, runs: Sequence[RunToWrite | UnchangedRun]) -> None:
         """Gives up where run after run cannot be read: then it is not the run's fault."""
         for one in runs:
-            failed = one.key in self._unreadable
-            self._failures = self._failures + 1 if failed else 0
+            if isinstance(one, UnchangedRun) or one.key not in self._unreadable:
+                self._failures = 0
+                continue
+            self._failures += 1
             if self._failures >= _FAILURES_IN_A_ROW:
                 raise SourceError(
                     f"{self._failures} runs in a row could not be read; the last: " + _text(one)
@@ -337,23 +384,20 @@ class ListingSync:
     # The runs that had not settled before this sync, or could not be read in it.
 
     def _reread_unsettled(self) -> None:
-        unsettled = [
-            (pipeline, run_id)
-            for pipeline, run_id in self._store.unsettled(
-                incomplete_only=self._source.lists_changes, with_set_aside=self._options.full
-            )
-            if (pipeline.external_id, run_id) not in self._unsettled_now
-        ]
+        runs = self._store.unsettled(
+            incomplete_only=self._source.lists_changes, with_set_aside=self._options.full
+        )
+        by_key = {(pipeline.external_id, run_id): (pipeline, run_id) for pipeline, run_id in runs}
+        # What another sync has settled is not asked for again.
+        self._validators = {k: one for k, one in self._validators.items() if k in by_key}
+        unsettled = [run for key, run in by_key.items() if key not in self._unsettled_now]
         for first in range(0, len(unsettled), _REREAD_AT_ONCE):
             self._reread(unsettled[first : first + _REREAD_AT_ONCE])
 
     def _reread(self, unsettled: Sequence[tuple[Pipeline, str]]) -> None:
         """Reads these runs again, and keeps what came also where nothing more can be asked for."""
-        futures = [
-            self._pool.submit(self._read, partial(self._source.reread, *run), again=True)
-            for run in unsettled
-        ]
-        runs: list[RunToWrite] = []
+        futures = [self._pool.submit(self._read_again, run) for run in unsettled]
+        runs: list[RunToWrite | UnchangedRun] = []
         vanished: list[tuple[Pipeline, str, datetime]] = []
         ended: Exception | None = None
         for future, (pipeline, run_id) in zip(futures, unsettled, strict=True):
@@ -362,6 +406,7 @@ class ListingSync:
                 self._failures = 0
             except NotFoundError as error:
                 vanished.append((pipeline, run_id, error.as_of or datetime.now(UTC)))
+                self._validators.pop((pipeline.external_id, run_id), None)
             except (CancelledError, RateLimitedError) as error:
                 ended = ended or error
             except (SourceError, ForbiddenError) as error:
@@ -369,11 +414,19 @@ class ListingSync:
                 self._failures += 1
             except TokenRefusedError as error:
                 ended = ended or error
-        self._save(Batch(runs, vanished=vanished))
+        self._save(Batch(vanished=vanished), runs)
         if ended:
             raise ended
         if self._failures >= _FAILURES_IN_A_ROW:
             raise SourceError(f"{self._failures} runs in a row could not be read again")
+
+    def _read_again(self, run: tuple[Pipeline, str]) -> RunToWrite | UnchangedRun:
+        """In a thread of the pool: a run by its id."""
+        known = self._validators.get((run[0].external_id, run[1]))
+        ask: ReadRun = partial(self._source.reread, *run)
+        if known:
+            ask = partial(self._source.reread_if_changed, *run, known.text)
+        return self._read(run, ask, known, again=True)
 
 
 def _text(run: RunToWrite) -> str:

@@ -18,7 +18,6 @@ from runsync.records import (
     RunWithSteps,
     Status,
     Step,
-    is_settled,
     parse_time,
 )
 from runsync.sources.fields import (
@@ -36,6 +35,7 @@ from runsync.sources.wercker.words import ENDINGS, STATUSES
 from runsync.storage.models import PipelineRow
 from runsync.storage.store import Batch
 from tests.effort import effort
+from tests.sources.settling import is_settled
 from tests.storage.run_histories import as_fetched, new_pipeline
 from tests.storage.test_store import opened, run_rows, step_rows, store_of
 

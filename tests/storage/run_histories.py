@@ -14,8 +14,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from runsync.records import Pipeline, Result, Run, RunWithSteps, Status, Step, is_settled
+from runsync.records import Pipeline, Result, Run, RunWithSteps, Status, Step
 from runsync.storage.store import RunToWrite
+from tests.sources.settling import is_settled
 
 EPOCH = datetime(2024, 3, 1, tzinfo=UTC)
 UNFINISHED = (Status.NOTSTARTED, Status.STARTED, Status.RUNNING)

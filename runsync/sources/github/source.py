@@ -9,6 +9,7 @@ import heapq
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import count, islice
@@ -24,7 +25,7 @@ from runsync.errors import (
     TokenRefusedError,
 )
 from runsync.http.client import Params, Response, checked_path
-from runsync.records import Pipeline, Problem, Run, RunWithSteps, Step
+from runsync.records import Pipeline, Problem, Run, RunWithSteps, Status, Step
 from runsync.sources.base import (
     Access,
     Listed,
@@ -34,10 +35,12 @@ from runsync.sources.base import (
     RunFilter,
     Source,
     TriggerRequest,
+    Unchanged,
 )
 from runsync.sources.default_branch import DefaultBranch
 from runsync.sources.fields import BadRowError, Fields, describe, storable
 from runsync.sources.github import payloads, walk
+from runsync.sources.github.etags import RunETags
 from runsync.sources.github.jobs import read_jobs
 from runsync.sources.github.payloads import Repository, WorkflowNames
 
@@ -122,12 +125,33 @@ class GitHub(Source):
             return self.reread(run.pipeline, run.id)
         return self._with_jobs(run)
 
+    def complete_if_changed(self, run: Run, validator: str) -> RunWithSteps | Unchanged:
+        if payloads.is_stub(run):
+            return self.reread_if_changed(run.pipeline, run.id, validator)
+        return self._with_jobs_if_changed(run, RunETags.parse(validator))
+
     def reread(self, pipeline: Pipeline, run_id: str) -> RunWithSteps:
-        repository = self._repository(pipeline.external_id)
-        number, attempt = payloads.split_run_id(run_id)
-        path = repository.path("runs", number, "attempts", attempt)
-        answer = self.client.get(path, _WITHOUT_PULLS)
-        return self._with_jobs(self._one(answer, repository, pipeline))
+        answer = self._attempt(pipeline, run_id)
+        run = self._one(answer, self._repository(pipeline.external_id), pipeline)
+        return self._with_jobs(run, etag=answer.headers.get("ETag"))
+
+    def reread_if_changed(
+        self, pipeline: Pipeline, run_id: str, validator: str
+    ) -> RunWithSteps | Unchanged:
+        """Asks so that an unchanged run costs none of the rate limit: by ETags."""
+        known = RunETags.parse(validator)
+        answer = self._attempt(pipeline, run_id, known.run)
+        if answer.status != 304:
+            run = self._one(answer, self._repository(pipeline.external_id), pipeline)
+            return self._with_jobs_if_changed(run, known, answer.headers.get("ETag"))
+        jobs = self._ask_jobs(pipeline, run_id, known.jobs)
+        if jobs.status == 304:
+            return Unchanged(jobs.as_of, validator)
+        answer = self._attempt(pipeline, run_id)
+        run = self._one(answer, self._repository(pipeline.external_id), pipeline)
+        # The jobs of a run that is over have to be read after its end.
+        first = None if run.status is Status.FINISHED else jobs
+        return self._with_jobs(run, first, answer.headers.get("ETag"))
 
     # The live API for people.
 
@@ -255,7 +279,7 @@ class GitHub(Source):
         path = (
             repository.path("workflows", *workflow, "runs") if workflow else repository.path("runs")
         )
-        return self.client.get(path, params, {"If-None-Match": etag} if etag else None)
+        return self.client.get(path, params, _if(etag))
 
     def _part(
         self,
@@ -307,39 +331,72 @@ class GitHub(Source):
         except BadRowError as error:
             raise SourceError(f"{self.name}: {error}") from error
 
-    def _with_jobs(self, run: Run) -> RunWithSteps:
-        """A run with the steps of its jobs; a hundred jobs a request."""
-        repository = self._repository(run.pipeline.external_id)
-        number, attempt = payloads.split_run_id(run.id)
+    def _attempt(self, pipeline: Pipeline, run_id: str, etag: str | None = None) -> Response:
+        return self.client.get(self._attempt_path(pipeline, run_id), _WITHOUT_PULLS, _if(etag))
+
+    def _attempt_path(self, pipeline: Pipeline, run_id: str) -> str:
+        number, attempt = payloads.split_run_id(run_id)
         # Not `/runs/…/jobs`: it would show a re-run that began since.
-        path = repository.path("runs", number, "attempts", attempt)
+        return self._repository(pipeline.external_id).path("runs", number, "attempts", attempt)
+
+    def _ask_jobs(self, pipeline: Pipeline, run_id: str, etag: str | None = None) -> Response:
+        """The first page of a run's jobs."""
+        path = self._attempt_path(pipeline, run_id)
+        return self.client.get(f"{path}/jobs", {"per_page": self.page_size}, _if(etag))
+
+    def _with_jobs_if_changed(
+        self, run: Run, known: RunETags, etag: str | None = None
+    ) -> RunWithSteps | Unchanged:
+        """A run that may be as it was; ``etag`` came with it where it was asked for by its id."""
+        if not known.is_of(run):
+            return self._with_jobs(run, etag=etag)
+        jobs = self._ask_jobs(run.pipeline, run.id, known.jobs)
+        if jobs.status == 304:
+            return Unchanged(jobs.as_of, str(replace(known, run=etag or known.run)))
+        return self._with_jobs(run, jobs, etag)
+
+    def _with_jobs(
+        self, run: Run, first: Response | None = None, etag: str | None = None
+    ) -> RunWithSteps:
+        """A run with the steps of its jobs; a hundred jobs a request.
+
+        Args:
+            first: the first page of its jobs, where that is known.
+            etag: the run's own, where it was asked for by its id.
+        """
         try:
-            jobs, total, as_of = self._all(f"{path}/jobs", "jobs", f"run {run.id}")
+            first = first or self._ask_jobs(run.pipeline, run.id)
+            path = self._attempt_path(run.pipeline, run.id)
+            jobs, total = self._all(f"{path}/jobs", "jobs", f"run {run.id}", first)
         except NotFoundError:
             # That proves nothing, unless the run is not found either.
-            as_of = self.client.get(path, _WITHOUT_PULLS).as_of
+            as_of = self._attempt(run.pipeline, run.id).as_of
             what = f"run {run.id}: its jobs are not found, though the run is there"
             return RunWithSteps(run, (), as_of, (Problem(what),), steps_read=False)
-        timed, steps, problems = read_jobs(jobs, run, repository)
+        timed, steps, problems = read_jobs(jobs, run, self._repository(run.pipeline.external_id))
         if len(jobs) < total:
             what = f"run {run.id}: {len(jobs)} of its {total} jobs are listed"
             problems = (*problems, Problem(what))
-        return RunWithSteps(timed, steps, as_of, problems, steps_read=len(jobs) >= total)
+        # The ETag of a page says nothing of the others.
+        jobs_etag = first.headers.get("ETag") if total <= self.page_size else None
+        validator = str(RunETags.of(run, etag, jobs_etag)) if jobs_etag else None
+        is_whole = len(jobs) >= total
+        return RunWithSteps(timed, steps, first.as_of, problems, is_whole, validator)
 
-    def _all(self, path: str, key: str, what: str) -> tuple[list[object], int, datetime]:
-        """The rows of all pages of a list, without repeats; how many there are; and the clock."""
+    def _all(
+        self, path: str, key: str, what: str, first: Response | None = None
+    ) -> tuple[list[object], int]:
+        """The rows of all pages of a list, without repeats; and how many there are."""
         found: list[object] = []
-        page = 1
-        while True:
-            answer = self.client.get(
-                path, {"per_page": self.page_size, "page": page if page > 1 else None}
-            )
+        answer = first or self.client.get(path, {"per_page": self.page_size})
+        for page in count(2):
             rows, total = _rows(answer, key, what)
-            new = [row for row in rows if page == 1 or row not in found]
+            new = [row for row in rows if page == 2 or row not in found]
             found += new
             if not new or len(found) >= total:
-                return found, total, answer.as_of
-            page += 1
+                break
+            answer = self.client.get(path, {"per_page": self.page_size, "page": page})
+        return found, total
 
     def _default_branch(self, ref: str) -> str | None:
         """The default branch of a listing's repository; None where it cannot be had."""
@@ -368,7 +425,7 @@ class GitHub(Source):
             if one:
                 rows: list[object] = [self.client.get(repository.path("workflows", *one)).data]
             else:
-                rows, _, _ = self._all(repository.path("workflows"), "workflows", ref)
+                rows, _ = self._all(repository.path("workflows"), "workflows", ref)
             fields = [Fields(row, f"a workflow of {ref}") for row in rows]
             return {
                 payloads.needed_number(row, "id"): (row.needed_text("name"), row.text("path"))
@@ -387,6 +444,11 @@ class GitHub(Source):
         with suppress(NotFoundError):
             return self._one(self.client.get(repository.path("runs", number)), repository, None)
         return None
+
+
+def _if(etag: str | None) -> dict[str, str] | None:
+    """The header by which an answer that would be as it was is a 304."""
+    return {"If-None-Match": etag} if etag else None
 
 
 def _repository_in(value: str) -> str | None:

@@ -4,13 +4,14 @@ from typing import Any
 
 import pytest
 
-from runsync.records import Pipeline, Result, RunWithSteps, Status, is_settled
+from runsync.records import Pipeline, Result, RunWithSteps, Status
 from runsync.sources.base import Listed
 from runsync.sources.buildbot.payloads import read_attempts
 from runsync.sources.buildbot.source import Buildbot
 from runsync.sources.fields import Fields
 from tests.sources.buildbot.farm import AWKWARD, RETRY, Farm, listing
 from tests.sources.buildbot.truth import COLUMNS, STEP_COLUMNS, truth
+from tests.sources.settling import is_settled
 
 
 def read(source: Buildbot, builder: str) -> dict[str, RunWithSteps]:

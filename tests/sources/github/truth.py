@@ -16,7 +16,11 @@ from runsync.sync.engine import Options, SyncOutcome, Task, sync
 from tests.sources.github.rig import workflow
 from tests.sources.github.world import Attempt, Job, Run, World
 
-STATUSES = {"completed": "finished", "in_progress": "running", "queued": "notstarted"}
+STATUSES = {
+    "completed": "finished",
+    "in_progress": "running",
+    **dict.fromkeys(("queued", "waiting", "pending", "requested"), "notstarted"),
+}
 OUTCOMES = {"success": "success", "failure": "failure", "cancelled": "cancellation"}
 EVENTS = {"workflow_dispatch": "manual", "workflow_run": "upstream"}
 RESULTS = {"success": "passed", "failure": "failed", "cancelled": "aborted", None: "unknown"}
