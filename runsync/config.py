@@ -92,7 +92,7 @@ class PipelineConfig:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """All settings. ``path`` is the file they came from; None where there is no file."""
+    """All settings. ``path``: the file, where there is one. ``cost``: prices of a minute."""
 
     path: Path | None
     database_url: str
@@ -101,6 +101,7 @@ class Config:
     sources: Mapping[str, SourceConfig] = field(default_factory=dict)
     pipelines: tuple[PipelineConfig, ...] = ()
     checks: tuple[CheckRule, ...] = ()
+    cost: Mapping[str, float] = field(default_factory=dict)
 
 
 def find(given: Path | None = None) -> Path | None:
@@ -161,7 +162,7 @@ def parse(text: str, path: Path) -> Config:
     except RecursionError:
         raise ConfigError(f"{path} is not TOML that can be read: it is nested too deep") from None
     top = TomlTable(raw, "", path)
-    top.only("database_url", "sync", "sources", "pipelines", "checks")
+    top.only("database_url", "sync", "sources", "pipelines", "checks", "cost")
     database_url = _database_url(top.text("database_url"), path)
     sync = top.table("sync")
     sync.only("concurrency", "since")
@@ -171,7 +172,8 @@ def parse(text: str, path: Path) -> Config:
     pipelines = tuple(_pipeline(t, sources) for t in top.array("pipelines"))
     _check_unique(pipelines, path)
     checks = tuple(map(check_rule, top.array("checks")))
-    return Config(path, database_url, concurrency, since, sources, pipelines, checks)
+    cost = top.table("cost").prices()
+    return Config(path, database_url, concurrency, since, sources, pipelines, checks, cost)
 
 
 def _source(name: str, table: TomlTable) -> SourceConfig:

@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, time
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,14 @@ class TomlTable:
         if not least <= value <= most:
             raise self.error(f"`{key}` must be from {least} to {most}, not {value}")
         return int(value)
+
+    def prices(self) -> dict[str, float]:
+        """Every key with its value, a price."""
+        found = {key: self._take(key, (int, float), "a price such as 0.008") for key in self._raw}
+        for key, price in found.items():
+            if isinstance(price, bool) or not 0 <= price < inf:
+                raise self.error(f"`{key}` must be a price such as 0.008, not {price!r}")
+        return {key: float(price) for key, price in found.items()}
 
     def when(self, key: str) -> datetime | None:
         value = self._take(key, (str, date), 'a date such as "2024-01-01"')

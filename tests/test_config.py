@@ -211,7 +211,7 @@ WRONG = {
     ),
     "unknown, and like none": (
         "zzz = 1",
-        "known are: checks, database_url, pipelines, sources, sync",
+        "known are: checks, cost, database_url, pipelines, sources, sync",
     ),
     "sources misspelt": (
         '[source.wercker]\n[[pipelines]]\nsource = "wercker"\nid = "a"',
@@ -519,3 +519,18 @@ def test_a_config_is_read_by_another_process_with_another_locale(tmp_path: Path)
         check=True,
     )
     assert done.stdout.strip() == ascii("Prüfung 🚀")
+
+
+def test_prices_of_a_minute_are_read_in_their_order(tmp_path: Path) -> None:
+    text = '[cost]\n"ubuntu-big" = 1\n"ubuntu-*" = 0.008\n'
+    assert list(config.parse(text, tmp_path / "c.toml").cost.items()) == [
+        ("ubuntu-big", 1.0),
+        ("ubuntu-*", 0.008),
+    ]
+    assert config.parse("", tmp_path / "c.toml").cost == {}
+
+
+@pytest.mark.parametrize("price", ["-1", '"much"', "true", "inf", "nan"])
+def test_what_is_no_price_is_refused(tmp_path: Path, price: str) -> None:
+    with pytest.raises(ConfigError, match=r"\[cost\]: `mac` must be a price such as 0.008"):
+        config.parse(f"[cost]\nmac = {price}\n", tmp_path / "c.toml")

@@ -19,8 +19,10 @@ from runsync.cli.completion import (
 )
 from runsync.cli.options import ConfigOption, FormatOption, JsonOption, OutputOption, chosen
 from runsync.cli.output import Format, chosen_format, emit, note, write
+from runsync.config import load as load_config
 from runsync.errors import ConfigError
 from runsync.reports.definitions import REPORTS, report_named
+from runsync.reports.query_spec import NOT_FOR_ALL
 from runsync.reports.report import Report
 
 app = typer.Typer(no_args_is_help=True, help="Pass rates, durations, aborts and more.")
@@ -43,7 +45,11 @@ Pipelines = Annotated[
 ]
 Branches = Annotated[
     list[str] | None,
-    typer.Option("--branch", metavar="NAME", help="Repeatable; '' means runs without a branch."),
+    typer.Option(
+        "--branch",
+        metavar="NAME",
+        help="Repeatable; default means each pipeline's default branch, '' runs without a branch.",
+    ),
 ]
 By = Annotated[
     list[str] | None,
@@ -51,7 +57,8 @@ By = Annotated[
         "--by",
         metavar="KEY",
         autocompletion=offer_keys,
-        help="Group by pipeline, source, branch, author, weekday or hour, steps also by job; "
+        help="Group by pipeline, source, branch, author, event, weekday or hour, steps also by "
+        "step, job or runner; "
         "repeatable. `all` makes one group of all.",
     ),
 ]
@@ -77,6 +84,11 @@ Result = Annotated[
     ),
 ]
 
+Busy = Annotated[
+    bool,
+    typer.Option("--busy", help="Without the waits between jobs, where that is known (GitLab)."),
+]
+
 _NOTES = 3
 
 
@@ -93,27 +105,34 @@ def _command_of(report: Report) -> Callable[..., None]:
         every: Every = None,
         tz: Zone = None,
         result: Result = None,
+        busy: Busy = False,
         output: OutputOption = None,
         format: FormatOption = None,
         json: JsonOption = False,
     ) -> None:
         asked = _arguments(since, until, pipeline, branch, tz) | {"by": _keys(by), "every": every}
-        if report.takes_result:
-            asked["result"] = result
+        more = {"result": result, "busy": busy}
+        asked |= {name: value for name, value in more.items() if name in report.takes}
+        if "prices" in report.takes:
+            asked["prices"] = load_config(config, needed=False).cost
         _print(report.name, report, config, asked, chosen(format, json), output)
 
     signature = inspect.signature(command)
-    taken = [p for p in signature.parameters.values() if p.name != "result" or report.takes_result]
+    others = NOT_FOR_ALL.difference(report.takes)
+    taken = [p for p in signature.parameters.values() if p.name not in others]
     command.__signature__ = signature.replace(parameters=taken)  # type: ignore[attr-defined]
     return command
 
 
-for _report in REPORTS.values():
-    _example = (
-        f"Example: runsync report {_report.command} --since 28d --output {_report.command}.csv"
+def _help(report: Report) -> str:
+    return (
+        f"{report.summary}\n\n{report.about}\n\n"
+        f"Example: runsync report {report.command} {report.example}"
     )
-    _help = f"{_report.summary}\n\n{_example}"
-    app.command(_report.command, help=_help)(_command_of(_report))
+
+
+for _report in REPORTS.values():
+    app.command(_report.command, help=_help(_report))(_command_of(_report))
 
 
 @app.command()

@@ -68,6 +68,7 @@ def compare(
     from runsync.reports.load import open_reader
 
     definition = report_named(report)
+    definition.check_comparable()
     spec = QuerySpec(
         since=since, until=until, pipelines=pipelines, branches=branches, by=by, every=every,
         tz=tz, result=result,

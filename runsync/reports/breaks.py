@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 BRANCH = ("pipeline_id", "branch")
-COLUMNS = (*BRANCH, "run_created_at", "finished_at", "is_passed")
+BREAK_COLUMNS = (*BRANCH, "run_created_at", "finished_at", "is_passed")
 """What :func:`breaks_of` needs of a run."""
 
 

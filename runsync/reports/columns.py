@@ -24,10 +24,12 @@ _KEYS = {
     "source": (Kind.TEXT, "pipeline_id"),
     "branch": (Kind.TEXT, "branch"),
     "author": (Kind.TEXT, "author"),
+    "event": (Kind.TEXT, "event"),
     "weekday": (Kind.WEEKDAY, "run_created_at"),
     "hour": (Kind.COUNT, "run_created_at"),
     "step": (Kind.TEXT, "name"),
     "job": (Kind.TEXT, "job"),
+    "runner": (Kind.TEXT, "runner"),
     "period": (Kind.DAY, "run_created_at"),
 }
 
@@ -127,6 +129,8 @@ def _as_kind(values: object, kind: Kind) -> pd.Series:
         return pd.to_datetime(series, utc=True).astype(kind.value)
     if kind is Kind.TEXT:
         return pd.Series(series.astype(object).to_numpy(), dtype=TEXT)
+    if kind is Kind.NUMBER:
+        return series.astype("float64")
     if kind is Kind.WEEKDAY:
         return series.astype(pd.CategoricalDtype(list(WEEKDAYS), ordered=True))
     return series.astype(kind.value)

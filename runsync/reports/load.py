@@ -5,6 +5,7 @@ becomes categories while it is read, times become ``datetime64[us, UTC]`` and mi
 so a million steps take a few tens of megabytes.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -20,7 +21,8 @@ import sqlalchemy as sa
 
 from runsync.errors import ConfigError, DatabaseError
 from runsync.reports.columns import categorical, sources_of, with_keys
-from runsync.reports.query_spec import Query, QuerySpec
+from runsync.reports.computed import BUSY_MS, COMPUTED, RUN_CREATED_AT, since_last_pass
+from runsync.reports.query_spec import DEFAULT_BRANCH, Query, QuerySpec
 from runsync.reports.report import AnyDatabase, Report
 from runsync.storage import schema
 from runsync.storage.database import Database
@@ -35,18 +37,6 @@ _FETCHED = 20_000
 # Each parsing of times has a cost of its own, of some milliseconds.
 _TIMES_AT_ONCE = 20_000
 _NO_TIME = np.iinfo(np.int64).min
-
-# A step has a creation time of its own, so the run's goes by another name, in both views.
-_RUN_CREATED_AT = {
-    v_runs: v_runs.c.created_at.label("run_created_at"),
-    v_steps: v_steps.c.run_created_at,
-}
-_RETRIED = sa.cast(v_steps.c.extra["retried"].as_string(), sa.Text)
-_OTHER_NAMES: Mapping[str, Mapping[sa.Table, sa.ColumnElement[Any]]] = {
-    "run_created_at": _RUN_CREATED_AT,
-    # Where a provider retries a step within its run, its source says so of all tries but the last.
-    "was_retried": {v_steps: sa.case((_RETRIED.in_(["true", "1"]), 1), else_=0).label("retried")},
-}
 
 Columns: TypeAlias = Mapping[str, sa.ColumnElement[Any]]
 """What is read, by the name that it has in the frame."""
@@ -81,6 +71,12 @@ class Reader:
         self._is_sqlite = connection.dialect.name == "sqlite"
 
     @cached_property
+    def default_branches(self) -> dict[int, str | None]:
+        """Each pipeline's default branch, None where its provider does not tell."""
+        rows = self.connection.execute(sa.select(pipelines.c.id, pipelines.c.default_branch))
+        return {row.id: row.default_branch for row in rows}
+
+    @cached_property
     def pipelines(self) -> tuple[StoredPipeline, ...]:
         """Every pipeline, by label."""
         p = pipelines.c
@@ -105,16 +101,21 @@ class Reader:
         *,
         where: Sequence[str] = (),
         known: Sequence[str] = (),
+        ids: Sequence[str] | None = None,
     ) -> pd.DataFrame:
         """The query's runs, with a column for each of its keys.
 
         Args:
-            columns: of ``v_runs``; the creation time is called ``run_created_at``.
+            columns: of ``v_runs``; the creation time is called ``run_created_at``. Also
+                ``is_superseded``: 1 for a run that has a later attempt; and ``busy_ms``: the
+                provider's own duration without waits, where it tells one.
                 Of steps also ``was_retried``: 1 for a try that was not the run's last.
             where: flags of the view that must be 1.
             known: columns that must not be null.
+            ids: of runs: those alone, whenever they were created; runs of several pipelines may
+                share one.
         """
-        return self._read(v_runs, query, columns, where, known)
+        return self._read(v_runs, query, columns, where, known, ids)
 
     def steps(
         self,
@@ -123,9 +124,10 @@ class Reader:
         *,
         where: Sequence[str] = (),
         known: Sequence[str] = (),
+        ids: Sequence[str] | None = None,
     ) -> pd.DataFrame:
         """The steps of the query's runs; as :meth:`runs`, with columns of ``v_steps``."""
-        return self._read(v_steps, query, columns, where, known)
+        return self._read(v_steps, query, columns, where, known, ids)
 
     def verdicts(self, query: Query, columns: Sequence[str]) -> pd.DataFrame:
         """The query's runs that passed or failed, and as many before its window as are needed to
@@ -139,7 +141,7 @@ class Reader:
         if query.window.since is not None:
             before = replace(query.window, since=None, until=query.window.since)
             earlier = self._select(v_runs, replace(query, window=before), wanted)
-            selects.append(_since_last_pass(earlier, query.window.since))
+            selects.append(since_last_pass(earlier, query.window.since))
         return with_keys(self._frame(sa.union_all(*selects), wanted), query)
 
     def span(self, query: Query) -> tuple[datetime, datetime] | None:
@@ -154,6 +156,8 @@ class Reader:
         found = sa.select(sa.func.coalesce(v_runs.c.branch, "")).distinct()
         within = self.connection.scalars(found.where(*self._conditions(v_runs, query)))
         missing = set(wanted) - set(within)
+        if any(self.default_branches[p.id] for p in query.pipelines):
+            missing.discard(DEFAULT_BRANCH)
         known = set(self.connection.scalars(found)) if missing else set()
         for name in sorted(missing - known):
             mend = did_you_mean(name, sorted(known - {""}))
@@ -166,25 +170,53 @@ class Reader:
         columns: Sequence[str],
         where: Sequence[str],
         known: Sequence[str],
+        ids: Sequence[str] | None,
     ) -> pd.DataFrame:
         wanted = self._wanted(view, query, columns)
+        if ids is not None:
+            query = replace(query, window=replace(query.window, since=None, until=None))
         select = self._select(view, query, wanted).where(
+            *self._among(view, ids),
             *(view.c[flag] == 1 for flag in where),
-            *(view.c[name].is_not(None) for name in known),
+            *(self._column(view, name).is_not(None) for name in known),
         )
         return with_keys(self._frame(select, wanted), query)
+
+    def _is_on(self, view: sa.Table, branches: Sequence[str]) -> sa.ColumnElement[bool]:
+        """Whether a run is on one of the branches, or on its pipeline's default one."""
+        is_named = sa.func.coalesce(view.c.branch, "").in_(branches)
+        if DEFAULT_BRANCH not in branches:
+            return is_named
+        ids: dict[str, list[int]] = defaultdict(list)
+        for pipeline_id, name in self.default_branches.items():
+            if name is not None:
+                ids[name].append(pipeline_id)
+        is_default = ((view.c.branch == n) & view.c.pipeline_id.in_(ids[n]) for n in ids)
+        return sa.or_(is_named, *is_default)
+
+    def _among(self, view: sa.Table, ids: Sequence[str] | None) -> list[sa.ColumnElement[bool]]:
+        if ids is None:
+            return []
+        run_id = view.c.id if view is v_runs else view.c.run_id
+        # The key begins with the pipeline: all of them are named, so that it can be followed.
+        return [run_id.in_(ids), view.c.pipeline_id.in_([p.id for p in self.pipelines])]
 
     def _wanted(self, view: sa.Table, query: Query, columns: Sequence[str]) -> Columns:
         """The columns, and those that the query's keys are made of."""
         names = dict.fromkeys([*sources_of(query.keys), *columns])
-        return {n: _OTHER_NAMES[n][view] if n in _OTHER_NAMES else view.c[n] for n in names}
+        return {name: self._column(view, name) for name in names}
+
+    def _column(self, view: sa.Table, name: str) -> sa.ColumnElement[Any]:
+        if name == "busy_ms":
+            return BUSY_MS["sqlite" if self._is_sqlite else "postgresql"]
+        return COMPUTED[name][view] if name in COMPUTED else view.c[name]
 
     def _select(self, view: sa.Table, query: Query, wanted: Columns) -> sa.Select[Any]:
         select = sa.select(*(self._quick(column) for column in wanted.values()))
         return select.where(*self._conditions(view, query))
 
     def _conditions(self, view: sa.Table, query: Query) -> Iterator[sa.ColumnElement[bool]]:
-        created_at, window = _RUN_CREATED_AT[view], query.window
+        created_at, window = RUN_CREATED_AT[view], query.window
         if window.since is not None:
             yield created_at >= window.since
         if window.until is not None:
@@ -196,7 +228,7 @@ class Reader:
             pipeline_id = view.c.pipeline_id + 0 if is_bounded else view.c.pipeline_id
             yield pipeline_id.in_(query.pipeline_ids)
         if query.branches is not None:
-            yield sa.func.coalesce(view.c.branch, "").in_(query.branches)
+            yield self._is_on(view, query.branches)
         if query.result is not None:
             yield view.c.result == query.result
 
@@ -221,25 +253,6 @@ class Reader:
                     builder.add(values)
         built = (builder.built() for builder in builders)
         return pd.DataFrame(dict(zip(columns, built, strict=True)), copy=False)
-
-
-def _since_last_pass(runs: sa.Select[Any], since: datetime) -> sa.Select[Any]:
-    """Of these runs the verdicts of each branch that ended no earlier than the last pass that had
-    ended before ``since``; all of them where there was none."""
-    run = v_runs.c
-    branch, ended = (
-        sa.func.coalesce(run.branch, ""),
-        sa.func.coalesce(run.finished_at, run.created_at),
-    )
-    # SQLite would rather follow the key than the table, at twice the cost; `+ 0` takes it away.
-    pipeline_id = (run.pipeline_id + 0).label("pipeline_id")
-    had_ended = runs.with_only_columns(
-        pipeline_id, branch.label("branch"), sa.func.max(ended).label("passed_at")
-    ).where(run.is_passed == 1, ended < since)
-    last = had_ended.group_by(pipeline_id, branch).subquery("last_pass")
-    same_branch = (last.c.pipeline_id == run.pipeline_id) & (last.c.branch == branch)
-    came_after = last.c.passed_at.is_(None) | (ended >= last.c.passed_at)
-    return runs.outerjoin_from(v_runs, last, same_branch).where(run.in_rate == 1, came_after)
 
 
 class ColumnBuilder(Protocol):

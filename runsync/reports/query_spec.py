@@ -4,9 +4,10 @@ A window is half-open: ``since`` belongs to it, ``until`` does not, so that neig
 share no run. A date means its midnight in the report's zone.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, tzinfo
+from math import inf
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -21,12 +22,19 @@ if TYPE_CHECKING:
 
 Moment: TypeAlias = datetime | date | str
 Every: TypeAlias = Literal["day", "week", "month"]
-By: TypeAlias = Literal["pipeline", "source", "branch", "author", "weekday", "hour", "step", "job"]
+By: TypeAlias = Literal[
+    "pipeline", "source", "branch", "author", "event", "weekday", "hour", "step", "job", "runner"
+]
 Words: TypeAlias = str | Iterable[str | None]
 PipelineWords: TypeAlias = str | int | Iterable[str | int]
 
 EVERY: tuple[str, ...] = get_args(Every)
 BY: tuple[str, ...] = get_args(By)
+DEFAULT_BRANCH = "default"
+"""Among branches it means each pipeline's own default one."""
+
+NOT_FOR_ALL = frozenset({"result", "busy", "prices"})
+"""The arguments that a report takes only where its definition says so."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,15 +46,20 @@ class QuerySpec:
             ISO 8601 text, or an age such as ``"30d"``, ``"12h"``, ``"8w"``. None: no limit.
         until: where the window ends: runs created before that.
         pipelines: names, ids, or unique beginnings of ids. None: all.
-        branches: names; ``""`` means runs without a branch. None: all.
-        by: what to group by, of ``pipeline source branch author weekday hour``, in step reports
-            ``step job`` as well. ``()`` makes one row of all. None: the report's own grouping.
+        branches: names; ``""`` means runs without a branch, ``default`` each pipeline's default
+            branch, where its provider tells which that is. None: all.
+        by: what to group by, of ``pipeline source branch author event weekday hour``, where steps
+            are counted ``step job runner`` as well. ``()`` makes one row of all. None: the
+            report's own grouping.
         every: ``day``, ``week`` (ISO, from Monday) or ``month``: one row for each, with
             ``period``, its first day, and ``partial``: whether the period is not over, is cut by
             the window, or is not wholly covered by what was synced. A run belongs to the period
             in which it was created. A period without any runs has no row.
         tz: the zone of days, weekdays and hours, and of times without a zone. None: UTC.
         result: counts only what ended so, such as ``"passed"``; for reports on durations.
+        busy: counts the time in which a run's jobs ran, without their waits, where it is known.
+        prices: of a minute, by a pattern of the runner's name or labels, such as
+            ``{"ubuntu-*": 0.008}``; the first that fits counts.
     """
 
     since: Moment | None = None
@@ -57,6 +70,8 @@ class QuerySpec:
     every: Every | None = None
     tz: str | tzinfo | None = None
     result: str | None = None
+    busy: bool = False
+    prices: Mapping[str, float] | None = None
 
     def query(self, known: Sequence[StoredPipeline], report: "Report | None" = None) -> "Query":
         """The same, checked; without a report there are no keys to group by.
@@ -77,6 +92,8 @@ class QuerySpec:
             implied=() if report is None else report.implied,
             every=checked_every(self.every),
             result=_checked_result(self.result, report),
+            busy=self.busy,
+            prices=_checked_prices(self.prices),
         )
 
 
@@ -98,6 +115,8 @@ class Query:
     implied: tuple[str, ...]
     every: str | None
     result: str | None
+    busy: bool
+    prices: Mapping[str, float]
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -218,9 +237,21 @@ def _checked_result(result: str | None, report: "Report | None") -> str | None:
     known = [str(word) for word in Result]
     if result not in known:
         raise ConfigError(f"result={result!r} is no result{did_you_mean(result, known)}")
-    if report is not None and not report.takes_result:
+    if report is not None and "result" not in report.takes:
         raise ConfigError(f"{report.name} is about all results; leave result away")
     return result
+
+
+def _checked_prices(prices: Mapping[str, float] | None) -> Mapping[str, float]:
+    if prices is None:
+        return {}
+    if not isinstance(prices, Mapping) or not all(map(_is_price, prices.values())):
+        raise ConfigError(f"prices={prices!r} must be prices of a minute, by a runner's pattern")
+    return prices
+
+
+def _is_price(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < inf
 
 
 def _moment(name: str, value: Moment | None, zone: tzinfo, now: datetime) -> datetime | None:

@@ -4,14 +4,17 @@ Nothing here or in a definition imports pandas, so that ``runsync report --help`
 """
 
 import inspect
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import tzinfo
 from enum import Enum
 from textwrap import fill
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 
+from runsync.errors import ConfigError
 from runsync.reports.query_spec import (
+    NOT_FOR_ALL,
     By,
     Every,
     Moment,
@@ -32,8 +35,8 @@ if TYPE_CHECKING:
 AnyDatabase: TypeAlias = "str | sa.URL | sa.Engine | Database"
 Frames: TypeAlias = "tuple[pd.DataFrame, ...]"
 
-RUN_KEYS = ("pipeline", "source", "branch", "author", "weekday", "hour")
-STEP_KEYS = (*RUN_KEYS, "step", "job")
+RUN_KEYS = ("pipeline", "source", "branch", "author", "event", "weekday", "hour")
+STEP_KEYS = (*RUN_KEYS, "step", "job", "runner")
 
 
 class Kind(Enum):
@@ -41,6 +44,7 @@ class Kind(Enum):
 
     COUNT = "int64"
     RATE = "float64"
+    NUMBER = "number"
     DURATION = "timedelta64[us]"
     TIME = "datetime64[us, UTC]"
     DAY = "datetime64[us]"
@@ -75,6 +79,13 @@ class Median:
     column: str = "p50"
 
 
+@dataclass(frozen=True, slots=True)
+class NothingToCompare:
+    """There is no figure that a comparison could compare."""
+
+    column: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """One report.
@@ -92,7 +103,9 @@ class Report:
         implied: keys that every row has, after those that were asked for.
         spare: columns that a narrow table drops, the least telling first; two in one text go
             together.
-        takes_result: whether it may count one result alone.
+        takes: of the arguments that not all reports take those that it does: ``result``, ``busy``,
+            ``prices``.
+        example: options of a command that shows what it is good for.
     """
 
     name: str
@@ -103,14 +116,24 @@ class Report:
     columns: tuple[Column, ...]
     load: Callable[["Reader", Query], Frames]
     figures: "Callable[..., pd.DataFrame]"
-    main: Rate | Median
+    main: Rate | Median | NothingToCompare
     section: Section
     order: int
     keys: tuple[str, ...] = RUN_KEYS
     by: tuple[By, ...] = ("pipeline",)
     implied: tuple[str, ...] = ()
     spare: tuple[str, ...] = ()
-    takes_result: bool = False
+    takes: tuple[str, ...] = ()
+    example: str = "--since 30d"
+
+    def check_comparable(self) -> None:
+        """Refuses a comparison of what holds no figure to compare.
+
+        Raises:
+            ConfigError: there is none.
+        """
+        if isinstance(self.main, NothingToCompare):
+            raise ConfigError(f"{self.name} has no figure that two windows could be compared by")
 
     def frame(self, db: AnyDatabase, spec: QuerySpec) -> "pd.DataFrame":
         """The report's frame: keys, then period and partial, then figures, in their dtypes."""
@@ -141,6 +164,8 @@ class ReportFunction(Protocol):
         every: Every | None = None,
         tz: str | tzinfo | None = None,
         result: str | None = None,
+        busy: bool = False,
+        prices: Mapping[str, float] | None = None,
     ) -> "pd.DataFrame": ...
 
 
@@ -150,8 +175,8 @@ def function_of(report: Report) -> ReportFunction:
     parameters = dict(signature.parameters)
     del parameters["self"]
     parameters["by"] = parameters["by"].replace(default=report.by)
-    if not report.takes_result:
-        del parameters["result"]
+    for name in NOT_FOR_ALL.difference(report.takes):
+        del parameters[name]
     signature = signature.replace(parameters=list(parameters.values()))
 
     def function(*args: Any, **named: Any) -> "pd.DataFrame":
@@ -195,8 +220,8 @@ SPREAD = durations(
 
 def _help(report: Report) -> str:
     arguments = (inspect.getdoc(QuerySpec) or "").partition("Attributes:")[2].strip("\n")
-    if not report.takes_result:
-        arguments = arguments.partition("\n    result:")[0]
+    for name in NOT_FOR_ALL.difference(report.takes):
+        arguments = re.sub(rf"\n    {name}:.*(\n {{8}}.*)*", "", arguments)
     columns = "\n".join(f"    {one.name}: {one.meaning}" for one in report.columns)
     return (
         f"{report.summary}\n\n{fill(report.about, 92)}\n\nArgs:\n{arguments}\n\n"

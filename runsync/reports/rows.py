@@ -9,6 +9,7 @@ import pandas as pd
 from pandas.api import types
 
 _CHANGES = ("change", "low", "high")
+_AMOUNTS = ("minutes", "cost")
 _UNITS = (("d", 86400, "h", 3600), ("h", 3600, "m", 60), ("m", 60, "s", 1))
 
 
@@ -59,6 +60,11 @@ def probability(value: float) -> str:
     return "<0.001" if value < 0.001 else f"{value:.1g}" if value < 0.1 else f"{value:.2f}"
 
 
+def _amount(value: float) -> str:
+    """A number of minutes, or of money: ``1,234.5``, ``0.034``."""
+    return f"{value:,.1f}" if abs(value) >= 10 else f"{value:.3g}"
+
+
 def _length(seconds: float) -> str:
     if seconds < 0.9995:
         return f"{round(seconds * 1000)}ms"
@@ -95,6 +101,8 @@ def _word_for(column: pd.Series, signed: bool) -> Callable[[Any], Any]:
         return probability
     if types.is_timedelta64_dtype(column):
         return partial(duration, signed=signed)
+    if str(column.name).startswith(_AMOUNTS):
+        return _amount
     if types.is_float_dtype(column):
         return partial(percent, signed=signed)
     if types.is_bool_dtype(column):

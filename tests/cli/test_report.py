@@ -48,14 +48,15 @@ def report(
 
 @pytest.mark.parametrize("command", [*COMMANDS, "compare"])
 def test_every_report_in_every_format(report: Callable[..., Said], command: str) -> None:
-    code, table, errors = report(command)
+    asked = (command, "--until", "2024-05-31")  # when something was broken
+    code, table, errors = report(*asked)
     assert (code, errors) == (0, "")
     assert "pipeline" in table.splitlines()[0]
-    rows = json.loads(report(command, "--json")[1])
-    heads, *lines = csv.reader(io.StringIO(report(command, "--format", "csv")[1]))
+    rows = json.loads(report(*asked, "--json")[1])
+    heads, *lines = csv.reader(io.StringIO(report(*asked, "--format", "csv")[1]))
     assert len(rows) == len(lines) > 0
     assert list(rows[0]) == heads
-    assert report(command, "--format", "markdown")[1].startswith("| pipeline |")
+    assert report(*asked, "--format", "markdown")[1].startswith("| pipeline |")
 
 
 def test_json_has_seconds_shares_and_nulls(report: Callable[..., Said]) -> None:
@@ -75,9 +76,9 @@ def test_people_see_percent_and_spans(report: Callable[..., Said]) -> None:
     table = report("aborts", "--by", "all")[1].splitlines()
     assert table[0].split() == [
         *("finished", "aborted", "abort_rate", "abort_rate_low", "abort_rate_high"),
-        *("never_started", "median_time_to_abort", "last_step"),
+        *("never_started", "median_time_to_abort", "last_step", "last_step_aborts"),
     ]
-    assert table[2].split() == ["90", "22", "24.4%", "16.7%", "34.2%", "0", "10s", "test"]
+    assert table[2].split() == ["90", "22", "24.4%", "16.7%", "34.2%", "0", "10s", "test", "22"]
 
 
 def test_options_reach_the_report(report: Callable[..., Said]) -> None:
@@ -136,6 +137,21 @@ def test_what_is_not_covered_is_noted_beside_the_data(
     assert report("pass-rates")[2].splitlines()[3:] == [
         "note: and 3 more like these; `runsync status` lists all"
     ]
+
+
+def test_the_configs_prices_reach_the_report(report: Callable[..., Said], tmp_path: Path) -> None:
+    config = tmp_path / "priced.toml"
+    config.write_text('[cost]\n"*" = 2\n')
+    asked = ("time", "--by", "all", "--json")
+    (row,) = json.loads(report(*asked)[1])
+    assert (row["runs"], round(row["minutes"], 9), row["cost"]) == (90, 3.75, None)
+    (row,) = json.loads(report(*asked, "--config", str(config))[1])
+    assert round(row["cost"], 9) == 7.5
+    assert "3.75" in report("time", "--by", "all")[1]
+
+
+def test_the_busy_time_is_asked_for_by_an_option(report: Callable[..., Said]) -> None:
+    assert json.loads(report("run-durations", "--busy", "--json")[1]) == []
 
 
 def test_writes_files_by_their_name(report: Callable[..., Said], tmp_path: Path) -> None:

@@ -20,6 +20,8 @@ from runsync.storage.models import (
 DAY = datetime(2024, 3, 4, tzinfo=UTC)
 """A Monday."""
 
+OUTCOMES = {"passed": "success", "failed": "failure", "aborted": "cancellation", "skipped": "skip"}
+
 Row = dict[str, Any]
 
 
@@ -70,6 +72,10 @@ def run(
         "queued_ms": None if queued is None else round(queued * 1000),
         "duration_ms": None if ended is None or took is None else round(took * 1000),
         "source_run_id": None,
+        "number": None,
+        "event": "push",
+        "outcome": OUTCOMES.get(result),
+        "web_url": f"https://ci.example.org/{id}",
         "url": None,
         "extra": None,
         "steps_synced_at": ended or created,
@@ -92,6 +98,8 @@ def step(
         "job": None,
         "name": name,
         "phase": None,
+        "runner": None,
+        "outcome": OUTCOMES.get(result),
         "status": "finished",
         "result": result,
         "raw_status": None,

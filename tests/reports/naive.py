@@ -26,6 +26,8 @@ def key_of(by: Sequence[str], every: str | None, zone: ZoneInfo) -> KeyOf:
             "hour": local.hour,
             "step": row.get("name"),
             "job": row.get("job"),
+            "event": row["event"],
+            "runner": row.get("runner"),
         }
         periods = () if every is None else (period(local.date(), every),)
         return (*(known[name] for name in by), *periods)
@@ -64,7 +66,118 @@ def pass_rates(runs: Sequence[Row], key: KeyOf) -> dict[Key, Row]:
         judged = words["passed"] + words["failed"]
         counts = {w: words[w] for w in ("passed", "failed", "aborted", "skipped", "unknown")}
         rate = words["passed"] / judged if judged else None
-        made[group] = {"finished": len(rows), **counts, "pass_rate": rate}
+        errors = sum(r["result"] == "failed" and r["outcome"] == "error" for r in rows)
+        made[group] = {"finished": len(rows), **counts, "pass_rate": rate, "errors": errors}
+    return made
+
+
+def of_runs(steps: Sequence[Row], key: KeyOf) -> list[Row]:
+    """What the steps of each run came to in each group, as if that were a run."""
+    finished = [s for s in steps if s["status"] == "finished"]
+    made = []
+    for (_, run, group), rows in grouped(
+        finished, lambda s: (s["pipeline_id"], s["run_id"], key(s))
+    ).items():
+        words = {s["result"] for s in rows}
+        order = ("failed", "aborted", "unknown", "passed", "skipped")
+        result = next(word for word in order if word in words)
+        outcomes = {s["outcome"] for s in rows if s["result"] == "failed"}
+        made.append(
+            {**rows[0], "id": run, "group": group, "result": result}
+            | {"outcome": "error" if outcomes == {"error"} else None}
+        )
+    return made
+
+
+def broken(runs: Sequence[Row], steps: Sequence[Row], now: datetime) -> dict[Key, Row]:
+    """What is red at the end, by pipeline and branch."""
+    alive = {
+        (r["pipeline_id"], r["branch"]) for r in runs if r["created_at"] >= now - timedelta(days=30)
+    }
+    made = {}
+    for b in breaks(runs, None):
+        if b["took"] is None and (b["pipeline_id"], b["branch"]) in alive:
+            failed = [
+                s
+                for s in steps
+                if (s["pipeline_id"], s["run_id"]) == (b["pipeline_id"], b["id"])
+                and s["status"] == "finished"
+                and s["result"] == "failed"
+            ]
+            first = min(failed, key=lambda s: (s["position"], s["name"]), default={"name": None})
+            made[f"p{b['pipeline_id']}", b["branch"]] = {
+                **{n: b[n] for n in ("since", "commit_hash", "author", "web_url")},
+                "run": b["id"],
+                "step": first["name"],
+                "runs_since": b["later"],
+            }
+    return made
+
+
+def minutes(runs: Sequence[Row], steps: Sequence[Row], key: KeyOf) -> dict[Key, Row]:
+    """For a price of 2 a minute on runners that begin with ``ubuntu``."""
+    finished = {(r["pipeline_id"], r["id"]): r for r in runs if r["status"] == "finished"}
+    spent = [s for s in ran(steps) if (s["pipeline_id"], s["run_id"]) in finished]
+    timed = {(s["pipeline_id"], s["run_id"]) for s in spent}
+    whole = [{**r, "run_id": r["id"]} for run, r in finished.items() if run not in timed]
+    made = {}
+    for group, rows in grouped([*spent, *whole], key).items():
+        took: Counter[str] = Counter()
+        for s in rows:
+            run = finished[s["pipeline_id"], s["run_id"]]
+            base = run["id"].split(".")[0]
+            later = (run["pipeline_id"], f"{base}.{run['attempt'] + 1}")
+            in_minutes = (s["duration_ms"] or 0) / 60_000
+            words = {
+                "minutes": True,
+                "minutes_failed": run["result"] == "failed",
+                "minutes_aborted": run["result"] == "aborted",
+                "minutes_superseded": any((r["pipeline_id"], r["id"]) == later for r in runs),
+            }
+            words["wasted"] = any(words[n] for n in list(words)[1:])
+            took.update({n: in_minutes for n, holds in words.items() if holds})
+        priced = [s for s in rows if (s.get("runner") or "").startswith("ubuntu")]
+        made[group] = {
+            "runs": len({(s["pipeline_id"], s["run_id"]) for s in rows}),
+            **{n: float(took[n]) for n in words if n != "wasted"},
+            "waste": took["wasted"] / took["minutes"] if took["minutes"] else None,
+            "cost": sum((s["duration_ms"] or 0) / 30_000 for s in priced) if priced else None,
+        }
+    return made
+
+
+def failures(steps: Sequence[Row], key: KeyOf) -> dict[Key, Row]:
+    judged = [s for s in steps if s["status"] == "finished" and s["result"] in ("passed", "failed")]
+    firsts = {}
+    for of_run in grouped(judged, lambda s: (s["pipeline_id"], s["run_id"])).values():
+        failed = [s for s in of_run if s["result"] == "failed"]
+        if failed:
+            first = min(failed, key=lambda s: (s["position"], s["name"]))
+            firsts[first["pipeline_id"], first["run_id"]] = key(first)
+    made = {}
+    for group, rows in grouped(judged, key).items():
+        runs = grouped(rows, lambda s: (s["pipeline_id"], s["run_id"]))
+        bad = {run: [s for s in of if s["result"] == "failed"] for run, of in runs.items()}
+        bad = {run: of for run, of in bad.items() if of}
+        last = max(
+            (
+                ((s["finished_at"] or s["created_at"]), s["created_at"], s["run_id"], s["web_url"])
+                for of in bad.values()
+                for s in of
+            ),
+            key=lambda known: known[:3],
+            default=(None, None, None, None),
+        )
+        made[group] = {
+            "runs": len(runs),
+            "failed": len(bad),
+            "failure_rate": len(bad) / len(runs),
+            "first_failures": sum(firsts[run] == group for run in bad),
+            "last_failed_at": last[0],
+            "last_run": last[2],
+            "web_url": last[3],
+            "errors": sum({s["outcome"] for s in of} == {"error"} for of in bad.values()),
+        }
     return made
 
 
@@ -110,6 +223,7 @@ def aborts(runs: Sequence[Row], steps: Sequence[Row], key: KeyOf) -> dict[Key, R
             "never_started": sum(r["started_at"] is None for r in aborted),
             "median_time_to_abort": statistics.median(times) if times else None,
             "last_step": min((n for n, c in lasts.items() if c == most), default=None),
+            "last_step_aborts": most,
         }
     return made
 

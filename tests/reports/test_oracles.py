@@ -19,6 +19,7 @@ from tests.reports.database_rows import Row, at, empty, fill, pipeline, run, ste
 
 RESULTS = ["passed", "failed", "aborted", "skipped", "unknown"]
 TIES = st.integers(0, 3)
+ERRORS = st.sampled_from([{}, {}, {"outcome": "error"}, {"outcome": "timeout"}])
 DAYS = st.integers(0, 20).map(lambda days: days * 86400)
 NAMES = ["build", "deploy", "lint"]
 ZONES = ["UTC", "Europe/Berlin", "America/St_Johns", "Asia/Kathmandu", "Pacific/Apia"]
@@ -37,17 +38,21 @@ def histories(draw: st.DrawFn) -> History:
     for n in range(draw(st.integers(0, 25))):
         word = draw(st.sampled_from(RESULTS))
         waiting = draw(st.integers(0, 9)) == 0
+        number, attempt = (n, 1) if n % 4 or not n else (n - 1, 2)
         made = run(
-            f"r{n}",
+            f"r{number}" + f".{attempt}" * (attempt > 1),
             at(hours=draw(st.integers(0, 24 * 50))) + timedelta(milliseconds=draw(TIES)),
             "unknown" if waiting else word,
             pipeline=draw(st.integers(1, 2)),
+            attempt=attempt,
             queued=draw(st.none() | st.integers(0, 600)),
             took=None if waiting else draw(st.none() | st.integers(0, 9000) | DAYS),
             branch=draw(st.sampled_from(["main", "dev", None])),
             author=draw(st.sampled_from(["ann", "bob", None])),
             commit_hash=draw(st.sampled_from(["c1", "c2", "c3", None])),
             status="running" if waiting else "finished",
+            event=draw(st.sampled_from(["push", "schedule", None])),
+            **draw(ERRORS),
         )
         runs.append(made)
         for k in range(draw(st.integers(0, 3))):
@@ -64,6 +69,8 @@ def _step(draw: st.DrawFn, of: Row, position: int) -> Row:
         draw(st.sampled_from(RESULTS)),
         status=draw(st.sampled_from(["finished", "finished", "finished", "running"])),
         created_at=draw(st.none() | st.integers(0, 1200).map(lambda hours: at(hours=hours))),
+        **draw(ERRORS),
+        runner=draw(st.sampled_from([None, "ubuntu-24.04", "mac-1"])),
         job=draw(st.sampled_from([None, None, "linux"])),
         extra=draw(st.sampled_from([None, None, {"retried": True}, {"retried": False, "a": [1]}])),
     )
@@ -72,7 +79,7 @@ def _step(draw: st.DrawFn, of: Row, position: int) -> Row:
 def joined(history: History) -> list[Row]:
     """The steps, each with its run's columns where it has none of its own."""
     runs = {(r["pipeline_id"], r["id"]): r for r in history[0]}
-    of_run = ("branch", "author", "commit_hash", "created_at")
+    of_run = ("branch", "author", "commit_hash", "created_at", "event", "web_url")
     return [
         s | {name: runs[s["pipeline_id"], s["run_id"]][name] for name in of_run} for s in history[1]
     ]
@@ -120,7 +127,7 @@ def agree(mine: dict[naive.Key, Row], theirs: dict[naive.Key, Row]) -> None:
 
 
 RUN_KEYS = st.lists(
-    st.sampled_from(["pipeline", "source", "branch", "author", "weekday", "hour"]),
+    st.sampled_from(["pipeline", "source", "branch", "author", "event", "weekday", "hour"]),
     unique=True,
     max_size=3,
 )
@@ -158,6 +165,13 @@ def test_step_reports_are_the_naive_ones(
     keys = len(by) + 2 + bool(every)
     frame = reports.step_durations(sqlite, by=by, every=every, tz=zone)  # type: ignore[arg-type]
     agree(told(frame, keys), naive.spread(naive.ran(steps), "duration_ms", key))
+    failures = reports.step_failures(sqlite, by=by, every=every, tz=zone)  # type: ignore[arg-type]
+    agree(told(failures, keys), naive.failures(steps, key))
+    for of_steps in (["step"], ["job"], ["runner", "step"]):
+        ask: dict[str, Any] = {"by": [*by, *of_steps], "every": every, "tz": zone}
+        key = naive.key_of(ask["by"], every, ZoneInfo(zone))
+        rates = told(reports.pass_rates(sqlite, **ask), len(ask["by"]) + bool(every))
+        agree(rates, naive.pass_rates(naive.of_runs(steps, key), lambda row: row["group"]))
     lasting = [name for name in by if name not in ("weekday", "hour")]
     key = naive.key_of([*lasting, "step", "job"], None, ZoneInfo(zone))
     flaky = reports.flaky_steps(sqlite, by=lasting)  # type: ignore[arg-type]
@@ -179,6 +193,31 @@ def test_a_window_is_the_history_cut_out(
     agree(told(reports.recoveries(sqlite, **asked), 1), naive.recoveries(known, begin, key))
 
 
+@FEWER
+@given(history=histories())
+def test_what_is_red_is_the_naive_answer(sqlite: Database, history: History) -> None:
+    stored(sqlite, history)
+    runs, steps = history
+    known = [r for r in runs if r["created_at"] < at(55)]
+    found = told(reports.broken_branches(sqlite, until=at(55)), 2)
+    agree(found, naive.broken(known, steps, at(55)))
+    firsts = [branch == "main" for _, branch in found]
+    assert firsts == sorted(firsts, reverse=True)
+
+
+@FEWER
+@given(history=histories(), by=RUN_KEYS, every=PERIODS, zone=st.sampled_from(ZONES))
+def test_minutes_are_the_naive_ones(
+    sqlite: Database, history: History, by: list[str], every: str | None, zone: str
+) -> None:
+    stored(sqlite, history)
+    for keys in (by, [*by, "runner"], [*by, "step", "job"]):
+        ask: dict[str, Any] = {"by": keys, "every": every, "tz": zone, "prices": {"ubuntu*": 2}}
+        found = told(reports.time_spent(sqlite, **ask), len(keys) + bool(every))
+        key = naive.key_of(keys, every, ZoneInfo(zone))
+        agree(found, naive.minutes(history[0], joined(history), key))
+
+
 def _totals(frame: pd.DataFrame, names: list[str]) -> list[Any]:
     return [frame[name].sum() for name in names]
 
@@ -196,6 +235,7 @@ def test_groups_and_periods_add_up_to_the_whole(
         reports.queue_times: ["count"],
         reports.run_durations: ["count"],
         reports.recoveries: ["failures"],
+        reports.broken_branches: ["runs_since"],
     }
     for report, names in counted.items():
         whole = report(sqlite, by=())

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -10,6 +11,7 @@ from runsync import reports
 from runsync.errors import ConfigError
 from runsync.storage.database import Database
 from runsync.storage.pipelines import chosen, labelled
+from runsync.storage.tables import pipelines
 from tests.reports.database_rows import at, fill, pipeline, run
 
 
@@ -21,11 +23,11 @@ def test_a_window_holds_its_begin_and_not_its_end(database: Database) -> None:
 
 
 def test_pipelines_are_chosen_by_name_id_and_beginning(database: Database) -> None:
-    pipelines = [pipeline(1, "build"), pipeline(2, "deploy"), pipeline(0x33, "lint")]
+    known = [pipeline(1, "build"), pipeline(2, "deploy"), pipeline(0x33, "lint")]
     fill(
         database,
         [run("a", at(0)), run("b", at(0), pipeline=2), run("c", at(0), pipeline=0x33)],
-        pipelines=pipelines,
+        pipelines=known,
     )
 
     def chosen(*words: Any, **more: Any) -> list[str]:
@@ -60,6 +62,29 @@ def test_an_unknown_branch_is_an_error_that_names_the_nearest(database: Database
     assert reports.pass_rates(database, branches="develop", until=at(40)).empty
 
 
+def test_default_means_each_pipelines_default_branch(database: Database) -> None:
+    runs = [
+        run(f"{p}-{branch}", at(0), pipeline=p, branch=branch)
+        for p in (1, 2, 3)
+        for branch in ("main", "trunk", None)
+    ]
+    known = [pipeline(1, "one"), pipeline(2, "two"), pipeline(3, "three")]
+    fill(database, runs, pipelines=known)
+    with pytest.raises(ConfigError, match="no run on the branch 'default'"):
+        reports.pass_rates(database, branches="default")
+    with database.write() as connection:
+        for number, name in ((1, "main"), (2, "trunk")):
+            told = sa.update(pipelines).values(default_branch=name)
+            connection.execute(told.where(pipelines.c.id == number))
+    frame = reports.pass_rates(database, branches="default", by=["pipeline", "branch"])
+    assert list(zip(frame["pipeline"], frame["branch"], strict=True)) == [
+        ("one", "main"),
+        ("two", "trunk"),
+    ]
+    both = reports.pass_rates(database, branches=["default", ""], by=["pipeline"])
+    assert list(both["finished"]) == [2, 1, 2]
+
+
 def test_pipelines_of_one_name_are_counted_apart(database: Database) -> None:
     fill(
         database,
@@ -87,9 +112,9 @@ def test_no_two_pipelines_have_one_label(rows: list[tuple[str, str, str]]) -> No
 
 
 def test_a_name_that_looks_like_a_label_does_not_merge_two_pipelines(sqlite: Database) -> None:
-    pipelines = [pipeline(1, "build"), pipeline(2, "build"), pipeline(3, "build (00000001)")]
+    known = [pipeline(1, "build"), pipeline(2, "build"), pipeline(3, "build (00000001)")]
     runs = [run(f"r{n}", at(0), pipeline=n) for n in (1, 2, 3)]
-    fill(sqlite, runs, pipelines=pipelines)
+    fill(sqlite, runs, pipelines=known)
     assert list(reports.pass_rates(sqlite)["finished"]) == [1, 1, 1]
 
 

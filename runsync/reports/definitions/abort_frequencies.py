@@ -51,7 +51,8 @@ def figures(query: "Query", runs: "pd.DataFrame", steps: "pd.DataFrame") -> "pd.
     cut_short = Groups(started, query.keys)
     (median,) = cut_short.quantiles(started["duration_ms"], 0.5)
     table = joined(table, cut_short.keys.assign(median_time_to_abort=median), query.keys)
-    return joined(table, _commonest_last_step(steps, query.keys), query.keys)
+    table = joined(table, _commonest_last_step(steps, query.keys), query.keys)
+    return table.assign(last_step_aborts=table["last_step_aborts"].fillna(0))
 
 
 def _commonest_last_step(steps: "pd.DataFrame", keys: tuple[str, ...]) -> "pd.DataFrame":
@@ -62,7 +63,8 @@ def _commonest_last_step(steps: "pd.DataFrame", keys: tuple[str, ...]) -> "pd.Da
         "times", ascending=False, kind="stable"
     )
     first = often.drop_duplicates(list(keys)) if keys else often.head(1)
-    return first[[*keys, "name"]].rename(columns={"name": "last_step"}).reset_index(drop=True)
+    told = first[[*keys, "name", "times"]].reset_index(drop=True)
+    return told.rename(columns={"name": "last_step", "times": "last_step_aborts"})
 
 
 REPORT = Report(
@@ -82,6 +84,7 @@ REPORT = Report(
             median_time_to_abort="median time from start to abort of the aborted runs that started"
         ),
         Column("last_step", Kind.TEXT, "the step most of them were in"),
+        *counts(last_step_aborts="how many were in that step"),
     ),
     load=load,
     figures=figures,
@@ -108,6 +111,7 @@ REPORT = Report(
         "never_started",
         "median_time_to_abort",
         "abort_rate_low abort_rate_high",
-        "last_step",
+        "last_step last_step_aborts",
     ),
+    example="--since 30d --by branch",
 )

@@ -114,4 +114,5 @@ REPORT = Report(
     keys=STEP_KEYS,
     implied=("step", "job"),
     spare=("job", "commits"),
+    example="--since 30d --branch main",
 )

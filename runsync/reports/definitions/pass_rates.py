@@ -2,9 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from runsync.reports.report import Frames, Rate, Report, counts, rate_with_interval
+from runsync.reports.report import STEP_KEYS, Frames, Rate, Report, counts, rate_with_interval
 from runsync.reports.section import Band, Card, Change, Section, Trends
 from runsync.reports.statistics import Groups, rate, wilson
+from runsync.reports.verdicts import OF_STEPS, VERDICT_COLUMNS, verdicts_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,12 +17,16 @@ FLAGS = ("is_finished", "is_passed", "is_failed", "is_aborted", "is_skipped", "i
 
 
 def load(reader: "Reader", query: "Query") -> Frames:
-    """Finished runs with the flags of ``v_runs``."""
-    return (reader.runs(query, FLAGS, where=["is_finished"]),)
+    """Finished runs with the flags of ``v_runs``; by step or job their finished steps."""
+    if not OF_STEPS.isdisjoint(query.keys):
+        return (reader.steps(query, VERDICT_COLUMNS, where=["is_finished"]),)
+    return (reader.runs(query, [*FLAGS, "is_error"], where=["is_finished"]),)
 
 
 def figures(query: "Query", runs: "pd.DataFrame") -> "pd.DataFrame":
     """Counts runs by result."""
+    if not OF_STEPS.isdisjoint(query.keys):
+        runs = verdicts_of(runs, query.keys)
     groups = Groups(runs, query.keys)
     finished, passed, failed, aborted, skipped, rated = (groups.total(runs[f]) for f in FLAGS)
     low, high = wilson(passed, rated)
@@ -35,6 +40,7 @@ def figures(query: "Query", runs: "pd.DataFrame") -> "pd.DataFrame":
         pass_rate=rate(passed, rated),
         pass_rate_low=low,
         pass_rate_high=high,
+        errors=groups.total(runs["is_failed"] & runs["is_error"]),
     )
 
 
@@ -43,7 +49,9 @@ REPORT = Report(
     command="pass-rates",
     title="Pass rates",
     summary="How many of the runs that passed or failed have passed.",
-    about="Aborted, skipped and unknown runs are counted, but are not in the rate.",
+    about="Aborted, skipped and unknown runs are counted, but are not in the rate. By step or job "
+    "a run counts once for each: as failed where any step of that name or job failed, else as "
+    "aborted where any was.",
     columns=(
         *counts(
             finished="runs that have finished, with any result",
@@ -54,6 +62,7 @@ REPORT = Report(
             unknown="finished runs whose result the provider does not tell",
         ),
         *rate_with_interval("pass_rate", "passed / (passed + failed)"),
+        *counts(errors="failed runs that failed by the CI system's own fault"),
     ),
     load=load,
     figures=figures,
@@ -68,5 +77,7 @@ REPORT = Report(
         change=Change("pass rate", "fails less", "fails more", worse="less", as_complement=True),
     ),
     order=10,
-    spare=("unknown", "skipped", "pass_rate_low pass_rate_high"),
+    keys=STEP_KEYS,
+    spare=("unknown", "skipped", "errors", "pass_rate_low pass_rate_high"),
+    example="--since 90d --every week",
 )

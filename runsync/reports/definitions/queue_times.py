@@ -48,4 +48,5 @@ REPORT = Report(
     ),
     order=40,
     spare=("mean", "p90", "max"),
+    example="--since 30d --by weekday --by hour",
 )

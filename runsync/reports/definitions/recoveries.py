@@ -6,7 +6,7 @@ that passes.
 
 from typing import TYPE_CHECKING
 
-from runsync.reports.breaks import COLUMNS, breaks_of
+from runsync.reports.breaks import BREAK_COLUMNS, breaks_of
 from runsync.reports.report import (
     Column,
     Frames,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 def load(reader: "Reader", query: "Query") -> Frames:
     """The breaks that belong to the window, and those still open at its end."""
-    breaks = breaks_of(reader.verdicts(query, COLUMNS), query.window.since)
+    breaks = breaks_of(reader.verdicts(query, BREAK_COLUMNS), query.window.since)
     return (breaks[breaks["is_new"] | breaks["ms"].isna()].reset_index(drop=True),)
 
 
@@ -96,4 +96,5 @@ REPORT = Report(
     order=60,
     by=("pipeline", "branch"),
     spare=("p90", "mean_time_to_recovery"),
+    example="--since 30d --by pipeline",
 )

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
 def load(reader: "Reader", query: "Query") -> Frames:
     """Finished runs that have a duration, ``ms``."""
-    runs = reader.runs(query, ["duration_ms"], where=["is_finished"], known=["duration_ms"])
-    return (runs.rename(columns={"duration_ms": "ms"}),)
+    name = "busy_ms" if query.busy else "duration_ms"
+    runs = reader.runs(query, [name], where=["is_finished"], known=[name])
+    return (runs.rename(columns={name: "ms"}),)
 
 
 def figures(query: "Query", runs: "pd.DataFrame") -> "pd.DataFrame":
@@ -30,7 +31,9 @@ REPORT = Report(
     command="run-durations",
     title="Run durations",
     summary="How long runs took.",
-    about="From start to end: every finished run that started, with any result.",
+    about="From start to end: every finished run that started, with any result. At GitLab that "
+    "holds the waits between jobs, for a runner or for somebody's click; busy counts GitLab's own "
+    "duration without them, and only the runs of which the provider tells one.",
     columns=(*counts(count="finished runs that had started"), *SPREAD),
     load=load,
     figures=figures,
@@ -43,5 +46,6 @@ REPORT = Report(
     ),
     order=20,
     spare=("mean", "p90", "max"),
-    takes_result=True,
+    takes=("result", "busy"),
+    example="--since 90d --every month --result passed",
 )

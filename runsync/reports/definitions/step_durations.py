@@ -76,5 +76,6 @@ REPORT = Report(
     keys=STEP_KEYS,
     implied=("step", "job"),
     spare=("mean", "total", "p90", "max", "job"),
-    takes_result=True,
+    takes=("result",),
+    example="--since 30d --pipeline build --result passed",
 )

@@ -70,7 +70,7 @@ def section_view(dataset: Dataset, report: Report) -> SectionView:
         left_out=f"{len(every_row) - len(chosen):,}",
         total=f"{len(every_row):,}",
     )
-    trends = _sparks(dataset, report, chosen) if section.rows.trend else ()
+    trends = _sparks(dataset, report, chosen) if section.rows.trend and len(chosen) else ()
     return SectionView(
         report, panels, caption, report_table(report, chosen, trends, section.rows.link)
     )

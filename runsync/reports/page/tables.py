@@ -13,7 +13,7 @@ from runsync.reports import rows
 from runsync.reports.report import Kind, Rate, Report
 
 MOST_ROWS = 100
-_FIGURES = (Kind.COUNT, Kind.RATE, Kind.DURATION)
+_FIGURES = (Kind.COUNT, Kind.RATE, Kind.NUMBER, Kind.DURATION)
 _INTERVAL = "95% interval"
 _TREND = "trend"
 _HASH = 10

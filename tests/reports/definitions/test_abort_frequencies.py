@@ -38,6 +38,7 @@ def test_abort_frequencies(database: Database) -> None:
             "never_started": 1,
             "median_time_to_abort": seconds(20),
             "last_step": "test",
+            "last_step_aborts": 2,
         }
     ]
 

@@ -108,7 +108,7 @@ def test_help_explains_arguments_and_columns() -> None:
         text = getattr(reports, name).__doc__
         assert report.summary in text
         assert "since: where the window begins" in text
-        assert ("result: counts only" in text) == report.takes_result
+        assert ("result: counts only" in text) == ("result" in report.takes)
         for column in report.columns:
             assert f"{column.name}: {column.meaning}" in text
 

@@ -1,0 +1,62 @@
+"""Columns that the views have not, and which runs tell how branches entered a window, in SQL."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from runsync.storage.tables import runs, v_runs, v_steps
+
+# A step has a creation time of its own, so the run's goes by another name, in both views.
+RUN_CREATED_AT = {
+    v_runs: v_runs.c.created_at.label("run_created_at"),
+    v_steps: v_steps.c.run_created_at,
+}
+# The key of a run's next attempt: `<id>.2` after `<id>`, `<id>.3` after `<id>.2`.
+_ID, _ATTEMPT = v_runs.c.id, sa.cast(v_runs.c.attempt, sa.Text)
+_FIRST_ID = sa.func.substr(_ID, 1, sa.func.length(_ID) - sa.func.length(_ATTEMPT) - 1)
+_NEXT_ID = sa.case((v_runs.c.attempt == 1, _ID), else_=_FIRST_ID).op("||")(
+    "." + sa.cast(v_runs.c.attempt + 1, sa.Text)
+)
+_NEXT = sa.alias(runs).c
+_IS_NEXT = (_NEXT.pipeline_id == v_runs.c.pipeline_id) & (_NEXT.id == _NEXT_ID)
+_IS_SUPERSEDED = sa.select(sa.literal_column("1")).where(_IS_NEXT).exists()
+_RETRIED = sa.cast(v_steps.c.extra["retried"].as_string(), sa.Text)
+COMPUTED: Mapping[str, Mapping[sa.Table, sa.ColumnElement[Any]]] = {
+    "run_created_at": RUN_CREATED_AT,
+    # Where a provider retries a step within its run, its source says so of all tries but the last.
+    "is_superseded": {v_runs: sa.case((_IS_SUPERSEDED, 1), else_=0).label("is_superseded")},
+    "was_retried": {v_steps: sa.case((_RETRIED.in_(["true", "1"]), 1), else_=0).label("retried")},
+}
+
+_DURATION = v_runs.c.extra["duration"]
+_DURATION_MS = sa.func.round(sa.cast(_DURATION.as_string(), sa.Float) * 1000)
+_IS_NUMBER: Mapping[str, sa.ColumnElement[bool]] = {
+    "sqlite": sa.func.json_type(v_runs.c.extra, "$.duration").in_(["integer", "real"]),
+    "postgresql": sa.func.jsonb_typeof(_DURATION) == "number",
+}
+BUSY_MS = {
+    dialect: sa.case((is_number, sa.cast(_DURATION_MS, sa.BigInteger))).label("busy_ms")
+    for dialect, is_number in _IS_NUMBER.items()
+}
+"""What the provider itself calls a run's duration, in seconds, as milliseconds."""
+
+
+def since_last_pass(runs: sa.Select[Any], since: datetime) -> sa.Select[Any]:
+    """Of these runs the verdicts of each branch that ended no earlier than the last pass that had
+    ended before ``since``; all of them where there was none."""
+    run = v_runs.c
+    branch, ended = (
+        sa.func.coalesce(run.branch, ""),
+        sa.func.coalesce(run.finished_at, run.created_at),
+    )
+    # SQLite would rather follow the key than the table, at twice the cost; `+ 0` takes it away.
+    pipeline_id = (run.pipeline_id + 0).label("pipeline_id")
+    had_ended = runs.with_only_columns(
+        pipeline_id, branch.label("branch"), sa.func.max(ended).label("passed_at")
+    ).where(run.is_passed == 1, ended < since)
+    last = had_ended.group_by(pipeline_id, branch).subquery("last_pass")
+    same_branch = (last.c.pipeline_id == run.pipeline_id) & (last.c.branch == branch)
+    came_after = last.c.passed_at.is_(None) | (ended >= last.c.passed_at)
+    return runs.outerjoin_from(v_runs, last, same_branch).where(run.in_rate == 1, came_after)

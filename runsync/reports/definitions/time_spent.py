@@ -1,0 +1,119 @@
+"""Where the minutes go."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from runsync.reports.report import (
+    STEP_KEYS,
+    Column,
+    Frames,
+    Kind,
+    NothingToCompare,
+    Report,
+    counts,
+)
+from runsync.reports.section import Rows, Section
+from runsync.reports.statistics import Groups, rate
+from runsync.reports.verdicts import OF_STEPS, RUN
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from runsync.reports.load import Reader
+    from runsync.reports.query_spec import Query
+    from runsync.reports.statistics import Floats
+
+_FLAGS = ("is_failed", "is_aborted", "is_superseded")
+_MINUTE = 60_000
+
+
+def load(reader: "Reader", query: "Query") -> Frames:
+    """The steps of finished runs that ran, with their run's flags; runs that have none whole."""
+    import pandas as pd
+
+    steps = reader.steps(query, [*RUN, "runner", "duration_ms"], where=["ran"])
+    of_runs = replace(query, by=tuple(key for key in query.by if key not in OF_STEPS), implied=())
+    runs = reader.runs(
+        of_runs, ["pipeline_id", "id", *_FLAGS, "duration_ms"], where=["is_finished"]
+    ).rename(columns={"id": "run_id"})
+    steps, runs = (frame.astype({"run_id": object}) for frame in (steps, runs))
+    told = steps.merge(runs[[*RUN, *_FLAGS]], on=list(RUN))
+    has_steps = pd.MultiIndex.from_frame(runs[[*RUN]]).isin(pd.MultiIndex.from_frame(told[[*RUN]]))
+    return (pd.concat([told, runs[~has_steps]], ignore_index=True),)
+
+
+def figures(query: "Query", spent: "pd.DataFrame") -> "pd.DataFrame":
+    """Adds the minutes up, all of them and those that came to nothing."""
+    groups = Groups(spent, query.keys)
+    minutes = spent["duration_ms"].fillna(0).to_numpy(np.float64) / _MINUTE
+    failed, aborted, superseded = (spent[flag].to_numpy() == 1 for flag in _FLAGS)
+    total = groups.total(minutes)
+    runs = Groups(Groups(spent, [*query.keys, *RUN]).keys, query.keys)
+    return groups.keys.assign(
+        runs=runs.total(),
+        minutes=total,
+        minutes_failed=groups.total(minutes * failed),
+        minutes_aborted=groups.total(minutes * aborted),
+        minutes_superseded=groups.total(minutes * superseded),
+        waste=rate(groups.total(minutes * (failed | aborted | superseded)), total),
+        cost=_cost(groups, minutes, _prices(spent["runner"], query.prices)),
+    )
+
+
+def _cost(groups: Groups, minutes: "Floats", prices: "Floats") -> "Floats":
+    """What the minutes of each group cost; NaN where none of them has a price."""
+    is_priced = ~np.isnan(prices)
+    cost = groups.total(minutes * np.nan_to_num(prices))
+    return np.where(groups.total(is_priced) > 0, cost, np.nan)
+
+
+def _prices(runners: "pd.Series", prices: Mapping[str, float]) -> "Floats":
+    """The price of a minute on each runner, NaN where it has none."""
+    names = runners.astype(object).where(runners.notna(), "")
+    known = {name: _price(str(name), prices) for name in names.unique()}
+    return names.map(known).to_numpy(np.float64)
+
+
+def _price(runner: str, prices: Mapping[str, float]) -> float:
+    """By the first pattern that fits the whole text or one of its labels."""
+    words = {runner, *(label.strip() for label in runner.split(","))}
+    fitting = (p for pattern, p in prices.items() if any(fnmatchcase(w, pattern) for w in words))
+    return next(fitting, np.nan)
+
+
+REPORT = Report(
+    name="time_spent",
+    command="time",
+    title="Time and cost",
+    summary="Where the minutes go, and what they cost.",
+    about="The minutes of finished runs on their runners: the time of all their steps, so that "
+    "jobs side by side count each; of a run without any step that ran, its own time. A run is "
+    "superseded where it has a later attempt; one run may be failed and superseded. The price is "
+    "that of the first pattern which fits the runner's name or one of its labels.",
+    columns=(
+        *counts(runs="finished runs"),
+        Column("minutes", Kind.NUMBER, "minutes of all of them"),
+        Column("minutes_failed", Kind.NUMBER, "minutes of runs that failed"),
+        Column("minutes_aborted", Kind.NUMBER, "minutes of runs that were aborted"),
+        Column("minutes_superseded", Kind.NUMBER, "minutes of runs that have a later attempt"),
+        Column("waste", Kind.RATE, "share of the minutes that any of these three holds"),
+        Column("cost", Kind.NUMBER, "price of the minutes on runners that have one"),
+    ),
+    load=load,
+    figures=figures,
+    main=NothingToCompare(),
+    section=Section(
+        panels=(),
+        caption="Minutes of all steps; jobs that run side by side count each.",
+        rows=Rows(greatest=("minutes",)),
+    ),
+    order=45,
+    keys=STEP_KEYS,
+    spare=("minutes_superseded", "minutes_aborted", "cost"),
+    takes=("prices",),
+    example="--since 30d --by runner",
+)
