@@ -223,15 +223,13 @@ class ListingSync:
         ]
         runs = [item.run for item in listed]
         stored = self._store.known(runs) if runs else {}
-        # Runs that another listing has brought belong to this one too.
-        here = {r.pipeline.external_id: r.pipeline for r in runs if r.key in stored}
-        self._store.ensure_pipelines(here.values())
         futures = [
             self._pool.submit(self._read_listed, item.run, page.as_of, again=state is not None)
             for item in listed
             for state in [stored.get(item.run.key)]
             if self._is_to_be_read(item, state)
         ]
+        # Also where another listing has brought all the runs: they belong to this one too.
         pipelines = {run.pipeline.external_id: run.pipeline for run in runs}
         batch = Batch(intervals=intervals, pipelines=[*pipelines.values()])
         reached = min((run.created_at for run in runs), default=None)
@@ -334,7 +332,7 @@ class ListingSync:
             self._note(run.details.problems)
             if not run.settled:
                 self._unsettled_now.add(key)
-        if batch.runs or batch.intervals or batch.vanished:
+        if batch.runs or batch.intervals or batch.vanished or batch.pipelines:
             self._counts.add(self._store.save(batch))
         if batch.vanished:
             self._note(Problem(_NOT_FOUND.format(run)) for run in self._store.not_found_once())

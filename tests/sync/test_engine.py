@@ -1,5 +1,6 @@
 """The promises of a sync, held over a real socket and a real database."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -255,6 +256,42 @@ def test_a_run_whose_steps_do_not_come_is_named_and_read_later(make_rig: MakeRig
     rig.simulator.faults.clear()
     rig.sync()
     rig.assert_exact()
+
+
+def test_after_five_runs_in_a_row_that_cannot_be_read_no_more_are_asked_for(
+    make_rig: MakeRig,
+) -> None:
+    rig = make_rig(runs=[100], pipelines=1)
+    rig.limits = replace(rig.limits, tries=1)
+    rig.simulator.latency = 0.01
+    rig.simulator.faults.add("500", "steps")
+    (outcome,) = rig.sync()
+    assert outcome.outcome == "failed"
+    assert "runs in a row could not be read" in str(outcome.cause)
+    asked = [path for path, _ in rig.requests() if path.endswith("/steps")]
+    assert 5 <= len(asked) < 90
+    rig.simulator.faults.clear()
+    assert [one.outcome for one in rig.sync()] == ["ok"]
+    rig.assert_exact()
+
+
+def test_runs_that_cannot_be_read_again_are_not_all_asked_for(make_rig: MakeRig) -> None:
+    world = empty_world()
+    (pipeline,) = world.pipelines
+    for status, number in (("running", 40), ("finished", 25)):
+        for _ in range(number):
+            world.clock.advance(60)
+            world.add_run(pipeline.id, status=status, created_at=world.clock.now())
+    rig = make_rig(world)
+    world.clock.advance(timedelta(days=1))
+    rig.sync()
+    rig.limits = replace(rig.limits, tries=1)
+    rig.simulator.faults.add("500", "run")
+    rig.simulator.reset_log()
+    (outcome,) = rig.sync()
+    assert outcome.outcome == "failed"
+    assert "runs in a row could not be read again" in str(outcome.cause)
+    assert rig.simulator.request_count < 40
 
 
 def test_a_service_that_stumbles_is_asked_again(make_rig: MakeRig) -> None:

@@ -10,10 +10,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from runsync.records import Result, Status
-from tests.sync.model import STEPS, KilledError, MemoryStore, Provider, run_sync
+from runsync.records import Cursor, Result, Run, Status
+from tests.sync.model import STEPS, KilledError, MemoryStore, ModelRun, Provider, run_sync
 
-FAULTS = st.sampled_from(["", "", "empty", "again", "short", "error", "quota", "gone", "kill"])
+FAULTS = st.sampled_from(
+    ["", "", "empty", "again", "short", "one", "error", "quota", "gone", "kill"]
+)
 SINCE = st.none() | st.integers(1, 200)
 
 
@@ -69,12 +71,17 @@ class History(RuleBasedStateMachine):
         since=SINCE,
         full=st.booleans(),
         locked=st.booleans(),
+        details=st.booleans(),
     )
-    def sync(self, faults: list[str], since: int | None, full: bool, locked: bool) -> None:
+    def sync(
+        self, faults: list[str], since: int | None, full: bool, locked: bool, details: bool
+    ) -> None:
         self.provider.faults = list(faults)
         self.store.locked = locked
         with suppress(KilledError):
-            run_sync(self.store, self.provider, full=full, since=self.since(since))
+            since_when = self.since(since)
+            run_sync(self.store, self.provider, details=details, full=full, since=since_when)
+            self.what_came_is_kept()
         self.store.locked = False
         self.provider.faults = []
 
@@ -98,11 +105,17 @@ class History(RuleBasedStateMachine):
         del provider.fault
         provider.faults = []
 
-    @rule(full=st.booleans())
-    def quiet_sync(self, full: bool) -> None:
+    def what_came_is_kept(self) -> None:
+        """Whatever ended a sync but a kill: each run that was told whole is stored."""
+        for run_id, at in self.provider.told_at.items():
+            row = self.store.rows[run_id]
+            assert row.settled or row.details.as_of >= at
+
+    @rule(full=st.booleans(), details=st.booleans())
+    def quiet_sync(self, full: bool, details: bool) -> None:
         """After a sync that nothing disturbs the copy is exact; what is set aside, after a full."""
         self.provider.pass_time(3600)
-        outcome = run_sync(self.store, self.provider, full=full)
+        outcome = run_sync(self.store, self.provider, full=full, details=details)
         if not all(run.readable for run in self.provider.runs):
             return
         assert outcome.outcome in ("ok", "partial")
@@ -113,14 +126,17 @@ class History(RuleBasedStateMachine):
         for run in self.provider.runs:
             row = self.store.rows[run.id]
             assert run.id not in self.store.vanished
-            assert row.details.run == self.provider.told(run) or run.id in self.store.aside
+            assert self.is_told(row.details.run, run) or run.id in self.store.aside
+            if full and details and run.id not in self.store.aside:
+                assert row.details.run.source_run_id is not None
             if run.id not in bad | self.store.aside:
                 assert list(row.details.steps) == self.provider.steps(run)
                 assert row.settled or run.status is not Status.FINISHED
         run_sync(self.store, self.provider)  # what cannot be read twice is set aside
         assert bad & over <= self.store.aside
         outcome = run_sync(self.store, self.provider)
-        doubted = self.store.not_found_once()
+        # What is set aside is asked for by a full sync alone.
+        doubted = set(self.store.not_found_once()) - self.store.aside
         assert outcome.outcome == ("partial" if bad - over or doubted else "ok")
         assert all(run in str(outcome.problems) for run in doubted)
         requests = self.provider.requests
@@ -137,7 +153,8 @@ class History(RuleBasedStateMachine):
             run
             for run in self.provider.runs
             for i in self.store.intervals
-            if run.created < i.newest.at and (i.reaches_start or run.created > i.oldest.at)
+            if (run.created < i.newest.at and (i.reaches_start or run.created > i.oldest.at))
+            or Cursor(run.created, run.id) in (i.newest, i.oldest)
         ]
         missing = [run.id for run in claimed if run.id not in self.store.rows]
         assert missing == []
@@ -147,9 +164,13 @@ class History(RuleBasedStateMachine):
         truth = {run.id: run for run in self.provider.runs}
         for key, row in self.store.rows.items():
             if row.settled and key in truth:
-                assert row.details.run == self.provider.told(truth[key])
+                assert self.is_told(row.details.run, truth[key])
                 assert len(row.details.steps) == STEPS
                 assert list(row.details.steps) == self.provider.steps(truth[key])
+
+    def is_told(self, stored: Run, run: ModelRun) -> bool:
+        """Whether a run is stored as it is told, with its details or without."""
+        return stored in [self.provider.told(run, details=details) for details in (False, True)]
 
     def gone(self) -> set[str]:
         return self.store.rows.keys() - {run.id for run in self.provider.runs}
