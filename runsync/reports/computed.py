@@ -30,6 +30,12 @@ COMPUTED: Mapping[str, Mapping[sa.Table, sa.ColumnElement[Any]]] = {
     "was_retried": {v_steps: sa.case((_RETRIED.in_(["true", "1"]), 1), else_=0).label("retried")},
 }
 
+SAME_IN_WORDS: Mapping[str, sa.ColumnElement[bool]] = {
+    "run_is_aborted": v_steps.c.run_result == "aborted",
+}
+"""What a flag implies of a run's own column: with it SQLite starts from the few runs that fit, not
+from all steps."""
+
 _DURATION = v_runs.c.extra["duration"]
 _DURATION_MS = sa.func.round(sa.cast(_DURATION.as_string(), sa.Float) * 1000)
 _IS_NUMBER: Mapping[str, sa.ColumnElement[bool]] = {

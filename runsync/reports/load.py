@@ -21,7 +21,13 @@ import sqlalchemy as sa
 
 from runsync.errors import ConfigError, DatabaseError
 from runsync.reports.columns import categorical, sources_of, with_keys
-from runsync.reports.computed import BUSY_MS, COMPUTED, RUN_CREATED_AT, since_last_pass
+from runsync.reports.computed import (
+    BUSY_MS,
+    COMPUTED,
+    RUN_CREATED_AT,
+    SAME_IN_WORDS,
+    since_last_pass,
+)
 from runsync.reports.query_spec import DEFAULT_BRANCH, Query, QuerySpec
 from runsync.reports.report import AnyDatabase, Report
 from runsync.storage import schema
@@ -178,6 +184,7 @@ class Reader:
         select = self._select(view, query, wanted).where(
             *self._among(view, ids),
             *(view.c[flag] == 1 for flag in where),
+            *(SAME_IN_WORDS[flag] for flag in where if flag in SAME_IN_WORDS),
             *(self._column(view, name).is_not(None) for name in known),
         )
         return with_keys(self._frame(select, wanted), query)

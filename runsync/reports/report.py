@@ -126,6 +126,21 @@ class Report:
     takes: tuple[str, ...] = ()
     example: str = "--since 30d"
 
+    def __post_init__(self) -> None:
+        """Refuses a section that the page could not show.
+
+        Raises:
+            ValueError: what is wrong with it.
+        """
+        problems = self.section.problems(
+            {column.name for column in self.columns},
+            is_rate=isinstance(self.main, Rate),
+            is_compared=not isinstance(self.main, NothingToCompare),
+            has_own_keys=bool(self.implied),
+        )
+        for problem in problems:
+            raise ValueError(f"report {self.name}: {problem}")
+
     def check_comparable(self) -> None:
         """Refuses a comparison of what holds no figure to compare.
 

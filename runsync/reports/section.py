@@ -3,6 +3,7 @@
 Captions may hold ``{every}``, the period of the page, and ``{hollow}``, what hollow points mean.
 """
 
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -146,3 +147,39 @@ class Section:
         if any(isinstance(panel, WeekdayHours) for panel in self.panels):
             asked.append(("weekday", "hour"))
         return tuple(dict.fromkeys(key for keys in asked for key in keys))
+
+    def problems(
+        self, columns: Collection[str], *, is_rate: bool, is_compared: bool, has_own_keys: bool
+    ) -> Iterator[str]:
+        """What the page could not show of a report, in sentences.
+
+        Args:
+            columns: of the report.
+            is_rate: whether its main figure is a rate; ``is_compared``: whether it has one.
+            has_own_keys: whether its rows have keys beside those that they are grouped by.
+        """
+        for name in self._shown:
+            if name not in columns:
+                yield f"the section shows {name!r}, which is no column of the report"
+        for panel in self.panels:
+            if isinstance(panel, Trends) and has_own_keys:
+                yield "Trends needs one row per pipeline and period; there are implied keys"
+            if isinstance(panel, Ranking) and panel.band is None and not is_rate:
+                yield "a Ranking without a band needs a rate as the main figure"
+        if not is_compared and any(card.figure == "main" for card in self.cards):
+            yield "a Card of the main figure needs one"
+        if self.change and (has_own_keys or not is_compared):
+            yield "a change needs a main figure, and rows without implied keys"
+
+    @property
+    def _shown(self) -> Iterator[str]:
+        """The names of all columns that the section shows."""
+        bands = [p.band for p in self.panels if not isinstance(p, WeekdayHours) and p.band]
+        yield from (name for b in bands for name in (b.value, b.low, b.high))
+        yield from (p.column for p in self.panels if isinstance(p, WeekdayHours))
+        rankings = [p for p in self.panels if isinstance(p, Ranking)]
+        yield from (name for p in rankings for name in (*p.greatest, p.note))
+        rows = self.rows
+        yield from rows.greatest
+        yield from filter(None, (rows.earliest, rows.positive, rows.trend, rows.link))
+        yield from (card.column for card in self.cards if card.figure != "main")

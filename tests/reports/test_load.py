@@ -85,6 +85,16 @@ def test_a_window_is_read_by_the_index_of_creation(
         assert not any("SCAN" in plan for plan in bounded), (report, bounded)
 
 
+def test_the_steps_of_aborted_runs_are_found_by_their_runs(
+    sqlite: Database, statement_plans: list[str]
+) -> None:
+    runs = [run(f"r{n}", at(n), "aborted" if n == 5 else "passed") for n in range(50)]
+    fill(sqlite, runs, [step(r, 1, "test") for r in runs])
+    assert list(reports.abort_frequencies(sqlite)["last_step"]) == ["test"]
+    (plan,) = [plan for plan in statement_plans if "SEARCH s" in plan or "SCAN s" in plan]
+    assert plan.startswith("SCAN r; SEARCH s USING PRIMARY KEY (pipeline_id=? AND run_id=?)")
+
+
 def test_an_empty_database_gives_empty_frames_of_the_same_form(database: Database) -> None:
     forms = {}
     for report in EVERY:

@@ -4,13 +4,25 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import runsync
 from runsync import reports
 from runsync.reports.definitions import REPORTS
+from runsync.reports.section import (
+    P50_TO_P95,
+    Band,
+    Card,
+    Change,
+    Ranking,
+    Rows,
+    Trends,
+    WeekdayHours,
+)
 from runsync.storage.database import Database
 from tests.reports.database_rows import at, fill, run
 
@@ -111,6 +123,31 @@ def test_help_explains_arguments_and_columns() -> None:
         assert ("result: counts only" in text) == ("result" in report.takes)
         for column in report.columns:
             assert f"{column.name}: {column.meaning}" in text
+
+
+@pytest.mark.parametrize(
+    ("report", "changed", "said"),
+    [
+        ("pass_rates", {"panels": (Trends(Band("rate", "a", "b")),)}, "shows 'rate', which is no"),
+        ("pass_rates", {"panels": (WeekdayHours("p50", "t"),)}, "shows 'p50', which is no column"),
+        ("pass_rates", {"rows": Rows(greatest=("most",))}, "shows 'most', which is no column"),
+        ("pass_rates", {"cards": (Card("t", "a", "sum", "x"),)}, "shows 'x', which is no column"),
+        ("step_durations", {"panels": (Trends(P50_TO_P95),)}, "Trends needs one row per pipeline"),
+        (
+            "run_durations",
+            {"panels": (Ranking("t", greatest=(), note="count", sum="s"),)},
+            "a Ranking without a band needs a rate",
+        ),
+        ("broken_branches", {"cards": (Card("t", "a"),)}, "a Card of the main figure needs one"),
+        ("flaky_steps", {"change": Change("rate", "more", "less")}, "a change needs a main figure"),
+    ],
+)
+def test_a_section_that_the_page_cannot_show_is_refused_in_a_sentence(
+    report: str, changed: dict[str, Any], said: str
+) -> None:
+    section = replace(REPORTS[report].section, **changed)
+    with pytest.raises(ValueError, match=f"report {report}: .*{said}"):
+        replace(REPORTS[report], section=section)
 
 
 def test_an_argument_that_a_report_does_not_take_is_a_type_error(sqlite: Database) -> None:
