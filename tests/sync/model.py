@@ -113,7 +113,8 @@ class Provider:
             self.last_lie == "empty" and kind == "one"
         ):
             kind = ""
-        self.last_lie = kind if kind in ("one", "empty") else ""
+        if kind != "again":
+            self.last_lie = kind if kind in ("one", "empty") else ""
         if kind == "one":
             found = found[:1]
         if kind == "empty":
