@@ -25,6 +25,8 @@ from runsync.sources.fields import (
 from runsync.sources.github.words import ENDINGS, EVENTS, STATUSES
 
 _MOST_ATTEMPTS = 1000
+# Marks the name of a workflow that is gone: it is only what a run says.
+_BY_RUN = "named by a run"
 # The one conclusion that GitHub does not take for a filter.
 _NO_FILTER = "startup_failure"
 _RUN_ID = re.compile(r"(\d{1,19})(?:\.(\d{1,4}))?")
@@ -104,9 +106,9 @@ def pipeline(
 
 def read_pipeline(run: Fields, repository: Repository) -> Pipeline:
     """The workflow that a run names, as it was called then."""
-    return pipeline(
-        repository, needed_number(run, "workflow_id"), run.text("name"), run.text("path")
-    )
+    number = needed_number(run, "workflow_id")
+    told = pipeline(repository, number, run.text("name"), run.text("path"))
+    return replace(told, named_by_run=True)
 
 
 class WorkflowNames:
@@ -133,11 +135,13 @@ class WorkflowNames:
         said = [run.text("name"), run.text("path")]
         known = self._known.get(str(number))
         if known is None or (at > (known[0] or "") and said != known[1:3]):
-            known = [at, *said, *(self._ask(number) or said)]
+            told = self._ask(number)
+            known = [at, *said, *(told or said), *([] if told else [_BY_RUN])]
         elif at > (known[0] or ""):
             known = [at, *known[1:]]
         self._known[str(number)] = known
-        return pipeline(repository, number, known[3], known[4], self.default_branch)
+        found = pipeline(repository, number, known[3], known[4], self.default_branch)
+        return replace(found, named_by_run=known[-1] == _BY_RUN)
 
 
 def read_listed(

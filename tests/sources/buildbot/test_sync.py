@@ -4,6 +4,7 @@ from typing import Any
 
 from sqlalchemy import select
 
+from runsync.errors import HistoryRestartedError
 from runsync.sources.buildbot.source import Buildbot
 from runsync.storage.database import Database
 from runsync.storage.models import PipelineRow
@@ -108,3 +109,24 @@ def test_since_leaves_out_what_is_older(farm: Farm, source: Buildbot, sqlite: Da
         assert stored(sqlite, name) == due
     run(sqlite, source, name)
     assert stored(sqlite, name) == every
+
+
+def test_numbers_that_begin_again_are_refused(
+    farm: Farm, source: Buildbot, sqlite: Database
+) -> None:
+    """A master with a new database: nothing that is stored is overwritten."""
+    name = farm.fresh_builder()
+    farm.history(name, (0,), (2,))
+    run(sqlite, source, name)
+    before = stored(sqlite, name)
+    farm.execute(
+        "UPDATE buildrequests SET submitted_at = submitted_at + 86400 WHERE builderid = ?",
+        farm.builder(name),
+    )
+    # Its requests are shown again where another has come.
+    (new,) = farm.history(name, (0,))
+    (outcome,) = run(sqlite, source, name)
+    assert isinstance(outcome.cause, HistoryRestartedError)
+    after = stored(sqlite, name)
+    after.pop(str(new), None)
+    assert after == before

@@ -13,6 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select, update
 
+from runsync.config import PipelineConfig
+from runsync.errors import HistoryRestartedError
 from runsync.sources.github.source import GitHub
 from runsync.storage.database import Database
 from runsync.storage.models import PipelineRow, RunRow
@@ -389,3 +391,43 @@ def test_a_workflow_that_is_gone_keeps_the_name_of_its_runs(
     world.add_run(NOW - DAY, workflow=Workflow(77, "Old", ".github/workflows/old.yml"))
     run_sync(sqlite, github, repository(github))
     assert names(sqlite) == ["Old"]
+
+
+def test_a_workflow_that_is_gone_keeps_its_own_name(
+    github: GitHub, world: World, sqlite: Database
+) -> None:
+    """A later run of it may say only the path of its file."""
+    old = world.add_workflow("Old", ".github/workflows/old.yml")
+    world.add_run(NOW - 3 * DAY, workflow=old)
+    run_sync(sqlite, github, repository(github))
+    del world.workflows[old.id]
+    world.add_run(NOW - DAY, workflow=old).name = old.path
+    for _ in range(3):
+        run_sync(sqlite, github, repository(github))
+        assert names(sqlite) == ["Old"]
+
+
+def test_a_label_stays_beside_the_listing_of_the_repository(
+    github: GitHub, world: World, sqlite: Database
+) -> None:
+    wanted = PipelineConfig("gh", id="Octo-Org/Hello.World/ci.yml", name="mine")
+    for n in range(3):
+        world.add_run(NOW - DAY + n * SECOND).name = ".github/workflows/ci.yml"
+        for listing in (github.listing(wanted), repository(github)):
+            run_sync(sqlite, github, listing)
+            assert names(sqlite) == ["mine"]
+
+
+def test_numbers_that_begin_again_are_refused(
+    github: GitHub, world: World, sqlite: Database
+) -> None:
+    """A server that was set up anew: nothing that is stored is overwritten."""
+    runs = [world.add_run(NOW - 9 * DAY + n * 60 * SECOND) for n in range(3)]
+    run_sync(sqlite, github)
+    before = stored(sqlite)
+    for run in runs:
+        run.created += 2 * DAY
+        run.newest.started = run.newest.updated = run.created
+    outcome = run_sync(sqlite, github)
+    assert isinstance(outcome.cause, HistoryRestartedError)
+    assert stored(sqlite) == before

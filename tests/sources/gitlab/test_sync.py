@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from sqlalchemy import delete, select
 
 from runsync.config import PipelineConfig
+from runsync.errors import HistoryRestartedError
 from runsync.http.client import Response
 from runsync.sources.gitlab import source as gitlab
 from runsync.sources.gitlab.source import GitLab
@@ -348,3 +349,20 @@ def happen(world: World, step: tuple[int, str, int]) -> None:
             world.start(pipeline)
     elif pipeline.status == "running":
         {"end": world.end, "cancel": world.cancel}[kind](pipeline)
+
+
+def test_numbers_that_begin_again_are_refused(
+    world: World, source: GitLab, sqlite: Database
+) -> None:
+    """A server that was set up anew: nothing that is stored is overwritten."""
+    world.history(3)
+    world.pass_time(minutes=2)
+    run(sqlite, source)
+    before = stored(sqlite)
+    for pipeline in world.pipelines.values():
+        pipeline.created_at += timedelta(days=2)
+        pipeline.updated_at = pipeline.created_at
+    world.pass_time(days=9)
+    outcome = run(sqlite, source)
+    assert isinstance(outcome.cause, HistoryRestartedError)
+    assert stored(sqlite) == before
