@@ -1,6 +1,8 @@
 """Every command and option that is documented exists, and says what it is for."""
 
+import re
 import shlex
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -115,3 +117,28 @@ def test_the_help_of_all_tells_what_the_help_of_each_tells(shell: Shell) -> None
         assert f"  {name} " in text
         assert lazy.help.rstrip(".").split()[0] in text
     assert "75 another sync holds the lock" in " ".join(text.split())
+
+
+README = Path(__file__).parents[2] / "README.md"
+
+
+def test_the_readme_tells_of_every_command() -> None:
+    table = README.read_text(encoding="utf-8").partition("## Commands")[2].partition("\n## ")[0]
+    rows = [line for line in table.splitlines() if line.startswith("| `runsync ")]
+    told = set()
+    for row in rows:
+        first, _, rest = row.strip("| ").partition(" | ")
+        name, *inner = first.strip("`").removeprefix("runsync ").split()
+        words = re.findall(r"[a-z-]+", " ".join(inner)) if inner[:1] != ["…"] else []
+        words = words or re.findall(r"`([a-z-]+)`", rest)
+        told |= {name} | {f"{name} {word}" for word in words}
+    assert set(DOCUMENTED) - told == set()
+
+
+def test_the_readme_tells_of_every_exit_code(shell: Shell) -> None:
+    told = re.search(r"Exit codes: (.*?)\n\n", README.read_text(encoding="utf-8"), re.DOTALL)
+    assert told is not None
+    codes = re.findall(r"(?:^|; )(\d+) ", " ".join(told[1].split()))
+    shown = " ".join(shell("--help").out.split()).partition("Exit codes: ")[2]
+    assert codes == re.findall(r"(?:^|; )(\d+) ", shown)
+    assert "6" in codes
