@@ -102,21 +102,20 @@ def test_worse_than_before_beyond_chance(shell: Shell, home: Path, world: World)
     from datetime import UTC, datetime
 
     now = datetime.now(UTC)
-    for number in range(80):
-        late = number % 2
+    for number in range(216):
         world.add_run(
             BUILD,
             status="finished",
-            result="failed" if late and number % 8 else "passed",
-            created_at=now - timedelta(days=3 if late else 10, minutes=7 * number),
+            result="failed" if number < 108 and number % 8 else "passed",
+            created_at=now - timedelta(hours=6 * number + 3),
         )
     world.clock.advance(now - NOW)
     assert shell("sync", "our-build").code == 0
-    ended = checked(shell, home, "report = 'pass-rates'\nsince = '7d'\nworse = true", "--json")
+    ended = checked(shell, home, "report = 'pass-rates'\nsince = '27d'\nworse = true", "--json")
     assert ended.code == 6
     (row,) = ended.data
     assert row["text"].startswith("our-build: pass_rate became worse: 100.0% → ")
-    better = checked(shell, home, "report = 'aborts'\nsince = '7d'\nworse = true", "--json")
+    better = checked(shell, home, "report = 'aborts'\nsince = '27d'\nworse = true", "--json")
     assert better.code == 0
 
 
