@@ -53,7 +53,7 @@ def test_a_connection_that_is_not_taken(make_client: MakeClient) -> None:
             filler.setblocking(False)
             filler.connect_ex(address)
         client = make_client(f"http://127.0.0.1:{address[1]}", limits=SOON)
-        with within(0.4, 2), pytest.raises(SourceError, match="no answer in time"):
+        with within(0.4, 8), pytest.raises(SourceError, match="no answer in time"):
             client.get("/x")
         for filler in fillers:
             filler.close()
@@ -70,7 +70,7 @@ def test_nobody_listens(make_client: MakeClient) -> None:
 def test_no_answer(service: Service, make_client: MakeClient) -> None:
     service.script.append(SILENCE)
     client = make_client(limits=SOON)
-    with within(0.4, 1.5), pytest.raises(SourceError, match="no answer in time"):
+    with within(0.4, 8), pytest.raises(SourceError, match="no answer in time"):
         client.get("/x")
     assert client.get("/x").data == {"fine": True}
 
@@ -78,7 +78,7 @@ def test_no_answer(service: Service, make_client: MakeClient) -> None:
 def test_half_an_answer_and_then_nothing(service: Service, make_client: MakeClient) -> None:
     service.script.append(Response(body=b'{"a": "bcdefgh"}', pieces=half, ending="hang"))
     client = make_client(limits=SOON)
-    with within(0.4, 1.5), pytest.raises(SourceError, match="no answer in time"):
+    with within(0.4, 8), pytest.raises(SourceError, match="no answer in time"):
         client.get("/x")
     assert client.get("/x").data == {"fine": True}
 
@@ -100,7 +100,7 @@ def test_a_drip_ends_with_the_deadline(
 ) -> None:
     service.script.append(dripping(head_too=head_too))
     client = make_client(limits=SOON)
-    with within(0.9, 2), pytest.raises(SourceError, match="was not done within 1 s, 1 times"):
+    with within(0.9, 8), pytest.raises(SourceError, match="was not done within 1 s, 1 times"):
         client.get("/x")
     assert client.get("/x").data == {"fine": True}
 
@@ -108,7 +108,7 @@ def test_a_drip_ends_with_the_deadline(
 def test_a_deadline_is_each_try_s_own(service: Service, make_client: MakeClient) -> None:
     service.script.append(dripping(head_too=False))
     client = make_client(limits=Limits(read=0.5, whole=1, tries=2, first_pause=0.01))
-    with within(0.9, 2.5):
+    with within(0.9, 8):
         assert client.get("/x").data == {"fine": True}
 
 
@@ -126,12 +126,12 @@ def test_the_watching_thread_goes_and_comes_again(
     for _ in range(2):
         client.get("/x")
         assert [t for t in threading.enumerate() if t.name == "runsync-deadlines"]
-        end = time.monotonic() + 2
+        end = time.monotonic() + 20
         while [t for t in threading.enumerate() if t.name == "runsync-deadlines"]:
             assert time.monotonic() < end
             time.sleep(0.02)
     service.script.append(dripping(head_too=False))
-    with within(0.9, 2), pytest.raises(SourceError, match="was not done within"):
+    with within(0.9, 8), pytest.raises(SourceError, match="was not done within"):
         client.get("/x")
 
 
@@ -164,7 +164,7 @@ def test_a_proxy_of_the_environment_is_used(
     assert client.get("/x").data == {"fine": True}
     assert service.seen[0].path == "http://ci.example/x"
     service.script.append(dripping(head_too=True))
-    with within(0.9, 2), pytest.raises(SourceError, match="was not done within"):
+    with within(0.9, 8), pytest.raises(SourceError, match="was not done within"):
         client.get("/x")
 
 
@@ -277,12 +277,12 @@ def test_a_drip_over_tls_ends_with_the_deadline_and_with_cancel(
 ) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
     client = make_client(tls_service[0], limits=Limits(whole=1, tries=1))
-    with within(0.9, 3), pytest.raises(SourceError, match="was not done within 1 s"):
+    with within(0.9, 8), pytest.raises(SourceError, match="was not done within 1 s"):
         client.get("/drip")
     patient = make_client(tls_service[0])
     asker = Asker(patient, "/drip")
     asker.start()
     time.sleep(0.5)
     patient.cancel()
-    asker.join(1)
+    asker.join(10)
     assert isinstance(asker.result, CancelledError)
