@@ -197,12 +197,11 @@ def _fault(
         return None
     if (value >= bound) if side == "below" else (value <= bound):
         return None
-    was = (
-        f"{column} {_shown(value, kind)}"
-        if kind is Kind.TIME
-        else f"{column} is {_shown(value, kind)}"
-    )
-    text = f"{was}, {side} {_limit(limit, kind)}"
+    if kind is Kind.TIME:
+        than = "more than" if side == "above" else "less than"
+        text = f"{column} {_shown(value, kind)}, {than} {_limit(limit, kind)}"
+    else:
+        text = f"{column} is {_shown(value, kind)}, {side} {_limit(limit, kind)}"
     return _finding(rule, row, column, value, bound, text)
 
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -99,8 +99,6 @@ def test_no_runs_is_no_failure_and_no_success(shell: Shell, history: Path) -> No
 
 
 def test_worse_than_before_beyond_chance(shell: Shell, home: Path, world: World) -> None:
-    from datetime import UTC, datetime
-
     now = datetime.now(UTC)
     for number in range(216):
         world.add_run(
@@ -117,6 +115,22 @@ def test_worse_than_before_beyond_chance(shell: Shell, home: Path, world: World)
     assert row["text"].startswith("our-build: pass_rate became worse: 100.0% → ")
     better = checked(shell, home, "report = 'aborts'\nsince = '27d'\nworse = true", "--json")
     assert better.code == 0
+
+
+def test_broken_for_longer_than(shell: Shell, home: Path, world: World) -> None:
+    now = datetime.now(UTC)
+    world.clock.advance(now - NOW)
+    for hours, result in ((5, "passed"), (4, "failed")):
+        at = now - timedelta(hours=hours)
+        world.add_run(BUILD, status="finished", result=result, branch="main", created_at=at)
+    assert shell("sync", "our-build").code == 0
+    rule = "report = 'broken'\nabove = { since = '%s' }"
+    ended = checked(shell, home, rule % "2h", "--json")
+    assert ended.code == 6
+    (row,) = ended.data
+    assert row["text"].startswith("our-build / main: since ")
+    assert row["text"].endswith(" h ago, more than 2h 00m")
+    assert checked(shell, home, rule % "8h").code == 0
 
 
 @pytest.mark.parametrize(
