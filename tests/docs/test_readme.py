@@ -3,6 +3,7 @@
 import re
 import shlex
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -142,3 +143,10 @@ def test_the_configs_that_it_shows_can_be_read(
         path = tmp_path / f"{number}.toml"
         path.write_text(text)
         load(path)
+
+
+def test_the_python_that_it_shows_runs(synced: Path) -> None:
+    for text in blocks("python"):
+        names: dict[str, Any] = {}
+        exec(text.replace("runsync-demo/runsync.db", f"{synced}/runsync.db"), names)
+        assert "unit tests" in set(names["failures"]["step"]) or names["failures"].empty
