@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 BRANCH = ("pipeline_id", "branch")
 BREAK_COLUMNS = (*BRANCH, "run_created_at", "finished_at", "is_passed")
 """What :func:`breaks_of` needs of a run."""
+USUAL_DEFAULTS = ("main", "master")
+"""What a default branch is called where it is not known which is."""
 
 
 def breaks_of(runs: "pd.DataFrame", since: datetime | None) -> "pd.DataFrame":

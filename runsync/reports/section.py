@@ -70,6 +70,12 @@ class WeekdayHours:
 
 
 @dataclass(frozen=True, slots=True)
+class StateNow:
+    """Of each pipeline whether its default branch is broken, and by what. It makes its section the
+    first of the page, and the table below it tells of the other branches."""
+
+
+@dataclass(frozen=True, slots=True)
 class Rows:
     """The rows of the section's table.
 
@@ -80,6 +86,7 @@ class Rows:
         positive: a column; rows without a positive value in it are left out.
         trend: a column that is followed over time in each row.
         link: the column whose words lead to the row's ``web_url``.
+        only_alive: whether branches without a run in the last thirty days are left out.
     """
 
     by: tuple[str, ...] = ("pipeline",)
@@ -88,6 +95,7 @@ class Rows:
     positive: str | None = None
     trend: str | None = None
     link: str | None = None
+    only_alive: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,11 +142,16 @@ class Section:
         change: how a change of the main figure is told; None: it is not.
     """
 
-    panels: tuple[Trends | Ranking | WeekdayHours, ...]
+    panels: tuple[Trends | Ranking | WeekdayHours | StateNow, ...]
     caption: str
     rows: Rows = Rows()
     cards: tuple[Card, ...] = ()
     change: Change | None = None
+
+    @property
+    def is_state(self) -> bool:
+        """Whether the section tells what is so now."""
+        return any(isinstance(panel, StateNow) for panel in self.panels)
 
     @property
     def keys(self) -> tuple[str, ...]:

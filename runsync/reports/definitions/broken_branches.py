@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from runsync.reports.breaks import BRANCH, BREAK_COLUMNS, breaks_of
+from runsync.reports.breaks import BRANCH, BREAK_COLUMNS, USUAL_DEFAULTS, breaks_of
 from runsync.reports.report import (
     Column,
     Frames,
@@ -13,7 +13,7 @@ from runsync.reports.report import (
     Report,
     counts,
 )
-from runsync.reports.section import Card, Rows, Section
+from runsync.reports.section import Rows, Section, StateNow
 from runsync.reports.verdicts import RUN
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 _ALIVE = timedelta(days=30)
 _RUN = ("pipeline_id", "id")
-_USUAL_DEFAULTS = ("main", "master")
 
 
 def load(reader: "Reader", query: "Query") -> Frames:
@@ -55,7 +54,7 @@ def _with_run(reader: "Reader", query: "Query", broken: "pd.DataFrame") -> "pd.D
 def _with_default(broken: "pd.DataFrame", defaults: dict[int, str | None]) -> "pd.DataFrame":
     """Whether each branch is its pipeline's default one; ``main`` or ``master`` where it is not
     known which is."""
-    usual = {id: (name,) if name else _USUAL_DEFAULTS for id, name in defaults.items()}
+    usual = {id: (name,) if name else USUAL_DEFAULTS for id, name in defaults.items()}
     pairs = zip(broken["pipeline_id"], broken["branch"], strict=True)
     return broken.assign(is_default=[branch in usual[id] for id, branch in pairs])
 
@@ -99,18 +98,9 @@ REPORT = Report(
     figures=figures,
     main=NothingToCompare(),
     section=Section(
-        panels=(),
-        caption="Default branches first.",
+        panels=(StateNow(),),
+        caption="",
         rows=Rows(by=("pipeline", "branch"), link="run"),
-        cards=(
-            Card(
-                "Broken now",
-                "branches whose last verdict is a failure",
-                figure="known",
-                column="since",
-                by=("pipeline", "branch"),
-            ),
-        ),
     ),
     order=5,
     by=("pipeline", "branch"),

@@ -16,7 +16,7 @@ from runsync.reports.report import (
     counts,
     durations,
 )
-from runsync.reports.section import Band, Card, Ranking, Rows, Section
+from runsync.reports.section import Band, Ranking, Rows, Section
 from runsync.reports.statistics import Groups, joined, rate
 
 if TYPE_CHECKING:
@@ -82,15 +82,11 @@ REPORT = Report(
             ),
         ),
         caption="Bars reach to the median, lines to the time within which nine of ten recovered.",
-        rows=Rows(by=("pipeline", "branch"), greatest=("failures",), earliest="open_since"),
-        cards=(
-            Card(
-                "Broken now",
-                "branches whose last verdict is a failure",
-                figure="known",
-                column="open_since",
-                by=("pipeline", "branch"),
-            ),
+        rows=Rows(
+            by=("pipeline", "branch"),
+            greatest=("failures",),
+            earliest="open_since",
+            only_alive=True,
         ),
     ),
     order=60,

@@ -7,6 +7,7 @@ from functools import cached_property
 
 import pandas as pd
 
+from runsync.reports.breaks import BREAK_COLUMNS
 from runsync.reports.columns import finished
 from runsync.reports.comparison import comparisons
 from runsync.reports.coverage_notes import Coverage, PipelineCoverage, coverage_of
@@ -15,6 +16,8 @@ from runsync.reports.load import Reader
 from runsync.reports.query_spec import Query, Window
 from runsync.reports.report import Frames, Report
 
+RECENT = timedelta(days=30)
+"""How long after its last run a branch is alive."""
 _COMPARED = timedelta(days=28)
 
 
@@ -72,6 +75,27 @@ class Dataset:
         """The pipelines by how many runs have finished, the most first."""
         table = self.table(REPORTS["pass_rates"], "pipeline")
         return list(table.nlargest(len(table), "finished")["pipeline"])
+
+    @cached_property
+    def recent_verdicts(self) -> pd.DataFrame:
+        """The runs of the last thirty days that passed or failed, and for each branch those before
+        them since its last pass."""
+        window = self.query.window
+        since = max(filter(None, (window.since, window.end - RECENT)))
+        recent = replace(self.query, every=None, window=replace(window, since=since))
+        return self.reader.verdicts(recent, BREAK_COLUMNS)
+
+    @cached_property
+    def alive_branches(self) -> set[tuple[str, str | None]]:
+        """The pipelines and branches that had a run in the last thirty days."""
+        window = self.query.window
+        since = max(filter(None, (window.since, window.end - RECENT)))
+        recent = replace(
+            self.query, by=("pipeline", "branch"), every=None, window=replace(window, since=since)
+        )
+        found = self.reader.runs(recent, ()).drop_duplicates(["pipeline", "branch"])
+        pairs = zip(found["pipeline"], found["branch"], strict=True)
+        return {(str(name), None if pd.isna(branch) else str(branch)) for name, branch in pairs}
 
     @cached_property
     def compared(self) -> Window:

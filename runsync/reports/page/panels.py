@@ -15,7 +15,7 @@ from runsync.reports.page.dataset import Dataset
 from runsync.reports.page.scales import FloatArray, Unit, above
 from runsync.reports.page.tables import MOST_ROWS, Table, report_table
 from runsync.reports.report import Rate, Report
-from runsync.reports.section import Band, Ranking, Rows, Trends, WeekdayHours
+from runsync.reports.section import Band, Ranking, Rows, StateNow, Trends, WeekdayHours
 from runsync.reports.statistics import wilson
 
 _STEP_PANELS = 3
@@ -62,6 +62,8 @@ def section_view(dataset: Dataset, report: Report) -> SectionView:
     section = report.section
     every_row = dataset.table(report, *section.rows.by)
     chosen = _chosen_rows(every_row, section.rows)
+    if section.rows.only_alive:
+        chosen = _alive(dataset, chosen)
     panels = [drawn for panel in section.panels for drawn in _panels(dataset, report, panel)]
     caption = section.caption.format(
         every=dataset.every,
@@ -103,12 +105,14 @@ def unit_of(column: pd.Series) -> Unit:
 
 
 def _panels(
-    dataset: Dataset, report: Report, panel: Trends | Ranking | WeekdayHours
+    dataset: Dataset, report: Report, panel: Trends | Ranking | WeekdayHours | StateNow
 ) -> Iterator[Panel]:
     if isinstance(panel, Trends):
         return _trends(dataset, report, panel)
     if isinstance(panel, Ranking):
         return _rankings(dataset, report, panel)
+    if isinstance(panel, StateNow):
+        return iter(())  # state.py draws it
     return _weekday_hours(dataset, report, panel)
 
 
@@ -190,6 +194,8 @@ def _field(day: str, hour: int, seconds: float) -> str:
 def _sparks(dataset: Dataset, report: Report, frame: pd.DataFrame) -> list[Markup]:
     """For each of the first rows the course of the column ``trend`` over time."""
     column, top = report.section.rows.trend or "", frame.head(MOST_ROWS)
+    if top.empty:
+        return []
     over = dataset.table(report, *report.section.rows.by, over_time=True)
     keys = [str(n) for n in top if n not in {c.name for c in report.columns}]
     first, last = over["period"].min(), over["period"].max()
@@ -225,6 +231,12 @@ def _chosen_rows(frame: pd.DataFrame, wanted: Rows) -> pd.DataFrame:
         return frame
     rising = [name == wanted.earliest for name in columns]
     return frame.sort_values(columns, ascending=rising, kind="stable", na_position="last")
+
+
+def _alive(dataset: Dataset, frame: pd.DataFrame) -> pd.DataFrame:
+    pairs = zip(frame["pipeline"], frame["branch"], strict=True)
+    is_alive = [(p, None if pd.isna(b) else b) in dataset.alive_branches for p, b in pairs]
+    return frame[np.array(is_alive, bool)]
 
 
 def _with_interval(frame: pd.DataFrame, report: Report) -> tuple[pd.DataFrame, Band]:

@@ -23,6 +23,7 @@ from runsync.reports.load import Reader
 from runsync.reports.page.changes import changes_view
 from runsync.reports.page.dataset import Dataset
 from runsync.reports.page.panels import section_view
+from runsync.reports.page.state import state_view
 from runsync.reports.page.tables import Cell, Head, Table, TableRow, meanings
 from runsync.reports.query_spec import Query
 from runsync.reports.report import Rate, Report
@@ -88,7 +89,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
         finalize=_without_controls,
     )
-    made.filters |= {"shown": shown, "attribute": _attribute, "cell": _cell}
+    made.filters |= {"shown": shown, "attribute": _attribute, "cell": _cell, "linked": linked}
     return made
 
 
@@ -129,22 +130,25 @@ def _inner(cell: Cell) -> Markup:
         return cell.chart
     if cell.text is None:
         return Markup('<span class="none" title="not enough data">–</span>')
-    text = shown(cell.text)
-    return text if cell.link is None else linked(cell.link, text)
+    return linked(shown(cell.text), cell.link)
 
 
-def linked(url: str, text: Markup) -> Markup:
-    """The text as a link that tells the other site nothing about the page."""
+def linked(text: Markup, url: str | None) -> Markup:
+    """The text as a link that tells the other site nothing about the page; without one as it is."""
+    if url is None:
+        return text
     return Markup('<a href="{}" rel="noreferrer noopener">{}</a>').format(visible(url), text)
 
 
 def _sections(dataset: Dataset) -> dict[str, object]:
     reports = list(REPORTS.values())
     shared, own = meanings(reports)
+    states = [state_view(dataset, report) for report in reports if report.section.is_state]
     return {
+        "states": states,
         "cards": [_card(dataset, r, card) for r in reports for card in r.section.cards],
         "changes": changes_view(dataset, reports),
-        "sections": [section_view(dataset, report) for report in reports],
+        "sections": [section_view(dataset, r) for r in reports if not r.section.is_state],
         "shared": shared,
         "meanings": own,
         "coverage": _coverage(dataset),

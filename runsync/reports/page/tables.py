@@ -16,7 +16,9 @@ MOST_ROWS = 100
 _FIGURES = (Kind.COUNT, Kind.RATE, Kind.NUMBER, Kind.DURATION)
 _INTERVAL = "95% interval"
 _TREND = "trend"
-_HASH = 10
+SHORT_ID = 10
+"""How much of an id or a hash is enough to tell it from others."""
+_IDS = ("commit_hash", "run", "last_run")
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +150,8 @@ def _cells(frame: pd.DataFrame) -> dict[str, list[Cell]]:
 def _text(name: str, value: Any) -> str | None:
     if value is None:
         return None
-    if name == "commit_hash":
-        return str(value)[:_HASH]
+    if name in _IDS:
+        return str(value)[:SHORT_ID]
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
@@ -159,6 +161,7 @@ def _orders(column: pd.Series) -> list[float | None]:
         column = column.dt.total_seconds()
     elif column.dtype.kind not in "if":
         return [None] * len(column)
+    column = column.astype("float64")
     return [None if np.isnan(v) else round(float(v), 6) for v in column]
 
 

