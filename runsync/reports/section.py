@@ -124,6 +124,7 @@ class Change:
         less: the same where it has become less.
         worse: which of the two is bad news.
         as_complement: whether sentences tell 1 - figure: failures for a pass rate.
+        steps: the report by step, and its column, that tell in which step most of it is.
     """
 
     name: str
@@ -131,6 +132,7 @@ class Change:
     less: str
     worse: Literal["more", "less"] = "more"
     as_complement: bool = False
+    steps: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

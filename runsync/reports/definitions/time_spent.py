@@ -16,7 +16,7 @@ from runsync.reports.report import (
     Report,
     counts,
 )
-from runsync.reports.section import Rows, Section
+from runsync.reports.section import Band, Ranking, Rows, Section
 from runsync.reports.statistics import Groups, rate
 from runsync.reports.verdicts import OF_STEPS, RUN
 
@@ -107,9 +107,18 @@ REPORT = Report(
     figures=figures,
     main=NothingToCompare(),
     section=Section(
-        panels=(),
+        panels=(
+            Ranking(
+                "Minutes by pipeline",
+                greatest=("minutes",),
+                note="waste",
+                sum="share that came to nothing",
+                band=Band("minutes", "minutes", "minutes"),
+                name="minutes",
+            ),
+        ),
         caption="Minutes of all steps; jobs that run side by side count each.",
-        rows=Rows(greatest=("minutes",)),
+        rows=Rows(greatest=("minutes",), trend="waste"),
     ),
     order=45,
     keys=STEP_KEYS,

@@ -9,6 +9,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from runsync.reports import rows
+from runsync.reports.definitions import REPORTS
 from runsync.reports.page import charts
 from runsync.reports.page.dataset import Dataset
 from runsync.reports.page.panels import numbers, trend_of, unit_of
@@ -37,6 +38,7 @@ class Sentence:
         says: such as "fails more".
         when: since when, or against which window.
         where: in which step most of it is.
+        runs: how many the figure afterwards is made of.
     """
 
     pipeline: str
@@ -47,6 +49,7 @@ class Sentence:
     is_worse: bool
     chart: Markup | None = None
     where: str | None = None
+    runs: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +98,27 @@ def _sentences(
         yield Sentence(
             str(row["pipeline"]),
             says=change.more if is_more else change.less,
-            when=f"since {_day(dataset, since)}" if since else "",
+            when=f"than before {_day(dataset, since)}" if since else "than before",
             before=before,
             after=after,
             is_worse=is_more == (change.worse == "more"),
             chart=_chart(dataset, report, change, str(row["pipeline"])),
+            runs=int(row["n_after"]) if "n_after" in row else None,
+            where=_commonest_step(dataset, change, str(row["pipeline"])),
         )
+
+
+def _commonest_step(dataset: Dataset, change: Change, pipeline: str) -> str | None:
+    """The step that the change's ``steps`` counts most often since the later window began."""
+    since = dataset.compared.since
+    if change.steps is None or since is None:
+        return None
+    name, column = change.steps
+    over = dataset.table(REPORTS[name], "pipeline", over_time=True)
+    begin = pd.Timestamp(since.astimezone(dataset.query.window.zone).date())
+    late = over[(over["pipeline"] == pipeline) & (over["period"] >= begin)]
+    counts = late.groupby("step", observed=True)[column].sum()
+    return str(counts.idxmax()) if counts.sum() > 0 else None
 
 
 def _chart(dataset: Dataset, report: Report, change: Change, pipeline: str) -> Markup | None:

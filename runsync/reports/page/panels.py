@@ -81,7 +81,7 @@ def section_view(dataset: Dataset, report: Report) -> SectionView:
 def numbers(column: pd.Series) -> FloatArray:
     """Durations as seconds, anything else as it is."""
     plain = column.dt.total_seconds() if column.dtype.kind == "m" else column
-    found: FloatArray = plain.to_numpy(np.float64)
+    found: FloatArray = plain.to_numpy(np.float64, na_value=np.nan)
     return found
 
 

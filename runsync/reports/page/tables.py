@@ -68,11 +68,15 @@ class TableRow:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Heads by column, in order, and rows; ``total`` rows there are, of which the first stand."""
+    """Heads by column, in order, and rows; ``total`` rows there are, of which the first stand.
+
+    ``without`` names the columns that are left out, since there is nothing in them.
+    """
 
     heads: dict[str, Head]
     rows: list[TableRow]
     total: int = 0
+    without: frozenset[str] = frozenset()
 
 
 def report_table(
@@ -94,8 +98,10 @@ def report_table(
         cells[_TREND] = [Cell(None, chart=chart) for chart in made]
     if link in cells and "web_url" in top:
         cells[link] = _linked(cells[link], top["web_url"])
-    heads = {name: _head(name, report) for name in _in_order(cells, report)}
-    return Table(heads, table_rows({n: cells[n] for n in heads}, top), len(frame))
+    without = frozenset(n for n in _spare(report) if n in top and _holds_nothing(top[n]))
+    names = [name for name in _in_order(cells, report) if name not in without]
+    heads = {name: _head(name, report) for name in names}
+    return Table(heads, table_rows({n: cells[n] for n in heads}, top), len(frame), without)
 
 
 def table_rows(cells: Mapping[str, list[Cell]], frame: pd.DataFrame) -> list[TableRow]:
@@ -143,7 +149,10 @@ def _cells(frame: pd.DataFrame) -> dict[str, list[Cell]]:
     for name in names:
         orders = _orders(frame[name])
         texts = (_text(name, row[name]) for row in words)
-        found[name] = [Cell(text, order) for text, order in zip(texts, orders, strict=True)]
+        kind = "time" if frame[name].dtype.kind == "M" else ""
+        found[name] = [
+            Cell(text, order, kind=kind) for text, order in zip(texts, orders, strict=True)
+        ]
     return found
 
 
@@ -210,6 +219,11 @@ def _spare(report: Report) -> set[str]:
 
 def _is_empty(column: pd.Series) -> bool:
     return bool(column.isna().all())
+
+
+def _holds_nothing(column: pd.Series) -> bool:
+    """Whether all values are missing or 0."""
+    return _is_empty(column) or (column.dtype.kind in "if" and not column.fillna(0).any())
 
 
 def _texts(frame: pd.DataFrame, name: str) -> list[str | None]:
