@@ -44,6 +44,7 @@ class Ranking:
         band: None: the report's rate with its Wilson interval.
         shape: bars from 0 to the value with a line to ``high``, or points in their interval.
         greatest: the columns by which the greatest are chosen.
+        positive: a column; rows without a positive value in it are left out.
         note: the column whose value stands at each row, ``note_unit`` what follows it.
         name: of the panel; None: a panel for each of the busiest pipelines, under its name.
         sum: what the notes are, above the panel.
@@ -58,6 +59,7 @@ class Ranking:
     name: str | None = None
     note_unit: str = ""
     most: int = 8
+    positive: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

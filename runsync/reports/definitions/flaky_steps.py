@@ -103,6 +103,7 @@ REPORT = Report(
                 note="flaky_commits",
                 sum="flaky commits",
                 shape="intervals",
+                positive="flaky_commits",
                 name="the flakiest steps",
             ),
         ),

@@ -119,6 +119,7 @@ REPORT = Report(
                 sum="runs in which it failed",
                 band=_BAND,
                 shape="intervals",
+                positive="failed",
                 name="the steps that fail most",
             ),
         ),

@@ -141,7 +141,12 @@ def _trends(dataset: Dataset, report: Report, panel: Trends) -> Iterator[Panel]:
 def _rankings(dataset: Dataset, report: Report, panel: Ranking) -> Iterator[Panel]:
     frame = dataset.table(report, "pipeline")
     if panel.name is not None:
-        groups = [(panel.name, _chosen_rows(frame, Rows(greatest=panel.greatest)))]
+        groups = [
+            (
+                panel.name,
+                _chosen_rows(frame, Rows(greatest=panel.greatest, positive=panel.positive)),
+            )
+        ]
     else:
         groups = list(_busiest(dataset, frame, _STEP_PANELS))
     for name, group in groups:
