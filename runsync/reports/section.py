@@ -191,11 +191,12 @@ class Section:
     @property
     def _shown(self) -> Iterator[str]:
         """The names of all columns that the section shows."""
-        bands = [p.band for p in self.panels if not isinstance(p, WeekdayHours) and p.band]
+        bands = [p.band for p in self.panels if isinstance(p, Trends | Ranking) and p.band]
         yield from (name for b in bands for name in (b.value, b.low, b.high))
         yield from (p.column for p in self.panels if isinstance(p, WeekdayHours))
         rankings = [p for p in self.panels if isinstance(p, Ranking)]
         yield from (name for p in rankings for name in (*p.greatest, p.note))
+        yield from (p.positive for p in rankings if p.positive)
         rows = self.rows
         yield from rows.greatest
         yield from filter(None, (rows.earliest, rows.positive, rows.trend, rows.link))
