@@ -4,8 +4,9 @@ import inspect
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,11 +20,15 @@ from runsync.cli.completion import (
 )
 from runsync.cli.options import ConfigOption, FormatOption, JsonOption, OutputOption, chosen
 from runsync.cli.output import Format, chosen_format, emit, note, write
+from runsync.cli.row_order import SortOption, TopOption, ordered
 from runsync.config import load as load_config
 from runsync.errors import ConfigError
 from runsync.reports.definitions import REPORTS, report_named
 from runsync.reports.query_spec import NOT_FOR_ALL
 from runsync.reports.report import Report
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 app = typer.Typer(no_args_is_help=True, help="Pass rates, durations, aborts and more.")
 
@@ -106,6 +111,8 @@ def _command_of(report: Report) -> Callable[..., None]:
         tz: Zone = None,
         result: Result = None,
         busy: Busy = False,
+        sort: SortOption = None,
+        top: TopOption = None,
         output: OutputOption = None,
         format: FormatOption = None,
         json: JsonOption = False,
@@ -115,7 +122,8 @@ def _command_of(report: Report) -> Callable[..., None]:
         asked |= {name: value for name, value in more.items() if name in report.takes}
         if "prices" in report.takes:
             asked["prices"] = load_config(config, needed=False).cost
-        _print(report.name, report, config, asked, chosen(format, json), output)
+        order = partial(ordered, sort=sort, top=top)
+        _print(report.name, report, config, asked, order, chosen(format, json), output)
 
     signature = inspect.signature(command)
     others = NOT_FOR_ALL.difference(report.takes)
@@ -160,6 +168,8 @@ def compare(
         str | None,
         typer.Option("--figure", metavar="FIGURE", help="Of durations: p50, p90, p95 or mean."),
     ] = None,
+    sort: SortOption = None,
+    top: TopOption = None,
     output: OutputOption = None,
     format: FormatOption = None,
     json: JsonOption = False,
@@ -170,7 +180,8 @@ def compare(
     """
     asked = _arguments(since, until, pipeline, branch, tz)
     asked |= {"report": report, "by": _keys(by), "result": result, "figure": figure}
-    _print("compare", report_named(report), config, asked, chosen(format, json), output)
+    order = partial(ordered, sort=sort, top=top)
+    _print("compare", report_named(report), config, asked, order, chosen(format, json), output)
 
 
 @app.command()
@@ -225,6 +236,7 @@ def _print(
     report: Report,
     config: Path | None,
     asked: dict[str, Any],
+    order: Callable[["pd.DataFrame"], "pd.DataFrame"],
     format: Format | None,
     output: Path | None,
 ) -> None:
@@ -232,7 +244,7 @@ def _print(
     from runsync.reports import rows
 
     with closing(open_database(config)) as database:
-        frame = getattr(reports, function)(database, **asked)
+        frame = order(getattr(reports, function)(database, **asked))
         window = {name: asked[name] for name in ("since", "until", "pipelines", "tz")}
         _note_lacks(reports.lacking(database, **window, compared=function == "compare"))
     if chosen_format(format, output) in (Format.JSON, Format.CSV):

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -188,3 +189,39 @@ def test_help_needs_no_pandas() -> None:
         "sys.exit(int('pandas' in sys.modules or 'sqlalchemy' in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
+
+
+def column(report: Callable[..., Said], name: str, *args: str) -> list[Any]:
+    return [row[name] for row in json.loads(report("pass-rates", "--json", *args)[1])]
+
+
+def test_rows_are_sorted_by_a_column(report: Callable[..., Said]) -> None:
+    by_week = ("--every", "week")
+    counts = column(report, "finished", *by_week)
+    assert counts != sorted(counts, reverse=True)
+    assert column(report, "finished", *by_week, "--sort", "finished") == sorted(
+        counts, reverse=True
+    )
+    assert column(report, "finished", *by_week, "--sort=-finished") == sorted(counts)
+    assert column(report, "pipeline", "--sort", "pipeline") == ["build", "deploy"]
+    assert column(report, "pipeline", "--sort=-pipeline") == ["deploy", "build"]
+    assert (
+        column(report, "finished", *by_week, "--sort", "finished", "--top", "2")
+        == sorted(counts, reverse=True)[:2]
+    )
+
+
+def test_nulls_are_sorted_after_all_others(report: Callable[..., Said]) -> None:
+    asked = ("--by", "branch", "--every", "day")
+    for sort in ("pass_rate", "-pass_rate"):
+        rates = column(report, "pass_rate", *asked, f"--sort={sort}")
+        told = [rate for rate in rates if rate is not None]
+        assert 0 < len(told) < len(rates)
+        assert rates == told + [None] * (len(rates) - len(told))
+
+
+def test_a_sort_that_cannot_be_is_refused(report: Callable[..., Said]) -> None:
+    code, out, errors = report("pass-rates", "--sort", "pass_rat")
+    assert (code, out) == (2, "")
+    assert "no column 'pass_rat'; did you mean 'pass_rate'?" in errors
+    assert report("pass-rates", "--top", "0")[0] == 2
