@@ -34,7 +34,8 @@ def ordered(frame: "pd.DataFrame", sort: str | None, top: int | None) -> "pd.Dat
         column = sort.removeprefix("-")
         if column not in frame:
             raise ConfigError(
-                f"--sort: the report has no column {column!r}{did_you_mean(column, [*map(str, frame)])}"
+                f"--sort: the report has no column {column!r}"
+                f"{did_you_mean(column, [*map(str, frame)])}"
             )
         largest_first = frame[column].dtype.kind in "mMfiub"
         frame = frame.sort_values(
