@@ -201,7 +201,7 @@ class ListingSync:
         if newest is None:
             return
         try:
-            self._source.reread(*newest)
+            self._save(Batch(), [self._read_again(newest)])
         except NotFoundError as error:
             self._save(Batch(vanished=[(*newest, error.as_of or datetime.now(UTC))]))
             return

@@ -202,6 +202,15 @@ def test_a_hole_that_deletions_move_to_where_another_was_stays_a_hole() -> None:
     history.nothing_is_claimed_that_is_not_so()
 
 
+def test_the_run_that_disproves_an_empty_listing_is_kept() -> None:
+    """Found by the machine: what was read of it was thrown away."""
+    history = History()
+    history.begin(page=2, runs=1)
+    history.quiet_sync(full=False, details=False)
+    history.pass_time(minutes=1)
+    history.sync(faults=["empty", "", "error"], since=None, full=False, locked=False, details=False)
+
+
 TestHistory = History.TestCase
 TestHistory.settings = settings_for(60, 30)
 
