@@ -129,6 +129,11 @@ def test_the_files_and_headings_that_it_names_exist() -> None:
     assert not {name for name in files if not (ROOT / name).exists()}
 
 
+def test_the_picture_is_small() -> None:
+    (name,) = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", readme())
+    assert (ROOT / name).stat().st_size < 150_000
+
+
 def test_the_extras_that_it_installs_are_declared() -> None:
     declared = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     extras = set(re.findall(r"\.\[(\w+)\]", readme()))
