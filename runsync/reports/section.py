@@ -5,7 +5,7 @@ Captions may hold ``{every}``, the period of the page, and ``{hollow}``, what ho
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +78,11 @@ class StateNow:
 
 
 @dataclass(frozen=True, slots=True)
+class ChangePoints:
+    """The report's changes are told among what has changed, in sentences with a chart each."""
+
+
+@dataclass(frozen=True, slots=True)
 class Rows:
     """The rows of the section's table.
 
@@ -126,7 +131,9 @@ class Change:
         less: the same where it has become less.
         worse: which of the two is bad news.
         as_complement: whether sentences tell 1 - figure: failures for a pass rate.
-        steps: the report by step, and its column, that tell in which step most of it is.
+        is_share: whether the figure is a share of 1; else it is a duration.
+        by_step: the report that tells the same by step, and ``most_in`` its column that tells in
+            which step most of a change is.
     """
 
     name: str
@@ -134,7 +141,12 @@ class Change:
     less: str
     worse: Literal["more", "less"] = "more"
     as_complement: bool = False
-    steps: tuple[str, str] | None = None
+    is_share: bool = True
+    by_step: str | None = None
+    most_in: str | None = None
+
+
+Panels: TypeAlias = Trends | Ranking | WeekdayHours | StateNow | ChangePoints
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +158,7 @@ class Section:
         change: how a change of the main figure is told; None: it is not.
     """
 
-    panels: tuple[Trends | Ranking | WeekdayHours | StateNow, ...]
+    panels: tuple[Panels, ...]
     caption: str
     rows: Rows = Rows()
     cards: tuple[Card, ...] = ()
@@ -156,6 +168,11 @@ class Section:
     def is_state(self) -> bool:
         """Whether the section tells what is so now."""
         return any(isinstance(panel, StateNow) for panel in self.panels)
+
+    @property
+    def has_change_points(self) -> bool:
+        """Whether the page tells the report's rows as changes."""
+        return any(isinstance(panel, ChangePoints) for panel in self.panels)
 
     @property
     def keys(self) -> tuple[str, ...]:

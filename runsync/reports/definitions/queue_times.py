@@ -44,7 +44,7 @@ REPORT = Report(
         "Last: median wait by the weekday and hour in which the run was created, in six shades "
         "with as many fields each.",
         cards=(Card("Median wait", "creation to start"),),
-        change=Change("median wait", "waits longer", "waits less"),
+        change=Change("median wait", "waits longer", "waits less", is_share=False),
     ),
     order=40,
     spare=("mean", "p90", "max"),

@@ -42,7 +42,9 @@ REPORT = Report(
         panels=(Trends(P50_TO_P95, sum="median"),),
         caption="Median per {every}, shaded up to the 95th percentile. {hollow}",
         cards=(Card("Median run", "start to end"),),
-        change=Change("median run", "takes longer", "is faster"),
+        change=Change(
+            "median run", "takes longer", "is faster", is_share=False, by_step="step_durations"
+        ),
     ),
     order=20,
     spare=("mean", "p90", "max"),

@@ -15,7 +15,16 @@ from runsync.reports.page.dataset import Dataset
 from runsync.reports.page.scales import FloatArray, Unit, above
 from runsync.reports.page.tables import MOST_ROWS, Table, report_table
 from runsync.reports.report import Rate, Report
-from runsync.reports.section import Band, Ranking, Rows, StateNow, Trends, WeekdayHours
+from runsync.reports.section import (
+    Band,
+    ChangePoints,
+    Panels,
+    Ranking,
+    Rows,
+    StateNow,
+    Trends,
+    WeekdayHours,
+)
 from runsync.reports.statistics import wilson
 
 _STEP_PANELS = 3
@@ -104,15 +113,13 @@ def unit_of(column: pd.Series) -> Unit:
     return "s" if column.dtype.kind == "m" else "share"
 
 
-def _panels(
-    dataset: Dataset, report: Report, panel: Trends | Ranking | WeekdayHours | StateNow
-) -> Iterator[Panel]:
+def _panels(dataset: Dataset, report: Report, panel: Panels) -> Iterator[Panel]:
     if isinstance(panel, Trends):
         return _trends(dataset, report, panel)
     if isinstance(panel, Ranking):
         return _rankings(dataset, report, panel)
-    if isinstance(panel, StateNow):
-        return iter(())  # state.py draws it
+    if isinstance(panel, StateNow | ChangePoints):
+        return iter(())  # they stand at the page's top
     return _weekday_hours(dataset, report, panel)
 
 

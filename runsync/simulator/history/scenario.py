@@ -95,7 +95,7 @@ class Scenario:
 def _incidents(profile: PipelineProfile, now: int) -> list[Incident]:
     """What has gone wrong with such a pipeline."""
     if profile is BUILD:
-        return [Incident("unit tests", now - 43 * DAY_MS, failing=0.2)]
+        return [Incident("unit tests", now - 43 * DAY_MS, failing=0.35)]
     if profile is DEPLOY:
         return [Incident("roll out", now - 24 * DAY_MS, slower=1.7)]
     return []
