@@ -12,10 +12,10 @@ import sqlite3
 import stat
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import (
@@ -29,6 +29,7 @@ from sqlalchemy.exc import (
 from runsync.errors import DatabaseError, UnavailableError
 from runsync.storage.locks import AdvisoryLocks, file_lock
 
+T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 _BUSY_SECONDS = 60.0
@@ -106,35 +107,32 @@ class Database:
             if locked is not None and not self.is_sqlite:
                 self._advisory_locks.confirm(locked)
 
-    def attempts(self, locked: str | None = None) -> Iterator[AbstractContextManager[Connection]]:
-        """Transactions to write the same in, until one of them is committed.
+    def transact(self, write: Callable[[Connection], T], locked: str | None = None) -> T:
+        """Calls ``write`` in a transaction, and again in another one until one is committed.
 
-        A deadlock, a serialization failure or a connection that breaks ends one attempt; the next
-        follows after a pause. The last one raises what :meth:`write` raises. ::
+        A deadlock, a serialization failure or a connection that breaks, or cannot be made, ends
+        one attempt; the next follows after a pause.
 
-            for attempt in database.attempts():
-                with attempt as connection:
-                    connection.execute(...)
+        Args:
+            locked: as for :meth:`write`.
+
+        Returns:
+            What the call returned that was committed.
+
+        Raises:
+            DatabaseError, LockedError: as :meth:`write`; the last attempt's.
         """
-        for number in range(1, _ATTEMPTS + 1):
-            committed: list[bool] = []
-            yield self._attempt(number, locked, committed)
-            if committed:
-                return
+        for number in range(1, _ATTEMPTS):
+            try:
+                return self._transact_once(write, locked)
+            except UnavailableError as error:
+                log.warning("attempt %d of %d to write failed: %s", number, _ATTEMPTS, error)
             time.sleep(_FIRST_PAUSE_SECONDS * 2**number * random.uniform(0.5, 1))  # noqa: S311
+        return self._transact_once(write, locked)
 
-    @contextmanager
-    def _attempt(
-        self, number: int, locked: str | None, committed: list[bool]
-    ) -> Iterator[Connection]:
-        try:
-            with self.write(locked) as connection:
-                yield connection
-            committed.append(True)
-        except UnavailableError as error:
-            if number == _ATTEMPTS:
-                raise
-            log.warning("attempt %d of %d to write failed: %s", number, _ATTEMPTS, error)
+    def _transact_once(self, write: Callable[[Connection], T], locked: str | None) -> T:
+        with self.write(locked) as connection:
+            return write(connection)
 
     def lock(self, listing: str, *, wait: bool = False) -> AbstractContextManager[None]:
         """Holds a listing's lock; it is released also where the process dies.

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from sqlalchemy import (
@@ -39,6 +40,8 @@ from runsync.storage.upserts import insert_for
 from runsync.text import visible
 
 _LONGEST_REASON = 10_000
+PipelineRows = dict[str, tuple[int, Pipeline]]
+"""Pipelines and the numbers of their rows, by external id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +74,8 @@ class ListingStore(SyncLog):
     """
 
     label: str | None = None
-    _pipelines: dict[str, tuple[int, Pipeline]] = field(default_factory=dict)
-    """The pipelines whose rows were committed, by external id, with their numbers."""
+    _pipelines: PipelineRows = field(default_factory=dict)
+    """Those whose rows were committed."""
 
     def lock(self, *, wait: bool = False) -> AbstractContextManager[None]:
         """Holds the listing's lock; see :meth:`Database.lock`."""
@@ -180,21 +183,23 @@ class ListingStore(SyncLog):
         Raises:
             HistoryRestartedError: a stored run of the same id was created at another time.
         """
-        for attempt in self.database.attempts(self.listing):
-            with attempt as connection:
-                pipelines = {one.external_id: one for one in batch.pipelines}
-                pipelines |= {one.key[0]: one.details.run.pipeline for one in batch.runs}
-                pipelines |= {one.pipeline.external_id: one.pipeline for one in batch.set_aside}
-                written = self._ensure_pipelines(connection, pipelines.values())
-                counts = save_runs(connection, self.source, batch.runs, written)
-                for pipeline, run_id, at in batch.vanished:
-                    counts.runs_updated += self._vanish(connection, pipeline, run_id, at)
-                for one in batch.set_aside:
-                    self._set_aside(connection, one, written[one.pipeline.external_id][0])
-                if batch.intervals:
-                    self._extend(connection, batch.intervals)
+        counts, written = self.database.transact(partial(self._write, batch), self.listing)
         self._pipelines |= written
         return counts
+
+    def _write(self, batch: Batch, connection: Connection) -> tuple[Counts, PipelineRows]:
+        pipelines = {one.external_id: one for one in batch.pipelines}
+        pipelines |= {one.key[0]: one.details.run.pipeline for one in batch.runs}
+        pipelines |= {one.pipeline.external_id: one.pipeline for one in batch.set_aside}
+        written = self._ensure_pipelines(connection, pipelines.values())
+        counts = save_runs(connection, self.source, batch.runs, written)
+        for pipeline, run_id, at in batch.vanished:
+            counts.runs_updated += self._vanish(connection, pipeline, run_id, at)
+        for one in batch.set_aside:
+            self._set_aside(connection, one, written[one.pipeline.external_id][0])
+        if batch.intervals:
+            self._extend(connection, batch.intervals)
+        return counts, written
 
     def settle(self, run: tuple[Pipeline, str], read_at: datetime, as_of: datetime) -> bool:
         """Settles a run that is at ``as_of`` as it was when it was read.
@@ -216,27 +221,30 @@ class ListingStore(SyncLog):
             .where(is_run)
             .values(settled=True, steps_synced_at=as_of, last_seen_at=as_of)
         )
-        for attempt in self.database.attempts(self.listing):
-            with attempt as connection:
-                found = connection.execute(settled).rowcount
-        return bool(found)
+
+        def write(connection: Connection) -> bool:
+            return bool(connection.execute(settled).rowcount)
+
+        return self.database.transact(write, self.listing)
 
     def save_memory(self, memory: dict[str, Any]) -> None:
         """Keeps what the source wants to know next time."""
         if memory == self.memory():
             return
         row = {"listing": self.listing, "memory": memory}
-        for attempt in self.database.attempts(self.listing):
-            with attempt as connection:
-                of_listing = tables.listings.c.listing == self.listing
-                connection.execute(delete(tables.listings).where(of_listing))
-                connection.execute(insert(tables.listings), row)
+
+        def write(connection: Connection) -> None:
+            of_listing = tables.listings.c.listing == self.listing
+            connection.execute(delete(tables.listings).where(of_listing))
+            connection.execute(insert(tables.listings), row)
+
+        self.database.transact(write, self.listing)
 
     # Pipelines.
 
     def _ensure_pipelines(
         self, connection: Connection, pipelines: Iterable[Pipeline]
-    ) -> dict[str, tuple[int, Pipeline]]:
+    ) -> PipelineRows:
         """Writes what is new of these pipelines, to be kept in mind once it is committed."""
         rows = {}
         for one in pipelines:

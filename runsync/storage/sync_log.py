@@ -51,14 +51,14 @@ class SyncLog:
         )
         row = {"listing": self.listing, "started_at": now, "outcome": "running"}
         none_yet = dict.fromkeys(("requests", "runs_new", "runs_updated", "steps_written"), 0)
-        number = 0
-        for attempt in self.database.attempts():
-            with attempt as connection:
-                connection.execute(killed)
-                self._prune(connection, now)
-                begun = insert(syncs).values(row | none_yet).returning(syncs.c.id)
-                number = connection.execute(begun).scalar_one()
-        return number
+        begun = insert(syncs).values(row | none_yet).returning(syncs.c.id)
+
+        def write(connection: Connection) -> int:
+            connection.execute(killed)
+            self._prune(connection, now)
+            return int(connection.execute(begun).scalar_one())
+
+        return self.database.transact(write)
 
     def end(
         self, number: int, outcome: str, counts: Counts, requests: int, error: str | None
@@ -73,9 +73,8 @@ class SyncLog:
             "steps_written": counts.steps_written,
             "error": visible(error, _LONGEST_ERROR) if error else None,
         }
-        for attempt in self.database.attempts():
-            with attempt as connection:
-                connection.execute(update(syncs).where(syncs.c.id == number).values(values))
+        ended = update(syncs).where(syncs.c.id == number).values(values)
+        self.database.transact(lambda connection: connection.execute(ended))
 
     def _prune(self, connection: Connection, now: datetime) -> None:
         """Deletes what is no longer kept of the days that have become older than 30 days since

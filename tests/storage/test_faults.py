@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from sqlalchemy import Connection, event, make_url, select, text
 
 from runsync.config import PipelineConfig, SourceConfig
-from runsync.errors import DatabaseError, LockedError, RunsyncError
+from runsync.errors import DatabaseError, LockedError, RunsyncError, UnavailableError
 from runsync.simulator import Scenario, Simulator, World
 from runsync.sources import open_source
 from runsync.storage import database as database_module
@@ -187,20 +188,58 @@ def test_a_transaction_whose_connection_is_killed_is_written_by_another(
     postgres_url: str,
 ) -> None:
     database, rival = Database(postgres_url), Database(postgres_url)
-    tries = 0
-    for attempt in database.attempts():
-        with attempt as connection:
-            tries += 1
-            connection.execute(text("INSERT INTO listings VALUES ('x', '{}')"))
-            if tries == 1:
-                with rival.write() as killer:
-                    killer.execute(END_ALL_OTHERS)
-            connection.execute(text("INSERT INTO listings VALUES ('y', '{}')"))
-    assert tries == 2
+    tries = []
+
+    def write(connection: Connection) -> None:
+        tries.append(1)
+        connection.execute(text("INSERT INTO listings VALUES ('x', '{}')"))
+        if len(tries) == 1:
+            with rival.write() as killer:
+                killer.execute(END_ALL_OTHERS)
+        connection.execute(text("INSERT INTO listings VALUES ('y', '{}')"))
+
+    database.transact(write)
+    assert len(tries) == 2
     with database.read() as connection:
         assert connection.execute(text("SELECT count(*) FROM listings")).scalar() == 2
     database.close()
     rival.close()
+
+
+def test_a_write_whose_connection_cannot_be_made_at_first_is_tried_again(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database_module, "_FIRST_PAUSE_SECONDS", 0.001)
+    database, rival = Database(postgres_url), Database(postgres_url)
+    tries = []
+
+    def kill_while_it_is_made(raw: Any, _: object) -> None:
+        tries.append(1)
+        if len(tries) <= 2:
+            with rival.write() as killer:
+                killer.execute(END_ALL_OTHERS)
+            raw.execute("SELECT 1")
+
+    event.listen(database.engine, "connect", kill_while_it_is_made)
+    number = ListingStore(database, "ci", "ci/p").begin()
+    assert len(tries) == 3
+    with database.read() as connection:
+        assert connection.execute(select(tables.syncs.c.id)).scalars().all() == [number]
+    database.close()
+    rival.close()
+
+
+def test_a_database_that_stays_away_is_named_after_the_last_attempt(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(database_module, "_FIRST_PAUSE_SECONDS", 0.001)
+    database = Database(make_url(postgres_url).set(query={"host": str(tmp_path)}))
+    tries = []
+    event.listen(database.engine, "do_connect", lambda *_: tries.append(1))
+    with pytest.raises(UnavailableError, match="No such file"):
+        ListingStore(database, "ci", "ci/p").begin()
+    assert len(tries) == 6
+    database.close()
 
 
 def test_a_deadlock_is_tried_again(postgres_url: str) -> None:
@@ -215,15 +254,16 @@ def test_a_deadlock_is_tried_again(postgres_url: str) -> None:
             {"listing": listing},
         )
 
+    def write_both(first: str, second: str, connection: Connection) -> None:
+        tries.append(first)
+        touch(connection, first)
+        if tries.count(first) == 1:
+            together.wait(5)
+        touch(connection, second)
+
     def write(first: str, second: str) -> None:
         try:
-            for attempt in database.attempts():
-                with attempt as connection:
-                    tries.append(first)
-                    touch(connection, first)
-                    if tries.count(first) == 1:
-                        together.wait(5)
-                    touch(connection, second)
+            database.transact(partial(write_both, first, second))
         except BaseException as error:  # noqa: BLE001 - shown in the main thread
             failures.append(error)
 
@@ -242,16 +282,18 @@ def test_a_serialization_failure_is_tried_again(postgres_url: str) -> None:
     strict = Database(database.engine.execution_options(isolation_level="SERIALIZABLE"))
     with database.write() as connection:
         connection.execute(text("INSERT INTO listings VALUES ('a', '{\"n\": 0}')"))
-    tries = 0
-    for attempt in strict.attempts():
-        with attempt as connection:
-            tries += 1
-            connection.execute(text("SELECT * FROM listings")).all()
-            if tries == 1:
-                with database.write() as other:
-                    other.execute(text("UPDATE listings SET memory = '{\"n\": 1}'"))
-            connection.execute(text("UPDATE listings SET memory = memory || '{\"m\": 1}'"))
-    assert tries == 2
+    tries = []
+
+    def write(connection: Connection) -> None:
+        tries.append(1)
+        connection.execute(text("SELECT * FROM listings")).all()
+        if len(tries) == 1:
+            with database.write() as other:
+                other.execute(text("UPDATE listings SET memory = '{\"n\": 1}'"))
+        connection.execute(text("UPDATE listings SET memory = memory || '{\"m\": 1}'"))
+
+    strict.transact(write)
+    assert len(tries) == 2
     with database.read() as connection:
         stored = connection.execute(text("SELECT memory FROM listings")).scalar()
     assert stored == {"n": 1, "m": 1}
@@ -261,14 +303,12 @@ def test_a_serialization_failure_is_tried_again(postgres_url: str) -> None:
 def test_a_failure_that_stays_is_not_tried_again(database: Database) -> None:
     tries = []
 
-    def write() -> None:
-        for attempt in database.attempts():
-            with attempt as connection:
-                tries.append(1)
-                connection.execute(text("SELECT * FROM nosuch"))
+    def write(connection: Connection) -> None:
+        tries.append(1)
+        connection.execute(text("SELECT * FROM nosuch"))
 
     with pytest.raises(DatabaseError, match="nosuch"):
-        write()
+        database.transact(write)
     assert tries == [1]
 
 
