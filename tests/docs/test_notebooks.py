@@ -94,7 +94,8 @@ def test_has_parameters_with_defaults(path: Path) -> None:
 @pytest.mark.proof
 def test_gives_what_was_committed(path: Path) -> None:
     committed = told(read(path))
-    assert told(execute(read(path))) == committed
+    again = "`python -m tests.docs.notebooks` writes the outputs again"
+    assert told(execute(read(path))) == committed, again
 
 
 @pytest.mark.proof
