@@ -50,6 +50,19 @@ def test_what_is_red_since_when_by_whom_and_where_to_look(
     ]
 
 
+def test_a_pass_of_an_empty_branch_mends_none_without_a_name(
+    database: Database, now: datetime
+) -> None:
+    runs = [
+        run("broke", at(50), "failed", branch=None),
+        run("mended", at(55), "passed", branch=""),
+        run("alive", at(99), "aborted", branch=None),
+    ]
+    fill(database, runs)
+    (row,) = records(reports.broken_branches(database))
+    assert (row["run"], row["runs_since"]) == ("broke", 0)
+
+
 def test_default_branches_come_first_and_sound_or_dead_ones_not_at_all(
     database: Database, now: datetime
 ) -> None:
