@@ -52,7 +52,7 @@ def check(
             'report = "pass-rates", since = "7d", below = { pass_rate = 0.8 }'
         )
     url = webhook_url(webhook_env) if webhook_env is not None else None
-    rules = [checked(rule) for rule in settings.checks]
+    rules = [checked(rule, settings.cost) for rule in settings.checks]
     with closing(open_database(settings)) as database:
         found = [line for rule in rules for line in _findings(settings, database, rule)]
     if chosen_format(asked, output) is Format.MARKDOWN:

@@ -58,6 +58,7 @@ class Checked:
     rule: CheckRule
     report: Report | None
     kinds: Mapping[str, Kind]
+    prices: Mapping[str, float] | None = None
 
     @property
     def title(self) -> str:
@@ -72,8 +73,11 @@ class Checked:
             yield f"{column} {side} {_limit(limit, self.kinds[column])}"
 
 
-def checked(rule: CheckRule) -> Checked:
+def checked(rule: CheckRule, prices: Mapping[str, float] | None = None) -> Checked:
     """The rule, once it is sure that it can be applied.
+
+    Args:
+        prices: of a minute, for reports on cost; see :class:`.QuerySpec`.
 
     Raises:
         ConfigError: its report or a column is not known, or has no such limit.
@@ -90,7 +94,7 @@ def checked(rule: CheckRule) -> Checked:
                 what = f"{column} is no length of time; write a number, such as 0.8"
                 raise _error(rule, f"in `{side}` {what}")
     _check_keys(rule, report)
-    return Checked(rule, report, kinds)
+    return Checked(rule, report, kinds, prices)
 
 
 def findings(
@@ -157,8 +161,10 @@ def _asked(rule: CheckRule, report: Report) -> dict[str, Any]:
 def _frame(rule: Checked, report: Report, database: "Database") -> "pd.DataFrame":
     from runsync import reports
 
+    asked = _asked(rule.rule, report)
+    asked |= {"prices": rule.prices} if "prices" in report.takes else {}
     try:
-        frame: pd.DataFrame = getattr(reports, report.name)(database, **_asked(rule.rule, report))
+        frame: pd.DataFrame = getattr(reports, report.name)(database, **asked)
     except ConfigError as error:
         raise _error(rule.rule, str(error)) from None
     return _of_step(rule.rule, frame)

@@ -91,6 +91,13 @@ def test_a_rule_that_holds(shell: Shell, history: Path, rule: str) -> None:
     assert [row["status"] for row in ended.data] in (["ok"], ["no data"])
 
 
+def test_minutes_have_the_prices_of_the_config(shell: Shell, history: Path) -> None:
+    rule = "report = 'time'\npipeline = 'our-build'\nabove = { cost = 1 }"
+    ended = checked(shell, history, f"{rule}\n[cost]\n'*' = 1000\n", "--json")
+    assert (ended.code, [row["status"] for row in ended.data]) == (6, ["fail"])
+    assert "cost is" in ended.data[0]["text"]
+
+
 def test_no_runs_is_no_failure_and_no_success(shell: Shell, history: Path) -> None:
     rule = "report = 'step-durations'\nstep = 'nosuch'\nabove = { p50 = 1 }"
     ended = checked(shell, history, rule, "--json")
