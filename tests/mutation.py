@@ -30,8 +30,8 @@ TARGETS = {
     "coverage": Target(["runsync/coverage.py"], ["tests/test_coverage.py"]),
     "pagination": Target(["runsync/sources/pagination.py"], ["tests/sources/test_pagination.py"]),
     "statistics": Target(
-        ["runsync/reports/statistics.py", "runsync/reports/comparison.py"],
-        [f"tests/reports/test_{name}.py" for name in ("statistics", "comparison", "figures")],
+        [f"runsync/reports/{name}.py" for name in ("statistics", "comparison", "chance")],
+        [f"tests/reports/test_{name}.py" for name in ("statistics", "comparison", "chance")],
     ),
     "http": Target(["runsync/http/*.py"], ["tests/http"]),
     "storage": Target(

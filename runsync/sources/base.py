@@ -19,7 +19,17 @@ from runsync.config import PipelineConfig, SourceConfig
 from runsync.errors import RefusedError
 from runsync.http.client import Client, Limits
 from runsync.providers import provider
-from runsync.records import Cursor, Pipeline, Problem, Run, RunWithSteps, Status, Step, settles_at
+from runsync.records import (
+    GRACE,
+    Cursor,
+    Pipeline,
+    Problem,
+    Run,
+    RunWithSteps,
+    Status,
+    Step,
+    settles_at,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +136,7 @@ class Access:
 class Source(ABC):
     """One configured CI service."""
 
-    grace: ClassVar[timedelta] = timedelta(minutes=10)
+    grace: ClassVar[timedelta] = GRACE
     """How long after its finish a run may still change."""
     recheck: ClassVar[timedelta] = timedelta(0)
     """How far back from now the listing is read at every sync, though it is covered: as long as a

@@ -11,6 +11,9 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from runsync.cli.exceptions import InterruptedHereError
+from runsync.cli.sync import _repeat
+from runsync.errors import ConfigError, DatabaseError, RunsyncError, UnavailableError
 from runsync.records import Run, RunWithSteps
 from runsync.simulator import Simulator, World
 from runsync.sources.wercker.source import Wercker
@@ -249,3 +252,24 @@ def test_every_begins_with_what_cannot_be_outlived(shell: Shell, home: Path) -> 
     (home / "runsync.db").unlink()
     (home / "runsync.db").mkdir()
     assert shell("sync", "--every", "1s").code == 5
+
+
+@pytest.mark.parametrize(
+    ("failures", "outlived"),
+    [
+        ([UnavailableError("away")], True),
+        ([DatabaseError("full")], False),
+        ([ConfigError("a wrong key")], False),
+        ([UnavailableError("away"), DatabaseError("full"), ConfigError("a wrong key")], True),
+    ],
+)
+def test_every_outlives_what_may_pass_and_after_the_first_round_all(
+    failures: list[RunsyncError], outlived: bool
+) -> None:
+    left = iter([*failures, InterruptedHereError()])
+
+    def once() -> None:
+        raise next(left)
+
+    with pytest.raises(InterruptedHereError if outlived else type(failures[0])):
+        _repeat(once, pause=0)

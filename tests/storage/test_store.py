@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import event, select
+from sqlalchemy import Connection, event, select, text
 
 from runsync.coverage import Interval, union
 from runsync.errors import DatabaseError, HistoryRestartedError
@@ -316,6 +316,53 @@ def test_an_older_settled_answer_does_not_change_the_steps_of_a_newer(one_run: O
     one_run.save(answer(one_run.run(version="b"), a_step("a", result=Result.FAILED), hours=9))
     one_run.save(answer(one_run.run(version="a"), a_step("a", result=Result.PASSED), hours=2))
     assert one_run.steps["a"]["result"] == "failed"
+
+
+@pytest.mark.parametrize("is_settled", [False, True])
+def test_an_older_answer_does_not_change_the_steps_of_a_newer(
+    one_run: OneRun, is_settled: bool
+) -> None:
+    """Of the same version, and as settled; one of the same second that comes later is newer."""
+    status = Status.FINISHED if is_settled else Status.RUNNING
+    run = one_run.run(**{} if is_settled else {"status": status, "finished_at": None})
+    for hours, runner, stored in ((3, "b", "b"), (2, "a", "b"), (3, "c", "c"), (4, "d", "d")):
+        told = answer(run, a_step("a", status=status, runner=runner), hours=hours)
+        assert told.settled is is_settled
+        one_run.save(told)
+        assert one_run.steps["a"]["runner"] == stored
+
+
+WAITING = text(
+    "SELECT count(*) FROM pg_stat_activity "
+    "WHERE datname = current_database() AND wait_event_type = 'Lock'"
+)
+
+
+def test_an_older_answer_waits_for_a_newer_that_is_being_written(postgres_url: str) -> None:
+    """Else it goes by what was stored before, and takes the newer steps back."""
+    ours, theirs = OneRun(Database(postgres_url)), OneRun(Database(postgres_url))
+    theirs.pipeline, theirs.store = ours.pipeline, store_of(theirs.database, ours.pipeline)
+    running = ours.run(status=Status.RUNNING, finished_at=None)
+
+    def told(hours: int, runner: str) -> RunToWrite:
+        return answer(running, a_step("a", status=Status.RUNNING, runner=runner), hours=hours)
+
+    ours.save(told(1, "first"))
+    late = threading.Thread(target=lambda: theirs.save(told(2, "older")))
+
+    def meanwhile(_: Connection) -> None:
+        late.start()
+        waiting = 0
+        while late.is_alive() and not waiting:
+            with theirs.database.read() as connection:
+                waiting = connection.execute(WAITING).scalar_one()
+
+    event.listen(ours.database.engine, "commit", meanwhile, once=True)
+    ours.save(told(3, "newer"))
+    late.join()
+    assert ours.steps["a"]["runner"] == "newer"
+    ours.database.close()
+    theirs.database.close()
 
 
 def test_a_run_that_turns_up_again_is_no_longer_gone(one_run: OneRun) -> None:
