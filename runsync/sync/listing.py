@@ -285,12 +285,15 @@ class ListingSync:
             found = ask()
         if isinstance(found, Unchanged):
             return UnchangedRun.of(run, known, found)
-        if found.problems and not again:
+        is_passing = bool(found.problems) and not again
+        if is_passing:
             self._unreadable_once.add(found.run.key)
         ran_without_steps = found.run.started_at is not None and not found.steps
         is_doubted = ran_without_steps and not again and not self._source.lists_changes
         settled = self._source.settles(found) and not is_doubted
-        return RunToWrite(found, settled, found.steps_read)
+        # Where only changes are listed, it is read again by its id if its steps count as missing.
+        with_steps = found.steps_read and not (is_passing and self._source.lists_changes)
+        return RunToWrite(found, settled, with_steps)
 
     def _commit_pages(self, leave: int) -> None:
         """Writes pages in their order, until only so many still wait for their runs."""

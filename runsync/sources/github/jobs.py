@@ -46,6 +46,8 @@ def read_jobs(
         known = raw.get("id") if isinstance(raw, dict) else None
         try:
             fields = Fields(raw, f"job {describe(known)}")
+            if fields.integer("run_id") not in (None, split_run_id(run.id)[0]):
+                raise BadRowError(f"{fields.what}: it is of run {fields.integer('run_id')}")
             if not _is_earlier(fields, run):
                 jobs.append(_read_job(fields, run, repository))
         except BadRowError as error:

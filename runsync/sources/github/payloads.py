@@ -4,13 +4,13 @@ A run of ours is one *attempt* of a workflow run. Jobs and steps stand in ``jobs
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from runsync.errors import RefusedError
+from runsync.errors import RefusedError, SourceError
 from runsync.http.client import checked_path
 from runsync.records import UNEXPLAINED, Cursor, Ending, Pipeline, Result, Run, Status
 from runsync.sources.base import Listed
@@ -165,6 +165,25 @@ def read_listed(
         for earlier in range(newest.attempt - 1, 0, -1)
     )
     return Listed(cursor, newest), *(Listed(cursor, stub, stub=True) for stub in stubs)
+
+
+def check_owner(rows: Iterable[object], what: str, *, of_workflow: bool) -> None:
+    """All rows of a listing are of one repository, and perhaps of one workflow. What is foreign
+    may be any of them, so none is taken.
+
+    Raises:
+        SourceError: they are not.
+    """
+    known = [row for row in rows if isinstance(row, dict)]
+    owners = [
+        row["repository"].get("id") for row in known if isinstance(row.get("repository"), dict)
+    ]
+    workflows = [row.get("workflow_id") for row in known] if of_workflow else []
+    if any(len({n for n in found if isinstance(n, int)}) > 1 for found in (owners, workflows)):
+        raise SourceError(
+            f"{what}: they are of more than one repository or workflow; check that base_url is "
+            "GitHub's"
+        )
 
 
 def run_fields(raw: object) -> Fields:

@@ -132,7 +132,7 @@ class GitHub(Source):
 
     def reread(self, pipeline: Pipeline, run_id: str) -> RunWithSteps:
         answer = self._attempt(pipeline, run_id)
-        run = self._one(answer, self._repository(pipeline.external_id), pipeline)
+        run = self._asked_for(answer, pipeline, run_id)
         return self._with_jobs(run, etag=answer.headers.get("ETag"))
 
     def reread_if_changed(
@@ -142,13 +142,13 @@ class GitHub(Source):
         known = RunETags.parse(validator)
         answer = self._attempt(pipeline, run_id, known.run)
         if answer.status != 304:
-            run = self._one(answer, self._repository(pipeline.external_id), pipeline)
+            run = self._asked_for(answer, pipeline, run_id)
             return self._with_jobs_if_changed(run, known, answer.headers.get("ETag"))
         jobs = self._ask_jobs(pipeline, run_id, known.jobs)
         if jobs.status == 304:
             return Unchanged(jobs.as_of, validator)
         answer = self._attempt(pipeline, run_id)
-        run = self._one(answer, self._repository(pipeline.external_id), pipeline)
+        run = self._asked_for(answer, pipeline, run_id)
         # The jobs of a run that is over have to be read after its end.
         first = None if run.status is Status.FINISHED else jobs
         return self._with_jobs(run, first, answer.headers.get("ETag"))
@@ -301,6 +301,7 @@ class GitHub(Source):
         if answer.status == 304:
             return walk.Part(answer.as_of, unchanged=True)
         rows, total = _rows(answer, "workflow_runs", f"the runs of {ref}")
+        payloads.check_owner(rows, f"the runs of {ref}", of_workflow="/" in ref.partition("/")[2])
         names.default_branch = branch.at(answer.as_of) if rows else None
         entries = [_entry(raw, self._repository(ref), names) for raw in rows]
         is_full = len(rows) >= self.page_size
@@ -330,6 +331,13 @@ class GitHub(Source):
             )
         except BadRowError as error:
             raise SourceError(f"{self.name}: {error}") from error
+
+    def _asked_for(self, answer: Response, pipeline: Pipeline, run_id: str) -> Run:
+        """The run of an answer, if it is the one that was asked for."""
+        run = self._one(answer, self._repository(pipeline.external_id), pipeline)
+        if run.id != run_id:
+            raise SourceError(f"{self.name}: run {run_id} was asked for, and run {run.id} came")
+        return run
 
     def _attempt(self, pipeline: Pipeline, run_id: str, etag: str | None = None) -> Response:
         return self.client.get(self._attempt_path(pipeline, run_id), _WITHOUT_PULLS, _if(etag))

@@ -162,6 +162,9 @@ class _Scan:
         If not, that was deleted meanwhile, or GitHub's search left something out: then the window
         before is to be read again.
         """
+        if not part.entries and part.total:
+            # It contradicts itself: runs are counted, and none is shown.
+            return False
         if until is None:
             return bool(part.entries) or not self._seen
         newest = part.newest

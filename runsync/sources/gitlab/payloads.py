@@ -122,6 +122,9 @@ def read_details(
     for place, raw in enumerate([*jobs, *bridges]):
         try:
             fields = Fields(raw, f"run {run.id}: {row_name('job', raw)}")
+            of = fields.child("pipeline")
+            if of and _id(of) != run.id:
+                raise BadRowError(f"{fields.what}: it is of run {_id(of)}")
             step = read_step(fields, bridge=place >= len(jobs))
             steps[int(step.id)] = step
             # Only jobs tell the commit's message, and all of them the same.

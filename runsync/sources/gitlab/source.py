@@ -127,6 +127,8 @@ class GitLab(base.Source):
         path = self._path(pipeline, "pipelines", run_id)
         answer = self.client.get(path)
         run = self._one(answer.data, pipeline)
+        if run.id != run_id:
+            raise SourceError(f"{self.name}: run {run_id} was asked for, and run {run.id} came")
         # Jobs come newest first and none ever goes: at worst one comes twice.
         with_retried = {"include_retried": "true"}
         try:
@@ -369,6 +371,7 @@ class GitLab(base.Source):
 
     def _read(self, listing: Listing, raws: list[object], at: datetime) -> list[Row]:
         """Runs where they stand; ``at`` stands in until one tells its own time."""
+        self._check_project(listing, raws)
         rows: list[Row] = []
         for raw in raws:
             try:
@@ -381,6 +384,26 @@ class GitLab(base.Source):
                 rows.append((at, Problem(str(error))))
         return rows
 
+    def _check_project(self, listing: Listing, raws: list[object]) -> None:
+        """All that one project lists is its own. What is foreign may be any row, so none is taken.
+
+        Raises:
+            SourceError: there are rows of another project.
+        """
+        path = self._project(listing.pipelines[0])["path"]
+        found = {
+            str(raw["project_id"])
+            for raw in raws
+            if isinstance(raw, dict) and raw.get("project_id")
+        }
+        if path.isdecimal():
+            found.add(path)
+        if len(found) > 1:
+            raise SourceError(
+                f"{self.name}: the listing {listing.key} shows runs of more than one project "
+                f"({', '.join(sorted(found))}); check base_url"
+            )
+
     def _one(self, raw: object, pipeline: Pipeline) -> Run:
         try:
             return read_run(raw, pipeline, self.client.base_url)
@@ -389,8 +412,22 @@ class GitLab(base.Source):
 
 
 def _rows(answer: Response, what: str) -> list[object]:
+    """The rows of a page.
+
+    Raises:
+        SourceError: it is no list, or lacks rows that GitLab counts; it counts no more than 10,000.
+    """
     if not isinstance(answer.data, list):
         raise SourceError(f"{what}: a list is due and {describe(answer.data)} came; check base_url")
+    total, size, page = (
+        base.header_number(answer.headers, f"X-{name}") for name in ("Total", "Per-Page", "Page")
+    )
+    if total is not None and size and page:
+        due = min(size, total - (page - 1) * size)
+        if len(answer.data) < due:
+            raise SourceError(
+                f"{what}: {len(answer.data)} rows came where {due} are due; sync again"
+            )
     return answer.data
 
 

@@ -419,6 +419,7 @@ def _page(query: dict[str, str], rows: list[Any]) -> tuple[list[Any], Json]:
     size, page = min(int(query.get("per_page", 20)), 100), int(query.get("page", 1))
     following = str(page + 1) if page * size < len(rows) else ""
     headers = {"X-Page": str(page), "X-Per-Page": str(size), "X-Next-Page": following}
+    headers |= {"X-Total": str(len(rows))} if len(rows) <= 10_000 else {}
     return rows[(page - 1) * size : page * size], headers
 
 
