@@ -83,7 +83,8 @@ def _failed(check: str, error: RunsyncError, mend: str) -> Finding:
 
 
 def _config(config: Config) -> Iterator[Finding]:
-    what = f"{config.path}: {len(config.sources)} sources, {len(config.pipelines)} [[pipelines]]"
+    sources = "1 source" if len(config.sources) == 1 else f"{len(config.sources)} sources"
+    what = f"{config.path}: {sources}, {len(config.pipelines)} [[pipelines]]"
     if not config.pipelines:
         yield Finding("config", "warn", what, "add the [[pipelines]] whose history matters")
     else:

@@ -69,7 +69,7 @@ def _about(dataset: Dataset) -> str:
     return (
         f"{begin} to {end} against the window of the same length before. How much runs fail or "
         "slow down together is allowed for, and so is the number of rows: where nothing has "
-        "changed, at most one page in twenty tells of any change."
+        "changed, few pages tell of any change."
     )
 
 
