@@ -23,8 +23,8 @@ from runsync.simulator.world.world import World
 
 QUICK = Limits(
     connect=1,
-    read=0.1,
-    whole=0.15,
+    read=0.3,
+    whole=0.5,
     tries=2,
     first_pause=0.01,
     longest_pause=0.02,
@@ -33,7 +33,7 @@ QUICK = Limits(
 PATIENT = replace(QUICK, read=10, whole=20, tries=3)
 STATUSES = "400 401 403 404 410 418 422 429 500 503".split()
 KINDS = [*FAULT_TYPES, *STATUSES]
-SECONDS = {"429": 0.0, "503": 0.0, "429-date": 0.0, "slow": 0.5, "slow-headers": 0.5, "drip": 0.5}
+SECONDS = {"429": 0.0, "503": 0.0, "429-date": 0.0, "slow": 1.0, "slow-headers": 1.0, "drip": 1.0}
 ENDPOINTS = ("listing", "steps", "run")
 PLACES = ("first", "middle", "last")
 ROW_KINDS = set("null-entries duplicates shuffled short-page empty-page".split())
