@@ -7,9 +7,23 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
+from scipy.special import digamma, polygamma
 
 from runsync import reports
-from runsync.reports.chance import PIECES, Samples, corrected, design_effects, p_values
+from runsync.reports.chance import (
+    PIECES,
+    DesignEffects,
+    Samples,
+    _inverse_trigamma,
+    _prior,
+    _Ratios,
+    _ratios,
+    _steadied,
+    corrected,
+    design_effects,
+    p_values,
+)
 from runsync.reports.statistics import Floats
 from runsync.storage.database import Database
 from tests.reports.flat_histories import FIRST_DAY, PLAIN, flat_history, store
@@ -77,6 +91,82 @@ def test_correction_is_that_of_benjamini_and_hochberg(p: list[float]) -> None:
             len(known) * other / (rank + 1) for rank, other in enumerate(known) if other >= value
         )
         assert found == pytest.approx(min(expected, 1))
+
+
+@pytest.mark.parametrize("value", [1e-3, 0.05, 0.4, 1.0, 3.0, 20.0, 1e4])
+def test_the_inverse_of_trigamma_is_one(value: float) -> None:
+    assert polygamma(1, _inverse_trigamma(value)) == pytest.approx(value, rel=1e-9)
+
+
+def test_what_rows_have_in_common_is_found_again() -> None:
+    """Design effects around 3, as alike as 8 degrees of freedom tell, each seen with 5 or 11."""
+    rng = np.random.default_rng(6)
+    degrees = rng.choice([5.0, 11.0], 20_000)
+    true = 3 * 8 / rng.chisquare(8, len(degrees))
+    seen = _Ratios(true * rng.chisquare(degrees) / degrees, degrees)
+    prior, weight = _prior(seen.logs, seen.degrees)
+    assert prior == pytest.approx(3, rel=0.02)
+    assert weight == pytest.approx(8, rel=0.08)
+
+
+def test_rows_that_vary_no_more_than_chance_are_all_alike() -> None:
+    degrees = np.full(4, 6.0)
+    values = np.array([2.0, 2.1, 1.9, 2.0])
+    found = _steadied(_Ratios(values, degrees))
+    # As many degrees as the other rows have together.
+    np.testing.assert_allclose(found.degrees, 24)
+    common = np.exp(np.log(values).mean() - digamma(3) + np.log(3))
+    np.testing.assert_allclose(found.values, (18 * common + 6 * values) / 24)
+
+
+def test_a_row_of_which_nothing_is_known_is_taken_to_be_as_the_others() -> None:
+    nothing = float("nan")
+    found = _steadied(_Ratios(np.array([2.0, 2.1, 1.9, nothing]), np.array([6.0, 6.0, 6.0, 1e-9])))
+    common = np.exp(np.log([2.0, 2.1, 1.9]).mean() - digamma(3) + np.log(3))
+    assert found.values[3] == pytest.approx(common)
+    alone = _steadied(_Ratios(np.array([2.0, nothing, nothing]), np.array([6.0, 3.0, 1e-9])))
+    np.testing.assert_array_equal(alone.values, [2, 1, nothing])
+    np.testing.assert_array_equal(alone.degrees, [6, 3, 1e-9])
+
+
+def test_scores_in_any_order_vary_as_independent_ones_do() -> None:
+    """The mean of the ratio over the orders of the scores is 1, however large the pieces are."""
+    rng = np.random.default_rng(7)
+    counts = np.broadcast_to(rng.integers(0, 9, PIECES).astype(np.float64), (3000, *WINDOWS))
+    owners = np.repeat(np.arange(PIECES), counts[0, 0].astype(int))
+    scores = rng.permuted(np.tile(rng.exponential(5, len(owners)), (6000, 1)), axis=1)
+    totals = np.array([np.bincount(owners, row, PIECES) for row in scores]).reshape(counts.shape)
+    sample = Samples(counts, totals, np.full(3000, 2 * (scores[0] ** 2).sum()))
+    assert _ratios(sample).values.mean() == pytest.approx(1, abs=0.02)
+
+
+def test_degrees_of_freedom_are_of_the_pieces_that_are_there() -> None:
+    counts, totals = np.zeros((4, *WINDOWS)), np.zeros((4, *WINDOWS))
+    counts[0] = 4  # all alike
+    counts[1, :, :2] = 10  # two in each window
+    counts[2, 0, :3] = 10, 10, 20  # in one window only: 40² / 600 of them
+    counts[3, :, 0] = 50  # one in each window: nothing to compare
+    totals[...] = counts / 2
+    found = _ratios(hits(counts, totals))
+    np.testing.assert_allclose(found.degrees, [54, 2, 1600 / 600 - 1, 1e-9])
+    np.testing.assert_array_equal(found.is_known, [True, True, True, False])
+
+
+@pytest.mark.parametrize("effect", [1.0, 4.0])
+def test_p_values_are_those_of_the_test_of_two_proportions(effect: float) -> None:
+    counts, totals = np.zeros((1, *WINDOWS)), np.zeros((1, *WINDOWS))
+    counts[0, :, 3] = 100, 150
+    totals[0, :, 3] = 80, 90
+    z = 0.2 / np.sqrt(0.68 * 0.32 * (1 / 100 + 1 / 150) * effect)
+
+    def p(degrees: float) -> float:
+        effects = DesignEffects(np.array([effect]), np.array([degrees]))
+        return float(p_values(hits(counts, totals), effects)[0])
+
+    assert p(1e9) == pytest.approx(2 * stats.norm.sf(z), rel=1e-4)
+    for degrees in (1.0, 7.0):
+        assert p(degrees) == pytest.approx(2 * stats.t.sf(z, degrees))
+    assert np.isnan(p(0.99))
 
 
 def test_independent_runs_have_no_design_effect() -> None:
