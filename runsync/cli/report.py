@@ -95,6 +95,7 @@ Busy = Annotated[
 ]
 
 _NOTES = 3
+_PAGES = (".html", ".htm")
 
 
 def _command_of(report: Report) -> Callable[..., None]:
@@ -201,6 +202,8 @@ def html(
     """
     if output is None and sys.stdout.isatty():
         raise ConfigError("a page is not for a terminal; name a file: --output report.html")
+    if output is not None and output.suffix.lower() not in _PAGES and not _is_special(output):
+        raise ConfigError(f"{output} is no name of a page; name one such as --output report.html")
     from runsync import reports
 
     asked = _arguments(since, until, pipeline, branch, tz) | {"every": every}
@@ -208,6 +211,11 @@ def html(
         write(reports.html(database, **asked), output)
     if output is not None and str(output) != "-":
         note(f"wrote {output}")
+
+
+def _is_special(output: Path) -> bool:
+    """Whether it is stdout, a pipe or a device, whose names say nothing."""
+    return str(output) == "-" or (output.exists() and not output.is_file())
 
 
 def _arguments(

@@ -32,6 +32,8 @@ def ordered(frame: "pd.DataFrame", sort: str | None, top: int | None) -> "pd.Dat
     """
     if sort is not None:
         column = sort.removeprefix("-")
+        if column not in frame:  # JSON and CSV name the unit of a duration
+            column = column.removesuffix("_s")
         if column not in frame:
             raise ConfigError(
                 f"--sort: the report has no column {column!r}"

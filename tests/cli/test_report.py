@@ -211,6 +211,23 @@ def test_rows_are_sorted_by_a_column(report: Callable[..., Said]) -> None:
     )
 
 
+def test_rows_are_sorted_by_the_name_that_json_gives_a_column(report: Callable[..., Said]) -> None:
+    for sort in ("p50_s", "-p50_s", "p50"):
+        code, out, errors = report("run-durations", "--json", f"--sort={sort}")
+        assert (code, errors) == (0, "")
+        assert "p50_s" in json.loads(out)[0]
+
+
+@pytest.mark.parametrize("name", ["page.pdf", "page.csv", "page"])
+def test_a_page_is_written_to_a_page(
+    report: Callable[..., Said], tmp_path: Path, name: str
+) -> None:
+    code, _, errors = report("html", "--output", str(tmp_path / name))
+    assert code == 2
+    assert "--output report.html" in errors
+    assert not (tmp_path / name).exists()
+
+
 def test_nulls_are_sorted_after_all_others(report: Callable[..., Said]) -> None:
     asked = ("--by", "branch", "--every", "day")
     for sort in ("pass_rate", "-pass_rate"):
