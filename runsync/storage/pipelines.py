@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 from runsync.errors import ConfigError
 from runsync.text import did_you_mean
 
+_NAMED = 12
 _SHORT = 8
 
 
@@ -88,8 +89,17 @@ def _fitting(known: Sequence[StoredPipeline], word: str | int) -> list[StoredPip
 
 
 def _none(known: Sequence[StoredPipeline], word: str | int) -> list[StoredPipeline]:
-    words = list(dict.fromkeys([p.label for p in known] + [p.external_id for p in known]))
-    raise ConfigError(f"no pipeline in the database is called {word!r}{did_you_mean(word, words)}")
+    labels = [p.label for p in known]
+    words = list(dict.fromkeys([*labels, *(p.external_id for p in known)]))
+    mend = did_you_mean(word, words) or _listing(labels)
+    raise ConfigError(f"no pipeline in the database is called {word!r}{mend}")
+
+
+def _listing(labels: Sequence[str]) -> str:
+    """The end of a sentence that lists what is known, and how many more there are."""
+    more = len(labels) - _NAMED
+    rest = f" and {more} more; `runsync pipelines` lists all" if more > 0 else ""
+    return f"; known: {', '.join(labels[:_NAMED])}{rest}" if labels else ""
 
 
 def _labels(row: _Row, known: Sequence[_Row]) -> Iterator[str]:

@@ -126,3 +126,12 @@ def test_a_unique_beginning_of_a_name_chooses_a_pipeline(sqlite: Database) -> No
         ConfigError, match=r"'de' is the beginning of several pipelines: demo \(3\)"
     ):
         chosen(known, "de")
+
+
+def test_an_unknown_pipeline_is_told_what_is_known() -> None:
+    several = labelled([(n, "w", f"id{n}", f"build {n:02}") for n in range(1, 11)])
+    with pytest.raises(ConfigError, match=r"known: build 01, build 02, .*, build 10$"):
+        chosen(several, "zzz")
+    many = labelled([(n, "w", f"id{n}", f"build {n:02}") for n in range(1, 31)])
+    with pytest.raises(ConfigError, match=r"known: build 01, .*, build 12 and 18 more; `runsync p"):
+        chosen(many, "zzz")
