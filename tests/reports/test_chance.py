@@ -12,6 +12,7 @@ from scipy.special import digamma, polygamma
 
 from runsync import reports
 from runsync.reports.chance import (
+    BLOCK,
     PIECES,
     DesignEffects,
     Samples,
@@ -180,6 +181,46 @@ def test_runs_that_come_in_fours_have_one_of_four() -> None:
     counts = np.full((40, *WINDOWS), 8.0)
     fours = (4 * rng.binomial(2, 0.8, counts.shape)).astype(np.float64)
     assert design_effects(hits(counts, fours)).values.mean() == pytest.approx(4, rel=0.25)
+
+
+def test_each_row_has_a_p_value_of_its_own() -> None:
+    counts, totals = np.zeros((4, *WINDOWS)), np.zeros((4, *WINDOWS))
+    counts[:, :, 3] = (100, 150), (50, 50), (60, 0), (1, 99)
+    totals[:, :, 3] = (80, 90), (20, 20), (30, 0), (0, 99)
+    effects = DesignEffects(np.ones(4), np.full(4, 1e9))
+    p = p_values(hits(counts, totals), effects)
+    z = 0.2 / np.sqrt(0.68 * 0.32 * (1 / 100 + 1 / 150)), 1 / np.sqrt(0.99 * 0.01 * (1 + 1 / 99))
+    expected = [2 * stats.norm.sf(z[0]), 1, np.nan, 2 * stats.norm.sf(z[1])]
+    np.testing.assert_allclose(p, expected, rtol=1e-3)
+
+
+def test_a_few_rows_tell_what_they_have_in_common() -> None:
+    logs, degrees = np.array([0.1, 2.0, 3.1]), np.array([4.0, 6.0, 8.0])
+    spread = np.std(logs) ** 2 * 3 / 2 - polygamma(1, degrees / 2).mean()
+    assert polygamma(1, _prior(logs, degrees)[1] / 2) == pytest.approx(spread)
+    two = _steadied(_Ratios(np.array([2.0, 2.1]), np.array([6.0, 6.0])))
+    np.testing.assert_allclose(two.degrees, 12)
+    same = _steadied(_Ratios(np.array([np.nan, np.nan]), np.array([1.0, 0.9])))
+    np.testing.assert_array_equal(same.values, [1, np.nan])
+
+
+def test_growth_from_pieces_to_blocks_goes_on_to_the_window() -> None:
+    """Where the pieces of a block are alike, blocks vary four times as much, and somewhat more
+    since a window has few of them; so windows, of seven blocks, vary over seven times as much."""
+    rng = np.random.default_rng(8)
+    rates = np.repeat(rng.beta(8, 2, (200, 2, PIECES // BLOCK)), BLOCK, axis=2)
+    sample = hits(np.full(rates.shape, 50.0), np.round(50 * rates))
+    of_blocks = _steadied(_ratios(sample.in_blocks()))
+    growth = design_effects(sample).values / of_blocks.values
+    assert ((growth > PIECES / BLOCK) & (growth < 1.5 * PIECES / BLOCK)).all()
+
+
+def test_no_row_is_known_better_than_so_many_independent_runs_would_be() -> None:
+    counts = np.ones((40, *WINDOWS)) * np.repeat([1, 2], 20)[:, None, None]
+    rng = np.random.default_rng(9)
+    effects = design_effects(hits(counts, rng.binomial(counts.astype(int), 0.5).astype(float)))
+    independent = np.repeat([56, 112], 20) / effects.values
+    np.testing.assert_allclose(effects.degrees, independent - 2)
 
 
 def test_without_a_change_one_row_in_twenty_is_called_before_the_correction() -> None:

@@ -195,6 +195,15 @@ def test_no_steps_of_a_run_that_ran_are_asked_for_twice(make_rig: MakeRig) -> No
     rig.assert_exact()
 
 
+def test_no_steps_of_a_run_that_ran_are_believed_the_second_time(make_rig: MakeRig) -> None:
+    rig = settled_rig(make_rig, 30)
+    run = next(r["id"] for r in rig.truth(rig.world.pipelines[0].id) if r["steps"])
+    rig.simulator.faults.add("empty-page", "steps", run=run)
+    for is_settled in (False, True):
+        rig.sync()
+        assert rig.column("settled")[run] is is_settled
+
+
 def test_a_backdated_run_hides_none_below_it(make_rig: MakeRig) -> None:
     """Under `since` the walk ends at the first run that is too old; an old one at the top of a
     page, above newer ones, is none."""
