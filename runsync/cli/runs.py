@@ -158,7 +158,8 @@ def list_(
             source_run=source_run,
             author=author,
         )
-        emit(rows, columns=COLUMNS, format=style, output=output, brief=BRIEF, spare=SPARE)
+        brief = BRIEF if pipeline else ("id", "pipeline", *BRIEF[1:])
+        emit(rows, columns=COLUMNS, format=style, output=output, brief=brief, spare=SPARE)
         return
     _check_filters(application, pipeline, limit, skip)
     settings = load_config(config)

@@ -57,6 +57,16 @@ def test_it_knows_no_limit_and_needs_no_pipeline(shell: Shell, history: list[str
         assert shell("runs", "list", "--stored", *given, "--json").data == []
 
 
+def test_a_table_of_several_pipelines_names_them(shell: Shell, history: list[str]) -> None:
+    table = shell("runs", "list", "--stored", "--sort", "creationDateAsc", "--limit", "2").out
+    assert [line.split()[1] for line in table.splitlines() if "finished" in line] == [
+        "deploy",
+        "our-build",
+    ]
+    table = shell("runs", "list", "--stored", "--pipeline", "our-build").out
+    assert "pipeline" not in table.splitlines()[0]
+
+
 def test_a_run_and_its_steps_are_shown_as_they_are_stored(
     shell: Shell, history: list[str], simulator: Simulator, world: World
 ) -> None:
