@@ -122,17 +122,17 @@ class Database:
         Raises:
             DatabaseError, LockedError: as :meth:`write`; the last attempt's.
         """
-        for number in range(1, _ATTEMPTS):
+        number = 1
+        while True:
             try:
-                return self._transact_once(write, locked)
+                with self.write(locked) as connection:
+                    return write(connection)
             except UnavailableError as error:
+                if number == _ATTEMPTS:
+                    raise
                 log.warning("attempt %d of %d to write failed: %s", number, _ATTEMPTS, error)
             time.sleep(_FIRST_PAUSE_SECONDS * 2**number * random.uniform(0.5, 1))  # noqa: S311
-        return self._transact_once(write, locked)
-
-    def _transact_once(self, write: Callable[[Connection], T], locked: str | None) -> T:
-        with self.write(locked) as connection:
-            return write(connection)
+            number += 1
 
     def lock(self, listing: str, *, wait: bool = False) -> AbstractContextManager[None]:
         """Holds a listing's lock; it is released also where the process dies.

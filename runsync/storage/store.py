@@ -172,11 +172,6 @@ class ListingStore(SyncLog):
 
     # Writing.
 
-    def ensure_pipelines(self, pipelines: Iterable[Pipeline]) -> None:
-        """Makes sure that these pipelines have rows, and that they are known to be listed here."""
-        if wanted := list(pipelines):
-            self.save(Batch(pipelines=wanted))
-
     def save(self, batch: Batch) -> Counts:
         """Writes a batch whole, or not at all.
 

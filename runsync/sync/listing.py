@@ -146,7 +146,7 @@ class ListingSync:
     def _sync(self) -> SourceError | TokenRefusedError | None:
         """Walks the listing, then reads again what has not settled; returns what failed."""
         failed: SourceError | TokenRefusedError | None = None
-        self._store.ensure_pipelines(self._listing.pipelines)
+        self._save(Batch(pipelines=self._listing.pipelines))
         covered = [] if self._options.full else self._store.coverage()
         before = self._store.memory()
         if validators.MEMORY_KEY in before and not self._options.full:

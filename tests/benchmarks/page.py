@@ -78,7 +78,7 @@ def filled(path: Path) -> str:
     schema.ready(database)
     store = ListingStore(database, "wercker", "l")
     pipelines = [Pipeline(f"{n:024x}", f"pipeline {n}") for n in range(PIPELINES)]
-    store.ensure_pipelines(pipelines)
+    store.save(Batch(pipelines=pipelines))
     for batch in runs(pipelines):
         store.save(Batch(batch))
     database.close()

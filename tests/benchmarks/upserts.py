@@ -76,7 +76,7 @@ def main() -> None:
         batches = list(pages())
         prepared = fresh(here / "rows.db")
         store = ListingStore(prepared, "wercker", "l")
-        store.ensure_pipelines([PIPELINE])
+        store.save(Batch(pipelines=[PIPELINE]))
         rows = RowEncoder(prepared.engine.dialect)
         made = [
             (

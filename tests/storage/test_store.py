@@ -466,13 +466,13 @@ def test_a_run_that_is_set_aside_is_named_until_it_is_read_whole(one_run: OneRun
 def test_a_pipeline_is_introduced_once_and_renamed(database: Database) -> None:
     first = Pipeline("p", "build", "https://x", EPOCH, {"a": 1})
     for pipeline in (first, first, Pipeline("p"), Pipeline("p", "renamed")):
-        store_of(database, first).ensure_pipelines([pipeline])
+        store_of(database, first).save(Batch(pipelines=[pipeline]))
     with database.read() as connection:
         (row,) = connection.execute(select(PipelineRow.__table__)).mappings()
         (listed,) = connection.execute(select(ListingPipelineRow.__table__)).mappings()
     assert (row["name"], row["url"], row["created_at"]) == ("renamed", "https://x", EPOCH)
     assert listed["listing"] == "ci/p"
-    store_of(database, first).ensure_pipelines([Pipeline("unnamed")])
+    store_of(database, first).save(Batch(pipelines=[Pipeline("unnamed")]))
     with database.read() as connection:
         names = connection.execute(select(PipelineRow.name)).scalars().all()
     assert sorted(names) == ["renamed", "unnamed"]
@@ -490,18 +490,18 @@ def test_the_users_own_name_wins_however_many_listings_hold_the_pipeline(
     labelled = ListingStore(database, "ci", "ci/p", label="mine")
     application = ListingStore(database, "ci", "ci/application")
     for store in (labelled, application, labelled):
-        store.ensure_pipelines([theirs])
+        store.save(Batch(pipelines=[theirs]))
         store.save(Batch([answer(a_run(theirs))]))
         assert name_of_the_pipeline(database) == "mine"
     for store in (ListingStore(database, "ci", "ci/application"),) * 2:
-        store.ensure_pipelines([replace(theirs, name="renamed")])
+        store.save(Batch(pipelines=[replace(theirs, name="renamed")]))
         assert name_of_the_pipeline(database) == "mine"
 
 
 def test_a_label_that_is_taken_out_of_the_config_gives_the_name_back(database: Database) -> None:
     for label, name in (("mine", "mine"), ("other", "other"), (None, "theirs")):
         store = ListingStore(database, "ci", "ci/p", label=label)
-        store.ensure_pipelines([Pipeline("p", "theirs")])
+        store.save(Batch(pipelines=[Pipeline("p", "theirs")]))
         assert name_of_the_pipeline(database) == name
 
 

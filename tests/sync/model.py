@@ -242,9 +242,6 @@ class MemoryStore(ListingStore):
     def save_memory(self, memory: dict[str, Any]) -> None:
         self.remembered = dict(memory)
 
-    def ensure_pipelines(self, pipelines: Iterable[Pipeline]) -> None:
-        pass
-
     def begin(self, now: datetime | None = None) -> int:
         return 1
 
