@@ -74,6 +74,10 @@ class Cursor:
     id: str
 
 
+USUAL_DEFAULT_BRANCHES = ("main", "master", "trunk", "default")
+"""What a default branch is called where the provider does not tell which it is."""
+
+
 @dataclass(frozen=True, slots=True)
 class Pipeline:
     """A pipeline as its source names it. ``external_id`` is unique within the source.

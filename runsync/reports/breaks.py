@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from runsync.records import USUAL_DEFAULT_BRANCHES
 from runsync.reports.statistics import Groups
 
 if TYPE_CHECKING:
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 BRANCH = ("pipeline_id", "branch")
 BREAK_COLUMNS = (*BRANCH, "run_created_at", "finished_at", "is_passed")
 """What :func:`breaks_of` needs of a run."""
-USUAL_DEFAULTS = ("main", "master")
-"""What a default branch is called where it is not known which is."""
 
 
 def breaks_of(runs: "pd.DataFrame", since: datetime | None) -> "pd.DataFrame":
@@ -47,6 +46,19 @@ def breaks_of(runs: "pd.DataFrame", since: datetime | None) -> "pd.DataFrame":
         is_new=~is_first & _is_within(broke, since),
         later=last - at,
     ).reset_index(drop=True)
+
+
+def usual_defaults(runs: "pd.DataFrame") -> dict[int, str]:
+    """Of main, master, trunk and default that on which each pipeline ran last, by the pipeline's
+    number.
+
+    Args:
+        runs: with the columns ``pipeline_id``, ``branch`` and ``run_created_at``.
+    """
+    usual = runs[runs["branch"].isin(USUAL_DEFAULT_BRANCHES)]
+    # Of those of one moment the last by name, as in the database's answer.
+    usual = usual.astype({"branch": object}).sort_values(["run_created_at", "branch"])
+    return dict(zip(usual["pipeline_id"], usual["branch"], strict=True))
 
 
 def _is_within(runs: "pd.DataFrame", since: datetime | None) -> npt.NDArray[np.bool_]:

@@ -5,7 +5,6 @@ becomes categories while it is read, times become ``datetime64[us, UTC]`` and mi
 so a million steps take a few tens of megabytes.
 """
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -19,7 +18,8 @@ import numpy.typing as npt
 import pandas as pd
 import sqlalchemy as sa
 
-from runsync.errors import ConfigError, DatabaseError
+from runsync.errors import DatabaseError
+from runsync.reports.branches import check_known, is_on
 from runsync.reports.columns import categorical, sources_of, with_keys
 from runsync.reports.computed import (
     BUSY_MS,
@@ -32,16 +32,15 @@ from runsync.reports.query_spec import DEFAULT_BRANCH, Query, QuerySpec
 from runsync.reports.report import AnyDatabase, Report
 from runsync.storage import schema
 from runsync.storage.database import Database
+from runsync.storage.default_branches import default_branches, told_default_branches
 from runsync.storage.pipelines import StoredPipeline, labelled
 from runsync.storage.tables import UTCDateTime, pipelines, v_runs, v_steps
-from runsync.text import did_you_mean
 
 # Few rows at once stay in the processor's cache: half the time of 50,000. PostgreSQL is asked for
 # more of them, as each asking is a round trip.
 _AT_ONCE = 500
 _FETCHED = 20_000
-# Each parsing of times has a cost of its own, of some milliseconds.
-_TIMES_AT_ONCE = 20_000
+_TIMES_AT_ONCE = 20_000  # Each parsing has a cost of its own, of some milliseconds.
 _NO_TIME = np.iinfo(np.int64).min
 
 Columns: TypeAlias = Mapping[str, sa.ColumnElement[Any]]
@@ -77,10 +76,14 @@ class Reader:
         self._is_sqlite = connection.dialect.name == "sqlite"
 
     @cached_property
-    def default_branches(self) -> dict[int, str | None]:
+    def told_default_branches(self) -> dict[int, str | None]:
         """Each pipeline's default branch, None where its provider does not tell."""
-        rows = self.connection.execute(sa.select(pipelines.c.id, pipelines.c.default_branch))
-        return {row.id: row.default_branch for row in rows}
+        return told_default_branches(self.connection)
+
+    @cached_property
+    def default_branches(self) -> dict[int, str | None]:
+        """Each pipeline's default branch, None where it is not known."""
+        return default_branches(self.connection)
 
     @cached_property
     def pipelines(self) -> tuple[StoredPipeline, ...]:
@@ -162,12 +165,10 @@ class Reader:
         found = sa.select(sa.func.coalesce(v_runs.c.branch, "")).distinct()
         within = self.connection.scalars(found.where(*self._conditions(v_runs, query)))
         missing = set(wanted) - set(within)
-        if any(self.default_branches[p.id] for p in query.pipelines):
+        if DEFAULT_BRANCH in missing and any(self.default_branches[p.id] for p in query.pipelines):
             missing.discard(DEFAULT_BRANCH)
-        known = set(self.connection.scalars(found)) if missing else set()
-        for name in sorted(missing - known):
-            mend = did_you_mean(name, sorted(known - {""}))
-            raise ConfigError(f"there is no run on the branch {name!r}{mend}")
+        if missing:
+            check_known(missing, set(self.connection.scalars(found)))
 
     def _read(
         self,
@@ -189,18 +190,6 @@ class Reader:
         )
         return with_keys(self._frame(select, wanted), query)
 
-    def _is_on(self, view: sa.Table, branches: Sequence[str]) -> sa.ColumnElement[bool]:
-        """Whether a run is on one of the branches, or on its pipeline's default one."""
-        is_named = sa.func.coalesce(view.c.branch, "").in_(branches)
-        if DEFAULT_BRANCH not in branches:
-            return is_named
-        ids: dict[str, list[int]] = defaultdict(list)
-        for pipeline_id, name in self.default_branches.items():
-            if name is not None:
-                ids[name].append(pipeline_id)
-        is_default = ((view.c.branch == n) & view.c.pipeline_id.in_(ids[n]) for n in ids)
-        return sa.or_(is_named, *is_default)
-
     def _among(self, view: sa.Table, ids: Sequence[str] | None) -> list[sa.ColumnElement[bool]]:
         if ids is None:
             return []
@@ -219,7 +208,7 @@ class Reader:
         return COMPUTED[name][view] if name in COMPUTED else view.c[name]
 
     def _select(self, view: sa.Table, query: Query, wanted: Columns) -> sa.Select[Any]:
-        select = sa.select(*(self._quick(column) for column in wanted.values()))
+        select = sa.select(*map(self._quick, wanted.values()))
         return select.where(*self._conditions(view, query))
 
     def _conditions(self, view: sa.Table, query: Query) -> Iterator[sa.ColumnElement[bool]]:
@@ -235,7 +224,7 @@ class Reader:
             pipeline_id = view.c.pipeline_id + 0 if is_bounded else view.c.pipeline_id
             yield pipeline_id.in_(query.pipeline_ids)
         if query.branches is not None:
-            yield self._is_on(view, query.branches)
+            yield is_on(view, query.branches, lambda: self.default_branches)
         if query.result is not None:
             yield view.c.result == query.result
 

@@ -1,30 +1,56 @@
 """The default branch of each stored pipeline, also where its provider tells none."""
 
-from sqlalchemy import Connection, func, select
+from datetime import timedelta
 
+from sqlalchemy import ColumnElement, Connection, func, select
+
+from runsync.records import USUAL_DEFAULT_BRANCHES
 from runsync.storage.tables import pipelines, runs
 
-USUAL_NAMES = ("main", "master", "trunk", "default")
+_RECENT = timedelta(days=30)
 
 
 def default_branches(connection: Connection) -> dict[int, str | None]:
     """Each pipeline's default branch, by the pipeline's number.
 
     Where the provider tells none it is that of main, master, trunk and default on which the
-    pipeline ran last; None where it ran on none of them.
+    pipeline ran last; None where it ran on none of them. Runs of the last days are looked at
+    first, by the index of creation, and all history of those pipelines that had none.
     """
-    p, r = pipelines.c, runs.c
-    query = select(p.id, p.default_branch)
-    found: dict[int, str | None] = {id: name for id, name in connection.execute(query)}  # noqa: C416
-    untold = [number for number, name in found.items() if name is None]
-    if not untold:
-        return found
-    last = (
-        select(r.pipeline_id, r.branch)
-        .where(r.pipeline_id.in_(untold), r.branch.in_(USUAL_NAMES))
-        .group_by(r.pipeline_id, r.branch)
+    found = told_default_branches(connection)
+    newest = connection.scalar(select(func.max(runs.c.created_at)))
+    if newest is not None and (untold := _untold(found)):
+        # `+ 0` keeps SQLite from following the key, through all of a pipeline's history.
+        is_recent = runs.c.created_at >= newest - _RECENT
+        found |= _ran_last(connection, runs.c.pipeline_id + 0, untold, is_recent)
+        if untold := _untold(found):
+            found |= _ran_last(connection, runs.c.pipeline_id, untold)
+    return found
+
+
+def told_default_branches(connection: Connection) -> dict[int, str | None]:
+    """Each pipeline's default branch as its provider tells it, by the pipeline's number."""
+    query = select(pipelines.c.id, pipelines.c.default_branch)
+    return {row.id: row.default_branch for row in connection.execute(query)}
+
+
+def _untold(found: dict[int, str | None]) -> list[int]:
+    return [number for number, name in found.items() if name is None]
+
+
+def _ran_last(
+    connection: Connection,
+    number: ColumnElement[int],
+    wanted: list[int],
+    *which: ColumnElement[bool],
+) -> dict[int, str]:
+    """The usual default branch on which each pipeline ran last, by the pipeline's number."""
+    r = runs.c
+    query = (
+        select(number.label("number"), r.branch)
+        .where(number.in_(wanted), *which, r.branch.in_(USUAL_DEFAULT_BRANCHES))
+        .group_by(number, r.branch)
         .order_by(func.max(r.created_at), r.branch)
     )
-    for number, branch in connection.execute(last):  # the last of a pipeline stays
-        found[number] = branch
-    return found
+    # Of several branches of a pipeline the last stays.
+    return {row.number: row.branch for row in connection.execute(query)}

@@ -258,3 +258,24 @@ def test_times_come_out_as_they_went_in(times: list[datetime | None], as_text: b
     built = builder.built()
     assert [None if pd.isna(t) else t.to_pydatetime() for t in built] == aware
     assert str(built.dtype) == "datetime64[us, UTC]"
+
+
+def test_the_default_branch_is_main_where_the_provider_tells_none(database: Database) -> None:
+    fill(database, [run("a", at(1), branch="main"), run("b", at(2), branch="topic")])
+    assert reports.pass_rates(database, branches="default")["finished"].tolist() == [1]
+
+
+def test_the_default_branch_is_found_by_the_index_of_creation(
+    sqlite: Database, statement_plans: list[str]
+) -> None:
+    """Reading all of a pipeline's history is for those that were not on a usual branch of late."""
+    fill(sqlite, [run(f"r{n}", at(n), branch="main") for n in range(100)])
+    reports.pass_rates(sqlite, since=at(90), branches="default")
+    assert "SEARCH runs USING INDEX ix_runs_created_at (created_at>?)" in " ".join(statement_plans)
+    assert not any("(pipeline_id=?)" in plan for plan in statement_plans), statement_plans
+
+
+def test_an_unknown_default_branch_is_an_error_that_says_what_to_name(database: Database) -> None:
+    fill(database, [run("a", at(1), branch="topic")])
+    with pytest.raises(ConfigError, match="no pipeline's default branch is known; name a branch"):
+        reports.pass_rates(database, branches="default")

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from runsync.reports.breaks import BRANCH, BREAK_COLUMNS, USUAL_DEFAULTS, breaks_of
+from runsync.reports.breaks import BRANCH, BREAK_COLUMNS, breaks_of, usual_defaults
 from runsync.reports.report import (
     Column,
     Frames,
@@ -32,10 +32,13 @@ def load(reader: "Reader", query: "Query") -> Frames:
     since = max(filter(None, (window.since, window.end - _ALIVE)))
     recent = replace(query, window=replace(window, since=since))
     breaks = breaks_of(reader.verdicts(recent, [*BREAK_COLUMNS, "id"]), since)
-    alive = reader.runs(recent, BRANCH).drop_duplicates(list(BRANCH))[[*BRANCH]]
+    alive = reader.runs(recent, [*BRANCH, "run_created_at"])
+    usual = usual_defaults(alive)
+    defaults = {id: told or usual.get(id) for id, told in reader.told_default_branches.items()}
+    alive = alive.drop_duplicates(list(BRANCH))[[*BRANCH]]
     broken = breaks[breaks["ms"].isna()].astype(dict.fromkeys(("branch", "id"), object))
     broken = broken.merge(alive.astype({"branch": object}), on=list(BRANCH))
-    return (_with_default(_with_run(reader, query, broken), reader.default_branches),)
+    return (_with_default(_with_run(reader, query, broken), defaults),)
 
 
 def _with_run(reader: "Reader", query: "Query", broken: "pd.DataFrame") -> "pd.DataFrame":
@@ -52,11 +55,10 @@ def _with_run(reader: "Reader", query: "Query", broken: "pd.DataFrame") -> "pd.D
 
 
 def _with_default(broken: "pd.DataFrame", defaults: dict[int, str | None]) -> "pd.DataFrame":
-    """Whether each branch is its pipeline's default one; ``main`` or ``master`` where it is not
-    known which is."""
-    usual = {id: (name,) if name else USUAL_DEFAULTS for id, name in defaults.items()}
+    """Whether each branch is its pipeline's default one."""
     pairs = zip(broken["pipeline_id"], broken["branch"], strict=True)
-    return broken.assign(is_default=[branch in usual[id] for id, branch in pairs])
+    is_default = [isinstance(branch, str) and branch == defaults[id] for id, branch in pairs]
+    return broken.assign(is_default=is_default)
 
 
 def figures(query: "Query", broken: "pd.DataFrame") -> "pd.DataFrame":

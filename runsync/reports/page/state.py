@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from runsync.reports.breaks import USUAL_DEFAULTS, breaks_of
+from runsync.reports.breaks import breaks_of, usual_defaults
 from runsync.reports.coverage_notes import minute
 from runsync.reports.page.dataset import Dataset
 from runsync.reports.page.tables import SHORT_ID, Table, report_table, web_link
@@ -83,12 +83,12 @@ def age_in_words(age: timedelta) -> str:
 def _default_branches(dataset: Dataset, verdicts: pd.DataFrame) -> dict[int, str | None]:
     """Each pipeline's default branch: as its provider says, or by its name, or the busiest."""
     found: dict[int, str | None] = {}
+    usual = usual_defaults(verdicts)
     for pipeline in dataset.query.pipelines:
-        told = dataset.reader.default_branches.get(pipeline.id)
+        told = dataset.reader.told_default_branches.get(pipeline.id) or usual.get(pipeline.id)
         branches = verdicts.loc[verdicts["pipeline_id"] == pipeline.id, "branch"].astype(object)
         often = list(branches.value_counts().index)
-        usual = (name for name in USUAL_DEFAULTS if name in often)
-        found[pipeline.id] = told or next(usual, often[0] if often else None)
+        found[pipeline.id] = told or (often[0] if often else None)
     return found
 
 
