@@ -37,7 +37,8 @@ class Samples:
     A score is what is averaged: 1 for a hit and 0 for a miss, or a rank.
 
     Attributes:
-        counts: of scores, by row, window and piece: an array of rows x 2 x :data:`PIECES`.
+        counts: of scores, by row, window and piece: an array of rows x 2 x pieces, which
+            are :data:`PIECES` or another multiple of :data:`BLOCK`.
         totals: of the scores, likewise.
         squares: the sum of the squared scores of each row.
     """
@@ -54,7 +55,7 @@ class Samples:
 
     def in_blocks(self) -> "Samples":
         """The same, with blocks in place of pieces."""
-        shape = (*self.counts.shape[:2], PIECES // BLOCK, BLOCK)
+        shape = (*self.counts.shape[:2], self.counts.shape[2] // BLOCK, BLOCK)
         counts, totals = (a.reshape(shape).sum(axis=3) for a in (self.counts, self.totals))
         return Samples(counts, totals, self.squares)
 

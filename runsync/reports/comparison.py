@@ -117,6 +117,7 @@ def _compared(reader: Reader, report: Report, query: Query, figure: str | None) 
     """The comparison with its p-values as they are, not corrected."""
     if query.every:
         raise ConfigError("a comparison is of two windows; leave every away")
+    report.check_comparable()
     figure = _checked(figure, report)
     windows = (replace(query, window=query.window.before()), query)
     both = _joined([_side(reader, report, one) for one in windows], query.keys)

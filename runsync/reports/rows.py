@@ -10,6 +10,7 @@ from pandas.api import types
 
 _CHANGES = ("change", "low", "high")
 _AMOUNTS = ("minutes", "cost")
+_OF_FIGURES = ("before", "after", "change")
 _UNITS = (("d", 86400, "h", 3600), ("h", 3600, "m", 60), ("m", 60, "s", 1))
 
 
@@ -36,7 +37,10 @@ def readable(frame: pd.DataFrame) -> tuple[list[str], list[dict[str, Any]]]:
     """
     signed = "before" in frame
     names = [str(name) for name in frame]
-    return names, _rows({name: _worded(frame[name], signed and name in _CHANGES) for name in names})
+    words = {name: _worded(frame[name], signed and name in _CHANGES) for name in names}
+    if "figure" in frame:
+        words |= {name: _by_figure(frame, name) for name in _OF_FIGURES}
+    return names, _rows(words)
 
 
 def duration(value: pd.Timedelta, *, signed: bool = False) -> str:
@@ -94,6 +98,17 @@ def _plain(value: Any) -> Any:
 def _worded(column: pd.Series, signed: bool) -> list[Any]:
     word = _word_for(column, signed)
     return [None if pd.isna(value) else word(value) for value in column]
+
+
+def _by_figure(frame: pd.DataFrame, name: str) -> list[str]:
+    """The column in words, where each row's ``figure`` says if it is a share or seconds."""
+    signed = name in _CHANGES
+    return [
+        percent(value, signed=signed)
+        if figure.endswith("rate")
+        else duration(pd.Timedelta(seconds=value), signed=signed)
+        for value, figure in zip(frame[name], frame["figure"], strict=True)
+    ]
 
 
 def _word_for(column: pd.Series, signed: bool) -> Callable[[Any], Any]:

@@ -74,8 +74,10 @@ def flat(asked: tuple[str, int]) -> dict[str, float]:
     with stored(flat_history(VARIANTS[name], np.random.default_rng(seed))) as database:
         rows = {key: calls(frame) for key, frame in compared(database).items()}
         rows["the page"] = pd.concat([calls(frame) for frame in page(database)])
+        any_change = bool(len(reports.change_points(database, until=END)))
     found = {f"rows, {key}": float(called.mean()) for key, called in rows.items()}
-    return found | {f"any, {key}": float(called.any()) for key, called in rows.items()}
+    found |= {f"any, {key}": float(called.any()) for key, called in rows.items()}
+    return found | {"any, change_points": float(any_change)}
 
 
 def changed(asked: tuple[str, int]) -> dict[str, float]:

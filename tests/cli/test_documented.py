@@ -27,6 +27,7 @@ DOCUMENTED: dict[str, list[str]] = {
     "report run-durations": [*REPORT, "--result", "--busy"],
     "report recovery": REPORT,
     "report flaky": REPORT,
+    "report changes": REPORT,
     "report failures": REPORT,
     "report broken": REPORT,
     "report time": REPORT,

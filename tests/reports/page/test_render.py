@@ -77,8 +77,10 @@ def test_holds_every_report_with_tables_and_charts(history: Database) -> None:
     names = [name for name, _ in outline.tags]
     assert names.count("table") >= len(REPORTS) + 1
     assert names.count("svg") >= 12
-    for report in REPORTS.values():
-        for column in () if report.section.is_state else report.columns:
+    for name, report in REPORTS.items():
+        if report.section.is_state or getattr(reports, name)(history).empty:
+            continue
+        for column in report.columns:
             is_column = not column.name.endswith(("_low", "_high")) and column.name != "web_url"
             meant = column.meaning in "".join(outline.text)
             assert meant or not is_column, f"{report.name} does not say what {column.name} counts"

@@ -1,0 +1,179 @@
+"""When a figure changed and stayed so: the split of a series that tells its two sides apart best.
+
+Each series is split where the difference of the two sides' mean scores is greatest, as one step of
+binary segmentation does (A. J. Scott and M. Knott 1974). How likely chance makes that difference
+is reckoned as in :mod:`runsync.reports.chance`, from how much blocks of days vary on either side,
+times the number of blocks at which a split could have been found; and confirmed by exchanging whole
+blocks at random, which keeps together what belongs together.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from runsync.reports.chance import (
+    BLOCK,
+    DesignEffects,
+    Samples,
+    corrected,
+    design_effects,
+    p_values,
+)
+
+Floats = npt.NDArray[np.float64]
+
+LEAST_DAYS = 7.0
+LEAST_RUNS = 10
+_LIMIT = 0.05
+_SHUFFLES = 499
+_CHOSEN = 1.5
+"""How much the best of all splits takes away from the variance that is left on its two sides."""
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """What is averaged, oldest first; ``days`` says when, in days from any moment."""
+
+    days: Floats
+    scores: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Where a series changed.
+
+    Attributes:
+        series: which one of those that were given.
+        begin: where the stretch begins in which it was found; ``end`` where it ends.
+        at: which score is the first after the change.
+    """
+
+    series: int
+    begin: int
+    at: int
+    end: int
+    p_value: float
+
+
+def changes_in(every_series: Sequence[Series]) -> list[Change]:
+    """The changes of all series, by series and then by time.
+
+    Where nothing changes at all, at most one call in twenty finds any.
+    """
+    stretches = [(n, 0, len(one.days)) for n, one in enumerate(every_series)]
+    found: list[Change] = []
+    while stretches:
+        fresh = _confirmed(every_series, stretches)
+        found += fresh
+        stretches = [
+            (one.series, *ends)
+            for one in fresh
+            for ends in ((one.begin, one.at), (one.at, one.end))
+        ]
+    return sorted(_with_neighbours(found), key=lambda one: (one.series, one.at))
+
+
+def best_split(series: Series) -> int | None:
+    """The first score behind the split; None where there is too little on either side of any."""
+    count = len(series.days)
+    at = np.arange(1, count)
+    first, last = (series.days[0], series.days[-1]) if count else (0.0, 0.0)
+    is_open = (series.days[1:] >= first + LEAST_DAYS) & (series.days[1:] <= last - LEAST_DAYS)
+    at = at[is_open & (at >= LEAST_RUNS) & (count - at >= LEAST_RUNS)]
+    if not len(at):
+        return None
+    return int(at[np.argmax(_distances(series.scores, at))])
+
+
+def _distances(scores: Floats, at: npt.NDArray[np.int64]) -> Floats:
+    """How far apart the two sides of each split are, in the squares between them."""
+    sums = np.cumsum(scores - scores.mean())[at - 1]
+    distances: Floats = sums**2 / (at * (len(scores) - at))
+    return distances
+
+
+def _confirmed(
+    every_series: Sequence[Series], stretches: Sequence[tuple[int, int, int]]
+) -> list[Change]:
+    """The changes in these stretches, corrected for the number of them."""
+    found: list[Change] = []
+    parts: list[Series] = []
+    for number, begin, end in stretches:
+        whole = every_series[number]
+        part = Series(whole.days[begin:end], whole.scores[begin:end])
+        split = best_split(part)
+        if split is not None:
+            parts.append(part)
+            found.append(Change(number, begin, begin + split, end, np.nan))
+    if not found:
+        return []
+    p = corrected(_chances(parts, [one.at - one.begin for one in found]))
+    return [
+        replace(one, p_value=float(value))
+        for one, value, part in zip(found, p, parts, strict=True)
+        if value <= _LIMIT and _survives_shuffling(part, one.at - one.begin)
+    ]
+
+
+def _chances(parts: Sequence[Series], splits: Sequence[int]) -> Floats:
+    """The p-value of each best split, for all places at which it could have been."""
+    deeper = [_quarters(part, split) for part, split in zip(parts, splits, strict=True)]
+    effects = design_effects(_samples(parts, deeper, 4))
+    effects = DesignEffects(effects.values * _CHOSEN, effects.degrees)
+    places = np.array([max(1.0, (one.days[-1] - one.days[0]) / BLOCK) for one in parts])
+    chances: Floats = np.minimum(
+        p_values(_samples(parts, [[n] for n in splits], 2), effects) * places, 1
+    )
+    return chances
+
+
+def _quarters(part: Series, split: int) -> list[int]:
+    """The split and the best ones on either side of it, so that further changes beside this one
+    are not taken for what runs vary by."""
+    sides = (slice(0, split), slice(split, None))
+    found = [best_split(Series(part.days[one], part.scores[one])) for one in sides]
+    left, right = (
+        [] if one is None else [one + base] for one, base in zip(found, (0, split), strict=True)
+    )
+    return [*left, split, *right]
+
+
+def _samples(parts: Sequence[Series], splits: Sequence[Sequence[int]], most: int) -> Samples:
+    """What lies between each part's splits, day by day; ``most`` such stretches there may be."""
+    longest = max(one.days[-1] - one.days[0] for one in parts)
+    pieces = (int(longest) // BLOCK + 1) * BLOCK
+    counts, totals = np.zeros((2, len(parts), most, pieces))
+    for n, (one, cuts) in enumerate(zip(parts, splits, strict=True)):
+        side = np.searchsorted(cuts, np.arange(len(one.days)), side="right")
+        begins = one.days[[0, *cuts]][side]
+        cells = side * pieces + (one.days - begins).astype(np.int64)
+        counts[n] = np.bincount(cells, minlength=most * pieces).reshape(most, pieces)
+        totals[n] = np.bincount(cells, one.scores, most * pieces).reshape(most, pieces)
+    return Samples(counts, totals, np.array([(one.scores**2).sum() for one in parts]))
+
+
+def _survives_shuffling(series: Series, split: int) -> bool:
+    """Whether blocks of days in random order are split so well in less than 5% of cases."""
+    rng = np.random.default_rng(0)
+    blocks = ((series.days - series.days[0]) / BLOCK).astype(np.int64)
+    places = np.arange(LEAST_RUNS, len(blocks) - LEAST_RUNS)
+    own = _distances(series.scores, np.array([split]))[0]
+    better = 0
+    for _ in range(_SHUFFLES):
+        order = np.argsort(rng.permutation(blocks[-1] + 1)[blocks], kind="stable")
+        better += int(_distances(series.scores[order], places).max() >= own)
+    return (better + 1) / (_SHUFFLES + 1) <= _LIMIT
+
+
+def _with_neighbours(found: Sequence[Change]) -> list[Change]:
+    """Each change between its neighbours of the same series, not in the stretch it was found in."""
+    made = []
+    for one in found:
+        of_series = [other for other in found if other.series == one.series]
+        ends = [other.at for other in of_series]
+        begin = max((at for at in ends if at < one.at), default=min(o.begin for o in of_series))
+        end = min((at for at in ends if at > one.at), default=max(o.end for o in of_series))
+        made.append(replace(one, begin=begin, end=end))
+    return made
