@@ -215,7 +215,7 @@ def test_what_cannot_be_compared_is_said(sqlite: Database, now: datetime) -> Non
     with pytest.raises(ConfigError, match="needs since"):
         reports.compare(sqlite, since=None)
     with pytest.raises(ConfigError, match=re.escape("cannot be grouped by 'step'")):
-        reports.compare(sqlite, by=["step"])
+        reports.compare(sqlite, "queue_times", by=["step"])
 
 
 def test_empty_and_full_comparisons_are_of_one_form(sqlite: Database) -> None:
