@@ -41,7 +41,7 @@ class Series:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class ChangePoint:
     """Where a series changed.
 
     Attributes:
@@ -57,13 +57,10 @@ class Change:
     p_value: float
 
 
-def changes_in(every_series: Sequence[Series]) -> list[Change]:
-    """The changes of all series, by series and then by time.
-
-    Where nothing changes at all, at most one call in twenty finds any.
-    """
+def changes_in(every_series: Sequence[Series]) -> list[ChangePoint]:
+    """The changes of all series, by series and then by time; p-values are corrected for all."""
     stretches = [(n, 0, len(one.days)) for n, one in enumerate(every_series)]
-    found: list[Change] = []
+    found: list[ChangePoint] = []
     while stretches:
         fresh = _confirmed(every_series, stretches)
         found += fresh
@@ -96,9 +93,9 @@ def _distances(scores: Floats, at: npt.NDArray[np.int64]) -> Floats:
 
 def _confirmed(
     every_series: Sequence[Series], stretches: Sequence[tuple[int, int, int]]
-) -> list[Change]:
+) -> list[ChangePoint]:
     """The changes in these stretches, corrected for the number of them."""
-    found: list[Change] = []
+    found: list[ChangePoint] = []
     parts: list[Series] = []
     for number, begin, end in stretches:
         whole = every_series[number]
@@ -106,7 +103,7 @@ def _confirmed(
         split = best_split(part)
         if split is not None:
             parts.append(part)
-            found.append(Change(number, begin, begin + split, end, np.nan))
+            found.append(ChangePoint(number, begin, begin + split, end, np.nan))
     if not found:
         return []
     p = corrected(_chances(parts, [one.at - one.begin for one in found]))
@@ -167,7 +164,7 @@ def _survives_shuffling(series: Series, split: int) -> bool:
     return (better + 1) / (_SHUFFLES + 1) <= _LIMIT
 
 
-def _with_neighbours(found: Sequence[Change]) -> list[Change]:
+def _with_neighbours(found: Sequence[ChangePoint]) -> list[ChangePoint]:
     """Each change between its neighbours of the same series, not in the stretch it was found in."""
     made = []
     for one in found:

@@ -17,7 +17,7 @@ from runsync.reports.report import (
     counts,
 )
 from runsync.reports.section import Section
-from runsync.reports.segments import Change, Series, changes_in
+from runsync.reports.segments import ChangePoint, Series, changes_in
 from runsync.reports.statistics import Groups
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class _Group:
         ranks = self.rows["duration_ms"].rank().to_numpy(np.float64)
         return Series(days, ranks / max(len(ranks), 1))
 
-    def row(self, change: Change) -> dict[str, Any]:
+    def row(self, change: ChangePoint) -> dict[str, Any]:
         """The row of a change."""
         before, after = (
             self._summary(self.values[part])
@@ -118,9 +118,10 @@ REPORT = Report(
     summary="When a pass rate or a median duration changed, and stayed so.",
     about="Of whole runs, where step is null, and of each step. Runs are not taken for "
     "independent: a change has to stand out from how much blocks of four days vary on either side "
-    "of it, and from the same blocks in random order. Corrected for the number of figures: where "
-    "nothing changes, at most one table in twenty has any row. A week and ten runs are needed on "
-    "either side. A change belongs to the period of the first run after it.",
+    "of it, and from the same blocks in random order; p-values are corrected for the number of "
+    "figures. A slow drift can be taken for a change, and a small change dated some days off. A "
+    "week and ten runs are needed on either side. A change belongs to the period of the first run "
+    "after it.",
     columns=(
         Column("figure", Kind.TEXT, "pass_rate, a share of 1, or p50, in seconds"),
         Column("at", Kind.TIME, "creation of the first run after the change"),

@@ -7,7 +7,7 @@ import pytest
 
 from runsync import reports
 from runsync.errors import ConfigError
-from runsync.reports.rows import readable
+from runsync.reports.rows import plain, readable
 from runsync.storage.database import Database
 from tests.reports.database_rows import Row, at, fill, pipeline, records, run, step
 
@@ -56,6 +56,13 @@ def test_in_words_each_figure_has_its_unit(changed: Database) -> None:
     assert rows[0]["change"].startswith("-")
     assert rows[0]["change"].endswith(" pp")
     assert rows[2]["change"].startswith("+1m 4")
+
+
+def test_for_programs_figures_are_shares_and_seconds(changed: Database) -> None:
+    _, rows = plain(reports.change_points(changed, until=at(60)))
+    assert 0.9 < rows[0]["before"] < 1
+    assert 100 < rows[2]["before"] < 106
+    assert rows[0]["at"].tzinfo is not None
 
 
 def test_by_period_a_change_belongs_to_that_of_its_first_run(changed: Database) -> None:
