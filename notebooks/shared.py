@@ -72,7 +72,7 @@ def _text(column: str, value: object) -> object:
     if column == "commit_hash":
         return str(value)[:10]
     if column == "p_value":
-        return f"{value:.3f}"
+        return f"{value:.3f}" if value >= 0.0005 else "< 0.001"
     if isinstance(value, float):
         return f"{value:.1%}" if column.endswith(_SHARES) else f"{value:,.1f}"
     return value
