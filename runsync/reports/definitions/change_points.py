@@ -16,7 +16,7 @@ from runsync.reports.report import (
     Report,
     counts,
 )
-from runsync.reports.section import Section
+from runsync.reports.section import ChangePoints, Section
 from runsync.reports.segments import ChangePoint, Series, changes_in
 from runsync.reports.statistics import Groups
 
@@ -134,7 +134,7 @@ REPORT = Report(
     load=load,
     figures=figures,
     main=NothingToCompare(),
-    section=Section(panels=(), caption=""),
+    section=Section(panels=(ChangePoints(),), caption=""),
     order=8,
     keys=STEP_KEYS,
     implied=("step", "job"),
