@@ -66,20 +66,20 @@ def test_default_means_each_pipelines_default_branch(database: Database) -> None
     runs = [
         run(f"{p}-{branch}", at(0), pipeline=p, branch=branch)
         for p in (1, 2, 3)
-        for branch in ("main", "trunk", None)
+        for branch in ("develop", "trunk-2", None)
     ]
     known = [pipeline(1, "one"), pipeline(2, "two"), pipeline(3, "three")]
     fill(database, runs, pipelines=known)
     with pytest.raises(ConfigError, match="no run on the branch 'default'"):
         reports.pass_rates(database, branches="default")
     with database.write() as connection:
-        for number, name in ((1, "main"), (2, "trunk")):
+        for number, name in ((1, "develop"), (2, "trunk-2")):
             told = sa.update(pipelines).values(default_branch=name)
             connection.execute(told.where(pipelines.c.id == number))
     frame = reports.pass_rates(database, branches="default", by=["pipeline", "branch"])
     assert list(zip(frame["pipeline"], frame["branch"], strict=True)) == [
-        ("one", "main"),
-        ("two", "trunk"),
+        ("one", "develop"),
+        ("two", "trunk-2"),
     ]
     both = reports.pass_rates(database, branches=["default", ""], by=["pipeline"])
     assert list(both["finished"]) == [2, 1, 2]

@@ -18,6 +18,7 @@ from sqlalchemy import URL, create_engine, make_url, select, text
 from runsync.config import PipelineConfig, SourceConfig
 from runsync.errors import DatabaseError
 from runsync.simulator import Scenario, Simulator
+from runsync.simulator.history import scenario
 from runsync.sources import open_source
 from runsync.storage import schema, tables
 from runsync.storage.database import Database
@@ -84,7 +85,12 @@ def test_an_old_schema_is_refused_until_it_is_upgraded(old: Database, revision: 
     assert schema.current(old) == schema.HEAD
 
 
-def test_an_upgraded_database_keeps_its_rows_and_a_sync_changes_none(old: Database) -> None:
+def test_an_upgraded_database_keeps_its_rows_and_a_sync_changes_none(
+    old: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The pipelines of the frozen histories have ids of the time of their creation.
+    created = datetime(2024, 1, 7, 12, tzinfo=UTC)
+    monkeypatch.setattr(scenario, "_FIRST_ID_MS", round(created.timestamp() * 1000))
     before = contents(old)
     assert len(before["runs"]) > 20
     assert len(before["steps"]) > 100
