@@ -248,6 +248,7 @@ class Client:
         if tally is not None:
             tally.add()
         began = time.perf_counter()
+        response: requests.Response | None = None
         with self._deadlines.within(self.limits.whole) as deadline:
             try:
                 response = self._adapter.send(
@@ -268,6 +269,8 @@ class Client:
                     )
                 response.raw.release_conn()
             except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+                if response is not None:
+                    response.raw.close()
                 raise self._broken(error, overdue=deadline.expired) from error
         if _log.isEnabledFor(logging.DEBUG):
             # Of another host's address only the path: its query may hold a signature.
