@@ -43,7 +43,7 @@ def test_no_command_shows_a_listing_key(
     for args in (["sync", "--dry-run"], ["sync"], ["status"], ["verify"], ["pipelines"]):
         ended = shell(*args)
         said += [ended.out, ended.err]
-    simulator.faults.add("500", "runs")
+    simulator.faults.add("404", "runs")
     for args in (["sync"], ["verify"], ["status"]):
         ended = shell(*args)
         said += [ended.out, ended.err]

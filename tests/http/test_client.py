@@ -159,7 +159,7 @@ BAD_ANSWERS = {
     "length too small": Response(body=b'{"a": "bcd"}', length=5),
     "length too large": Response(body=b'{"a": 1}', length=100, ending="close"),
     "no gzip": Response(body=b"no gzip", headers=(("Content-Encoding", "gzip"),)),
-    "no chunks": Response(body=b"{}", chunked=True),
+    "no chunks": Response(body=b"{}\r\n", chunked=True),
     "reset": RESET,
 }
 

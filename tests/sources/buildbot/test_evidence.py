@@ -56,6 +56,7 @@ def test_a_listing_that_ignores_its_bound_is_refused(
         list(source.pages(listing(source, name), None, {}))
 
 
+@pytest.mark.proof
 def test_many_queued_requests_take_few_requests(
     farm: Farm, source: Buildbot, sqlite: Database
 ) -> None:
