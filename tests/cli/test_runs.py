@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 import signal
 from datetime import timedelta
 from pathlib import Path
@@ -289,7 +290,8 @@ def test_ctrl_c_while_waiting_leaves_the_run_running(
     home: Path, world: World, simulator: Simulator
 ) -> None:
     with process("runs", "trigger", "our-build", "--wait") as waiting:
-        until(lambda: any(r.path.startswith("/api/v3/runs/") for r in simulator.requests))
+        # A run is asked for by its id once the trigger is waited for.
+        until(lambda: any(re.fullmatch(r"/api/v3/runs/\w+", r.path) for r in simulator.requests))
         waiting.send_signal(signal.SIGINT)
         _, err = waiting.communicate(timeout=20)
     assert waiting.returncode == 130
