@@ -3,6 +3,7 @@
 Runs are taken in the order in which they ended.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -48,9 +49,11 @@ def breaks_of(runs: "pd.DataFrame", since: datetime | None) -> "pd.DataFrame":
     ).reset_index(drop=True)
 
 
-def usual_defaults(runs: "pd.DataFrame") -> dict[int, str]:
-    """Of main, master, trunk and default that on which each pipeline ran last, by the pipeline's
-    number.
+def default_branches_in(
+    runs: "pd.DataFrame", told: Mapping[int, str | None]
+) -> dict[int, str | None]:
+    """Each pipeline's default branch, by the pipeline's number: as its provider tells it, else of
+    main, master, trunk and default that on which it ran last; None where it ran on none of them.
 
     Args:
         runs: with the columns ``pipeline_id``, ``branch`` and ``run_created_at``.
@@ -58,7 +61,8 @@ def usual_defaults(runs: "pd.DataFrame") -> dict[int, str]:
     usual = runs[runs["branch"].isin(USUAL_DEFAULT_BRANCHES)]
     # Of those of one moment the last by name, as in the database's answer.
     usual = usual.astype({"branch": object}).sort_values(["run_created_at", "branch"])
-    return dict(zip(usual["pipeline_id"], usual["branch"], strict=True))
+    ran_last = dict(zip(usual["pipeline_id"], usual["branch"], strict=True))
+    return {number: name or ran_last.get(number) for number, name in told.items()}
 
 
 def _is_within(runs: "pd.DataFrame", since: datetime | None) -> npt.NDArray[np.bool_]:

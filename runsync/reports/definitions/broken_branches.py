@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from runsync.reports.breaks import BRANCH, BREAK_COLUMNS, breaks_of, usual_defaults
+from runsync.reports.breaks import BRANCH, BREAK_COLUMNS, breaks_of, default_branches_in
 from runsync.reports.report import (
     Column,
     Frames,
@@ -33,8 +33,7 @@ def load(reader: "Reader", query: "Query") -> Frames:
     recent = replace(query, window=replace(window, since=since))
     breaks = breaks_of(reader.verdicts(recent, [*BREAK_COLUMNS, "id"]), since)
     alive = reader.runs(recent, [*BRANCH, "run_created_at"])
-    usual = usual_defaults(alive)
-    defaults = {id: told or usual.get(id) for id, told in reader.told_default_branches.items()}
+    defaults = default_branches_in(alive, reader.told_default_branches)
     alive = alive.drop_duplicates(list(BRANCH))[[*BRANCH]]
     broken = breaks[breaks["ms"].isna()].astype(dict.fromkeys(("branch", "id"), object))
     broken = broken.merge(alive.astype({"branch": object}), on=list(BRANCH))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from runsync.reports.breaks import breaks_of, usual_defaults
+from runsync.reports.breaks import breaks_of, default_branches_in
 from runsync.reports.coverage_notes import minute
 from runsync.reports.page.dataset import Dataset
 from runsync.reports.page.tables import SHORT_ID, Table, report_table, web_link
@@ -83,12 +83,11 @@ def age_in_words(age: timedelta) -> str:
 def _default_branches(dataset: Dataset, verdicts: pd.DataFrame) -> dict[int, str | None]:
     """Each pipeline's default branch: as its provider says, or by its name, or the busiest."""
     found: dict[int, str | None] = {}
-    usual = usual_defaults(verdicts)
+    known = default_branches_in(verdicts, dataset.reader.told_default_branches)
     for pipeline in dataset.query.pipelines:
-        told = dataset.reader.told_default_branches.get(pipeline.id) or usual.get(pipeline.id)
         branches = verdicts.loc[verdicts["pipeline_id"] == pipeline.id, "branch"].astype(object)
         often = list(branches.value_counts().index)
-        found[pipeline.id] = told or (often[0] if often else None)
+        found[pipeline.id] = known[pipeline.id] or (often[0] if often else None)
     return found
 
 
