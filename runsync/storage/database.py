@@ -33,6 +33,7 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 _BUSY_SECONDS = 60.0
+_BUSY_PAUSE_SECONDS = 0.05
 _ATTEMPTS = 6
 _FIRST_PAUSE_SECONDS = 0.2
 # What SQLite says, and what can be done about it.
@@ -266,10 +267,25 @@ def _prepare_sqlite(raw: sqlite3.Connection, _record: object) -> None:
         raw.execute("PRAGMA foreign_keys = ON")
         raw.execute("PRAGMA synchronous = NORMAL")
         if raw.execute("PRAGMA query_only").fetchone()[0] == 0:
-            raw.execute("PRAGMA journal_mode = WAL")
+            _enter_wal(raw)
     except sqlite3.Error:
         raw.close()  # the pool forgets a connection that could not be prepared
         raise
+
+
+def _enter_wal(raw: sqlite3.Connection) -> None:
+    """Turns WAL mode on; while another connection writes in the old mode, or turns it on too,
+    SQLite refuses at once, whatever its busy timeout is."""
+    deadline = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            raw.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(_BUSY_PAUSE_SECONDS)
+        else:
+            return
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -67,6 +67,21 @@ def test_writing_is_ahead_and_foreign_keys_hold(sqlite: Database) -> None:
         )
 
 
+def test_wal_mode_waits_for_a_writer_in_the_old_mode(tmp_path: Path) -> None:
+    path = tmp_path / "old.db"
+    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as writer:
+        writer.execute("CREATE TABLE t (a)")
+        writer.execute("BEGIN IMMEDIATE")
+        writer.execute("INSERT INTO t VALUES (1)")
+        later = threading.Timer(0.3, writer.commit)
+        later.start()
+        database = Database(f"sqlite:///{path}")
+        with closing(database), database.read() as connection:
+            assert connection.execute(text("SELECT count(*) FROM t")).scalar() == 1
+            assert pragma(database, "journal_mode") == "wal"
+        later.join()
+
+
 def test_each_connection_of_the_pool_is_prepared(sqlite: Database) -> None:
     with ExitStack() as stack:
         found = [stack.enter_context(sqlite.engine.connect()) for _ in range(5)]
