@@ -133,6 +133,21 @@ class Access:
     clock: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Discovered:
+    """Something that the token can see and a ``[[pipelines]]`` can name.
+
+    ``key`` is the way it is named there (``id``, ``application_id`` or ``repository``), ``value``
+    what stands behind it, ``title`` what people call it. ``within`` is what it belongs to (a
+    repository, a folder, an organisation), where there is such a thing.
+    """
+
+    key: str
+    value: str
+    title: str
+    within: str | None = None
+
+
 class Source(ABC):
     """One configured CI service."""
 
@@ -313,6 +328,16 @@ class Source(ABC):
         """Aborts a run that is under way; its new state, where the provider answers it."""
         raise self.lacks("abort runs")
 
+    def discover(self) -> Iterator[Discovered]:
+        """What the token can see, as far as the provider lists it, in the provider's order.
+
+        Each is found once: what stands for several pipelines comes before those in it.
+
+        Raises:
+            SourceError: the provider cannot be read.
+        """
+        raise self.lacks("list what a token can see")
+
     def access(self) -> Access:
         """Whether the token is accepted, and for what."""
         raise self.lacks("tell about a token")
@@ -331,6 +356,7 @@ def header_number(headers: Mapping[str, str], name: str) -> int | None:
 __all__ = [
     "Access",
     "Cursor",
+    "Discovered",
     "Listed",
     "Listing",
     "Page",
