@@ -1,6 +1,7 @@
 """A TOML table whose values are checked as they are read, with errors that name their place."""
 
 import difflib
+import json
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, time
 from math import inf
@@ -8,6 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from runsync.errors import ConfigError
+
+
+def quoted(text: str) -> str:
+    """The text as a TOML string; JSON strings are a subset of those."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 class TomlTable:

@@ -1,6 +1,5 @@
 """``runsync init``: writes a config to fill in, and creates its database."""
 
-import json
 import os
 from contextlib import closing
 from pathlib import Path
@@ -9,10 +8,12 @@ from typing import Annotated
 import typer
 
 from runsync import config as settings
-from runsync.cli.options import ConfigOption
-from runsync.cli.output import note
+from runsync.cli.completion import offer_sources
+from runsync.cli.options import ConfigOption, FormatOption, JsonOption, chosen
+from runsync.cli.output import Format, note
 from runsync.errors import ConfigError
 from runsync.providers import provider_types
+from runsync.toml_table import quoted
 
 TEMPLATE = """\
 # What runsync keeps, and where. `runsync doctor` says whether all of it works.
@@ -52,14 +53,42 @@ def init(
         str | None,
         typer.Option("--database-url", metavar="URL", help="SQLite or PostgreSQL, as a URL."),
     ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--discover",
+            metavar="SOURCE",
+            autocompletion=offer_sources,
+            help="List what the token of this [sources.NAME] can see, and add what is chosen.",
+        ),
+    ] = None,
+    add: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--add",
+            metavar="PATTERN",
+            help="With --discover: add what is called so, such as 'acme/*'; several are possible.",
+        ),
+    ] = None,
+    format: FormatOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Write a commented runsync.toml, never over an existing one, and create the database.
 
-    Example: runsync init --database-url postgresql://runsync@db.example.com/ci
+    With --discover, write the chosen ones of the pipelines that a token can see into the config
+    that is there.
+
+    Example: runsync init --discover github --add 'acme/*'
     """
-    target = _target(config, path)
+    style = chosen(format, as_json)
+    if source is not None:
+        _discover(_named(config, path), source, add or [], style, database_url)
+        return
+    if add or style:
+        raise ConfigError("--add, --format and --json belong to --discover SOURCE; name one")
+    target = _target(_named(config, path))
     text = TEMPLATE.format(
-        database_url=_quoted(database_url or settings.DEFAULT_DATABASE),
+        database_url=quoted(database_url or settings.DEFAULT_DATABASE),
         types=" | ".join(provider_types()),
     )
     made = _make_database(settings.parse(text, target).database_url)
@@ -85,11 +114,29 @@ def write_new(path: Path, text: str) -> None:
         file.write(text)
 
 
-def _target(config: Path | None, path: Path | None) -> Path:
+def _discover(
+    config: Path | None,
+    source: str,
+    patterns: list[str],
+    style: Format | None,
+    database_url: str | None,
+) -> None:
+    from runsync.cli.discover import discover
+
+    if database_url is not None:
+        raise ConfigError("--discover changes no database; leave --database-url away")
+    discover(config, source, patterns, style)
+
+
+def _named(config: Path | None, path: Path | None) -> Path | None:
     if config is not None and path is not None and config != path:
         raise ConfigError("--config and --path name two files; keep one")
+    return path or config
+
+
+def _target(given: Path | None) -> Path:
     named = os.environ.get("RUNSYNC_CONFIG")
-    target = path or config or (Path(named) if named else Path(settings.FILE_NAME))
+    target = given or (Path(named) if named else Path(settings.FILE_NAME))
     if target.exists() or target.is_symlink():
         raise _is_there(target)
     if not target.parent.is_dir():
@@ -99,11 +146,6 @@ def _target(config: Path | None, path: Path | None) -> Path:
 
 def _is_there(path: Path) -> ConfigError:
     return ConfigError(f"{path} is there already and stays as it is; name another with --config")
-
-
-def _quoted(text: str) -> str:
-    """A TOML string; JSON strings are a subset of those."""
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _make_database(url: str) -> str:

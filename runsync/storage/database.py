@@ -266,7 +266,8 @@ def _prepare_sqlite(raw: sqlite3.Connection, _record: object) -> None:
         raw.execute(f"PRAGMA busy_timeout = {int(_BUSY_SECONDS * 1000)}")
         raw.execute("PRAGMA foreign_keys = ON")
         raw.execute("PRAGMA synchronous = NORMAL")
-        if raw.execute("PRAGMA query_only").fetchone()[0] == 0:
+        is_written = raw.execute("PRAGMA query_only").fetchone()[0] == 0
+        if is_written and raw.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
             _enter_wal(raw)
     except sqlite3.Error:
         raw.close()  # the pool forgets a connection that could not be prepared

@@ -81,6 +81,11 @@ class Api:
         hint = f"did you mean {close[0]!r}?" if close else "`id` is a builder's exact name"
         raise NotFoundError(f"{self.name}: there is no builder {ref!r}; {hint}")
 
+    def builders(self) -> list[Pipeline]:
+        """All builders, by name."""
+        found = {one.external_id: one for one in self._all_builders().values()}
+        return [found[name] for name in sorted(found)]
+
     def _all_builders(self) -> dict[str | int, Pipeline]:
         """All builders, by number, by number as text, and by name, which goes before that."""
         asked = [("field", name) for name in ("builderid", "name", "tags")]

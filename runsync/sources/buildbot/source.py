@@ -22,6 +22,7 @@ from runsync.http.client import checked_path
 from runsync.records import Cursor, Pipeline, Problem, Run, RunWithSteps, Status, Step
 from runsync.sources.base import (
     Access,
+    Discovered,
     Listed,
     Listing,
     Page,
@@ -250,6 +251,10 @@ class Buildbot(Source):
             self._api.control(f"/builds/{run.extra['buildid']}", "stop", reason)
         else:
             self._api.control(f"/buildrequests/{run.extra['buildrequestid']}", "cancel", reason)
+
+    def discover(self) -> Iterator[Discovered]:
+        for builder in self._api.builders():
+            yield Discovered("id", builder.external_id, builder.external_id)
 
     def access(self) -> Access:
         _, as_of = self._api.ask("/masters", "masters", [("field", "masterid")])

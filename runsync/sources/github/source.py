@@ -28,6 +28,7 @@ from runsync.http.client import Params, Response, checked_path
 from runsync.records import Pipeline, Problem, Run, RunWithSteps, Status, Step
 from runsync.sources.base import (
     Access,
+    Discovered,
     Listed,
     Listing,
     Page,
@@ -40,6 +41,7 @@ from runsync.sources.base import (
 from runsync.sources.default_branch import DefaultBranch
 from runsync.sources.fields import BadRowError, Fields, describe, storable
 from runsync.sources.github import payloads, walk
+from runsync.sources.github.discover import discovered
 from runsync.sources.github.etags import RunETags
 from runsync.sources.github.jobs import read_jobs
 from runsync.sources.github.payloads import Repository, WorkflowNames
@@ -220,6 +222,9 @@ class GitHub(Source):
         self.client.send(
             "POST", self._repository_of(pipeline, run_id).path("runs", number, "cancel")
         )
+
+    def discover(self) -> Iterator[Discovered]:
+        return discovered(self.client)
 
     def access(self) -> Access:
         """GitHub tells the scopes of classic tokens alone; what a fine-grained one may do shows

@@ -37,6 +37,7 @@ from runsync.records import (
 from runsync.sources import base
 from runsync.sources.base import Listed, Listing, Page, ResumePoint
 from runsync.sources.default_branch import DefaultBranch
+from runsync.sources.discovery import rows_of_pages
 from runsync.sources.fields import BadRowError, describe, storable
 from runsync.sources.gitlab.payloads import iso, read_details, read_run
 from runsync.sources.gitlab.words import ENDINGS, STATUSES
@@ -212,6 +213,32 @@ class GitLab(base.Source):
             "POST", self._path(pipeline, "pipelines", self._checked_id(run_id), "cancel")
         )
         return self._one(answer.data, pipeline)
+
+    def discover(self) -> Iterator[base.Discovered]:
+        """The projects that the token's user is a member of, by number."""
+        below: list[int] = []  # by key: GitLab refuses to page deep by number
+
+        def ask(_number: int) -> object:
+            asked = {
+                "membership": "true",
+                "simple": "true",
+                "order_by": "id",
+                "sort": "desc",
+                "pagination": "keyset",
+                "per_page": str(PAGE_SIZE),
+                **({"id_before": str(below[-1])} if below else {}),
+            }
+            return self.client.get(checked_path("api", "v4", "projects"), asked).data
+
+        try:
+            for row in rows_of_pages(ask, PAGE_SIZE, what="the projects"):
+                if (number := row.integer("id")) is None:
+                    raise BadRowError(f"{row.what}: `id` is missing")
+                below.append(number)
+                path = row.needed_text("path_with_namespace")
+                yield base.Discovered("id", path, row.text("name_with_namespace") or path)
+        except BadRowError as error:
+            raise SourceError(f"{self.name}: {error}") from error
 
     def access(self) -> base.Access:
         answer = self.client.get(checked_path("api", "v4", "personal_access_tokens", "self"))

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from runsync.config import PipelineConfig
 from runsync.errors import NotFoundError, RefusedError, SourceError
 from runsync.http.client import Response
 from runsync.records import Pipeline, Step
@@ -168,3 +169,11 @@ def test_a_token_is_a_password_or_a_bearers() -> None:
     assert Buildbot.headers("ada:s3cret") == {"Authorization": basic}
     assert Buildbot.headers("s3cret") == {"Authorization": "Bearer s3cret"}
     assert Buildbot.headers(None) == {}
+
+
+def test_a_token_sees_every_builder(source: Buildbot) -> None:
+    found = [one.value for one in source.discover()]
+    assert AWKWARD in found
+    assert found == sorted(set(found))
+    for name in found:
+        source.listing(PipelineConfig("bb", id=name))

@@ -79,6 +79,7 @@ class Service:
         self.log_host: str | None = "https://logs.example"
         self.dispatched: list[dict[str, Any]] = []
         self.cancelled: list[int] = []
+        self.is_app, self.others = False, 2
         self.base = self.prefix = ""
         self._pages = 0
 
@@ -114,6 +115,27 @@ class Service:
     def repository(self, query: dict[str, str]) -> Any:
         _allow(query, set())
         return self.world.repository_json(self.base)
+
+    def repositories(self, query: dict[str, str]) -> Any:
+        _allow(query, {"per_page", "page"})
+        if self.is_app:
+            raise Refusal(403, "Resource not accessible by integration")
+        return self._repositories_on(query)
+
+    def installed(self, query: dict[str, str]) -> Any:
+        _allow(query, {"per_page", "page"})
+        if not self.is_app:
+            raise Refusal(403, "You must authenticate with an installation access token")
+        return {"total_count": 1 + self.others, "repositories": self._repositories_on(query)}
+
+    def _repositories_on(self, query: dict[str, str]) -> list[Any]:
+        page, size = self._paging(query)
+        names = [REPO, *(f"octo-org/other-{n}" for n in range(self.others))]
+        return [{"full_name": name} for name in names[(page - 1) * size : page * size]]
+
+    def other_workflows(self, query: dict[str, str], repo: str) -> Any:
+        """Those of a repository whose Actions are off, or which the token may not read."""
+        raise Refusal(404 if repo.endswith("0") else 403, "Resource not accessible")
 
     def workflows(self, query: dict[str, str]) -> Any:
         _allow(query, PAGING)
@@ -259,6 +281,9 @@ GETS: list[tuple[str, Callable[..., Any]]] = [
     (rf"{OWN}/jobs/(\d+)/logs", Service.job_logs),
     (r"/rate_limit", Service.rate_limit),
     (r"/user", Service.user),
+    (r"/user/repos", Service.repositories),
+    (r"/installation/repositories", Service.installed),
+    (r"/repos/([^/]+/[^/]+)/actions/workflows", Service.other_workflows),
 ]
 NAMES = (Service.repository, Service.workflows, Service.workflow)
 """What `mangle` leaves alone."""

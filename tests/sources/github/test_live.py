@@ -391,3 +391,31 @@ def test_a_secondary_limit_that_names_no_time_is_waited_for(
     service.faults.append(Fault(status, message))
     with pytest.raises(RateLimitedError, match="asks to wait 60 s"):
         walked(github)
+
+
+def test_a_token_sees_repositories_and_their_workflows(github: GitHub, service: Service) -> None:
+    service.world.add_workflow("Pages", "dynamic/pages/pages-build-deployment")
+    assert [(one.key, one.value, one.title, one.within) for one in github.discover()] == [
+        ("repository", REPO, REPO, None),
+        ("id", f"{REPO}/ci.yml", "CI", REPO),
+        ("id", f"{REPO}/102", "Pages", REPO),
+        ("repository", "octo-org/other-0", "octo-org/other-0", None),
+        ("repository", "octo-org/other-1", "octo-org/other-1", None),
+    ]
+    for one in github.discover():
+        github.listing(PipelineConfig("gh", **{one.key: one.value}))
+
+
+def test_repositories_on_many_pages_are_all_found(github: GitHub, service: Service) -> None:
+    service.others = 150
+    found = [one.value for one in github.discover() if one.key == "repository"]
+    assert len(set(found)) == len(found) == 151
+
+
+def test_the_token_of_an_app_sees_where_it_is_installed(github: GitHub, service: Service) -> None:
+    service.is_app = True
+    assert [one.value for one in github.discover() if one.key == "repository"] == [
+        REPO,
+        "octo-org/other-0",
+        "octo-org/other-1",
+    ]

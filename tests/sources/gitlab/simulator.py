@@ -81,6 +81,7 @@ class World:
         self.now = now
         self.pipelines: dict[int, CiPipeline] = {}
         self.branches = {"main", "feature"}
+        self.projects = 3
         self.spoilt: dict[int, Callable[[Json], Any]] = {}
         self._last = 1000
 
@@ -339,9 +340,29 @@ class GitLabSimulator:
             raise RefusalError(403, {"error": "insufficient_scope", "scope": " ".join(wanted)})
         if parts[2:] == ["user"]:
             return 200, user("ada"), {}
+        if parts[2:] == ["projects"]:
+            return 200, self._projects(asked.query), {}
         if parts[2] != "projects" or parts[3] not in (self.world.path, str(self.world.number)):
             raise RefusalError(404, {"message": "404 Project Not Found"})
         return self._in_project(asked, parts[4:], body)
+
+    def _projects(self, query: Json) -> list[Json]:
+        """Keyset pages: they need this order, and know no page's number."""
+        keyset = {"pagination": "keyset", "order_by": "id", "membership": "true"}
+        if any(query.get(key) != value for key, value in keyset.items()):
+            raise RefusalError(405, {"error": "Keyset pagination is not yet available"})
+        known = ["simple", "sort", "per_page", "id_before", *keyset]
+        _check(query, dict.fromkeys(known) | {"sort": ["desc"], "simple": ["true", "false"]})
+        numbers = range(self.world.number, self.world.number - 2 * self.world.projects, -2)
+        below = [n for n in numbers if n < int(query.get("id_before", self.world.number + 1))]
+        return [
+            {
+                "id": number,
+                "name_with_namespace": f"Group / Sub / Project {number}",
+                "path_with_namespace": f"{self.world.path}{number}",
+            }
+            for number in below[: int(query.get("per_page", 20))]
+        ]
 
     def _in_project(self, asked: Asked, parts: list[str], body: Json) -> tuple[int, Any, Json]:
         world = self.world

@@ -16,7 +16,7 @@ from runsync.errors import (
 from runsync.http.client import Limits
 from runsync.records import Pipeline, Result, Run, Status
 from runsync.sources import open_source
-from runsync.sources.base import Listing, RunFilter, TriggerRequest
+from runsync.sources.base import Discovered, Listing, RunFilter, TriggerRequest
 from runsync.sources.gitlab.source import GitLab
 from tests.sources.gitlab.rig import opened
 from tests.sources.gitlab.simulator import Asked, GitLabSimulator, World
@@ -279,3 +279,11 @@ def test_it_gives_up_no_sooner_than_told(simulator: GitLabSimulator) -> None:
     simulator.refusals = [(503, {}, "")] * 9
     with opened(simulator, quick) as source, pytest.raises(Exception, match="2 times"):
         source.reread(PROJECT, "1")
+
+
+def test_a_token_sees_the_projects_of_its_user(source: GitLab, world: World) -> None:
+    world.projects = 230
+    found = list(source.discover())
+    assert len({one.value for one in found}) == len(found) == 230
+    assert found[0] == Discovered("id", f"{world.path}278964", "Group / Sub / Project 278964")
+    source.listing(PipelineConfig("hub", id=found[0].value))

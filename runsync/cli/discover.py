@@ -1,0 +1,163 @@
+"""``runsync init --discover``: what a token can see, and its way into the config."""
+
+import os
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from runsync import config as settings
+from runsync.cli.app_context import load_config, open_sources, source_config
+from runsync.cli.output import Format, emit, note
+from runsync.config import Config, PipelineConfig
+from runsync.errors import ConfigError
+from runsync.toml_table import quoted
+
+if TYPE_CHECKING:
+    from runsync.sources.base import Discovered, Source
+
+COLUMNS = ("number", "key", "value", "title", "within", "configured")
+SPARE = ("within", "configured", "key", "title")
+_RANGE = re.compile(r"(\d+)(?:-(\d+))?")
+_QUESTION = "Which ones are to be kept? Numbers such as 1 3-5, names or patterns such as 'acme/*'"
+
+
+def discover(
+    path: Path | None, source: str, patterns: Sequence[str], format: Format | None
+) -> None:
+    """Lists what the token of a source can see, and writes what is chosen into the config.
+
+    Args:
+        patterns: what to choose, by value or title; nothing: a person at a terminal is asked.
+
+    Raises:
+        ConfigError: there is no such source, or a pattern fits nothing.
+        SourceError: the service cannot be read.
+    """
+    config = load_config(path)
+    source_config(config, source)
+    with open_sources(config, [source]) as opened:
+        found = list(opened[source].discover())
+        there = _configured(config, opened[source], found)
+    emit(_rows(found, there), columns=COLUMNS, format=format, spare=SPARE)
+    if not found:
+        note(f"the token of {source} sees nothing; `runsync doctor` says whose it is")
+        return
+    if not patterns and format is None and sys.stdin.isatty() and sys.stderr.isatty():
+        patterns = typer.prompt(_QUESTION, default="", show_default=False, err=True).split()
+    if not patterns:
+        note("nothing was written; choose with --add, such as --add 'acme/*', or --add '*' for all")
+        return
+    _write(config, source, _without_parts(_chosen(found, patterns)), there)
+
+
+def _configured(
+    config: Config, source: "Source", found: Iterable["Discovered"]
+) -> set["Discovered"]:
+    """Those that the config names already, in whatever form."""
+    known = {source.listing(one).key for one in config.pipelines if one.source == source.name}
+
+    def is_known(one: "Discovered") -> bool:
+        wanted = PipelineConfig(source.name, **{one.key: one.value})
+        return source.listing(wanted).key in known
+
+    return {one for one in found if is_known(one)}
+
+
+def _rows(found: Sequence["Discovered"], there: set["Discovered"]) -> list[dict[str, Any]]:
+    return [
+        {
+            "number": number,
+            "key": one.key,
+            "value": one.value,
+            "title": one.title,
+            "within": one.within,
+            "configured": one in there,
+        }
+        for number, one in enumerate(found, start=1)
+    ]
+
+
+def _chosen(found: Sequence["Discovered"], patterns: Sequence[str]) -> list["Discovered"]:
+    """What the patterns mean, in the order in which it was found."""
+    picked: set[int] = set()
+    for pattern in patterns:
+        places = _named(found, pattern) or _numbered(found, pattern)
+        if not places:
+            raise ConfigError(f"{pattern!r} is nothing that the token can see; nothing was written")
+        picked |= places
+    return [found[place] for place in sorted(picked)]
+
+
+def _named(found: Sequence["Discovered"], pattern: str) -> set[int]:
+    return {
+        place
+        for place, one in enumerate(found)
+        if fnmatchcase(one.value, pattern) or fnmatchcase(one.title, pattern)
+    }
+
+
+def _numbered(found: Sequence["Discovered"], pattern: str) -> set[int]:
+    """The places of ``3`` or ``3-5``, as they are numbered in the table."""
+    numbers = _RANGE.fullmatch(pattern)
+    if numbers is None:
+        return set()
+    first, last = int(numbers[1]), int(numbers[2] or numbers[1])
+    return {place for place in range(len(found)) if first <= place + 1 <= last}
+
+
+def _without_parts(chosen: Iterable["Discovered"]) -> list["Discovered"]:
+    """What stands for several pipelines brings those in it along."""
+    chosen = list(chosen)
+    wholes = {word for one in chosen if one.key != "id" for word in (one.value, one.title)}
+    return [one for one in chosen if one.key != "id" or one.within not in wholes]
+
+
+def _write(
+    config: Config, source: str, chosen: Sequence["Discovered"], there: set["Discovered"]
+) -> None:
+    path = config.path
+    assert path is not None  # noqa: S101 - sources come from a file alone
+    new = [one for one in chosen if one not in there]
+    before = path.read_text(encoding="utf-8")
+    text = before.rstrip("\n") + "\n" + "".join(_entry(source, one) for one in new)
+    try:
+        settings.parse(text, path)
+    except ConfigError as error:
+        raise ConfigError(
+            f"{path} stays as it is, since with these [[pipelines]] it could not be read: {error}"
+        ) from None
+    if new:
+        _replace(path, text)
+    kept = len(chosen) - len(new)
+    note(f"{path}: {len(new)} [[pipelines]] added" + (f", {kept} were there" if kept else ""))
+    note("next: runsync sync")
+
+
+def _entry(source: str, one: "Discovered") -> str:
+    title = "" if one.title == one.value else f"  # {_printable(one.title)}"
+    return f"\n[[pipelines]]\nsource = {quoted(source)}\n{one.key} = {quoted(one.value)}{title}\n"
+
+
+def _printable(title: str) -> str:
+    """A title may hold what ends a comment."""
+    return "".join(char if char.isprintable() else " " for char in title)[:100]
+
+
+def _replace(path: Path, text: str) -> None:
+    """Puts the text into the file at once, with the file's mode."""
+    target = path.resolve()
+    made = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        made.touch(mode=0o600)
+        made.chmod(target.stat().st_mode & 0o7777)
+        made.write_text(text, encoding="utf-8")
+        made.replace(target)
+    except OSError as error:
+        raise ConfigError(f"cannot write {path}: {error.strerror}") from None
+    finally:
+        made.unlink(missing_ok=True)

@@ -1,0 +1,36 @@
+"""Lists of what a token can see."""
+
+import pytest
+
+from runsync.errors import SourceError
+from runsync.sources.discovery import rows_of_pages
+
+
+def pages(*answers: object, size: int = 2) -> list[object]:
+    found = rows_of_pages(lambda number: answers[number - 1], size, what="the projects")
+    return [row.raw["id"] for row in found]
+
+
+def rows(*ids: object) -> list[object]:
+    return [{"id": id} for id in ids]
+
+
+def test_pages_are_read_until_one_is_not_full() -> None:
+    assert pages(rows(3, 2), rows(1)) == [3, 2, 1]
+    assert pages(rows(3, 2), rows()) == [3, 2]
+    assert pages(rows()) == []
+
+
+def test_what_slid_to_the_next_page_is_found_once() -> None:
+    assert pages(rows(3, 2), rows(2, 1), rows()) == [3, 2, 1]
+
+
+def test_a_server_that_takes_no_notice_of_the_page_is_no_loop() -> None:
+    with pytest.raises(SourceError, match="page 2 repeats what came before"):
+        pages(rows(3, 2), rows(3, 2), rows(3, 2))
+
+
+@pytest.mark.parametrize("answer", [None, {}, "x", [None], [{"id": 1}, 3]])
+def test_what_is_no_list_of_objects_is_an_error(answer: object) -> None:
+    with pytest.raises(SourceError, match="the projects"):
+        pages(answer)
