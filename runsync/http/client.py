@@ -27,7 +27,7 @@ import urllib3
 from requests.utils import get_environ_proxies
 
 from runsync import __version__
-from runsync.errors import CancelledError, SourceError
+from runsync.errors import CancelledError, RunsyncError, SourceError
 from runsync.http.connections import Adapter, Deadlines
 from runsync.http.rate_limiter import RateLimiter, http_date
 from runsync.http.redaction import message_in, origin, path_of, reason, redacted
@@ -35,6 +35,7 @@ from runsync.http.redirects import REDIRECTS, ForeignRequest, Redirects
 from runsync.http.retry import (
     RETRIED,
     IsLimit,
+    IsRefusal,
     Limits,
     Retries,
     TryAgainError,
@@ -87,6 +88,7 @@ class Client:
         headers: sent with every request; the token is among them.
         name: what the user calls the source, for errors.
         is_limit: tells limits that this provider does not answer with 429 or ``Retry-After``.
+        is_refusal: tells a refused token that this provider does not answer with 401.
     """
 
     def __init__(
@@ -98,13 +100,14 @@ class Client:
         concurrency: int = 8,
         limits: Limits | None = None,
         is_limit: IsLimit | None = None,
+        is_refusal: IsRefusal | None = None,
     ) -> None:
         self.base_url = base_url.rstrip("/")
         self.limits = limits or Limits()
         self.host = urlsplit(self.base_url).netloc
         self._name = name or self.host
         self._own_headers = dict(headers or {})
-        self._is_limit = is_limit
+        self._is_limit, self._is_refusal = is_limit, is_refusal
         self._request = requests.Request(
             "GET", self.base_url, {**_HEADERS, **self._own_headers}
         ).prepare()
@@ -127,7 +130,7 @@ class Client:
     def get(
         self, path: str, params: Params | None = None, headers: Mapping[str, str] | None = None
     ) -> Response:
-        """GETs JSON, trying again where that can help. 304 is an answer, with no data.
+        """GETs JSON, trying again where that can help. 304 and 204 are answers, with no data.
 
         Raises:
             TokenRefusedError: 401; ForbiddenError: 403.
@@ -234,7 +237,10 @@ class Client:
         for _ in range(self.limits.redirects + 1):
             with self._limiter.slot():
                 response, content = self._exchange(request)
-            if response.status_code not in REDIRECTS:
+            status = response.status_code
+            if status != 200 and self._is_refusal and self._is_refusal(status, response.headers):
+                raise self._signed_out(request, response)
+            if status not in REDIRECTS:
                 return self._judge(request, response, content, as_json=as_json)
             followed = self._redirects.follow(request, response, elsewhere=elsewhere)
             request, elsewhere = followed, elsewhere and followed is request
@@ -309,9 +315,13 @@ class Client:
         if status == 206:
             raise TryAgainError("answered a part of what was asked for")
         self._limiter.went_well()
+        if "Retry-After" in headers:
+            # Azure DevOps answers, and asks to wait before the next request.
+            asked = asked_wait(status, headers, as_of) or 0.0
+            self._limiter.hold(min(asked, self.limits.longest_wait))
         if not as_json:
             return Response(status, headers, content.decode("utf-8", "replace"), as_of)
-        if not content and request.method != "GET":
+        if status == 204 or (not content and request.method != "GET"):
             return Response(status, headers, None, as_of)
         try:
             return Response(status, headers, json.loads(content), as_of)
@@ -345,6 +355,16 @@ class Client:
             self._limiter.close(error)
         return error
 
+    def _signed_out(
+        self, request: requests.PreparedRequest, response: requests.Response
+    ) -> RunsyncError:
+        """The token is refused, in the provider's own way: nothing more is to be asked."""
+        said = f"{request.method} {path_of(str(request.url))} answered {response.status_code}"
+        what = f"{self._name}: {said}, as to somebody who is not signed in"
+        error = error_of(401, what, self._name, datetime.now(UTC))
+        self._limiter.close(error)
+        return error
+
     def _safe(self, said: object) -> str:
         return redacted(said, self._own_headers)
 
@@ -359,6 +379,7 @@ def checked_path(*parts: str) -> str:
 __all__ = [
     "Client",
     "IsLimit",
+    "IsRefusal",
     "Limits",
     "Params",
     "RequestCounter",

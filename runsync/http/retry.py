@@ -26,6 +26,8 @@ _log = logging.getLogger("runsync.http")
 RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524})
 IsLimit = Callable[[int, Mapping[str, str], str], bool]
 """Whether an error answer means "slow down": from its status, headers and body."""
+IsRefusal = Callable[[int, Mapping[str, str]], bool]
+"""Whether an answer other than 200 means that the token is refused: from its status and headers."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -195,6 +195,7 @@ class Source(ABC):
             concurrency=self._concurrency,
             limits=self._limits,
             is_limit=self.is_limit,
+            is_refusal=self.is_refusal,
         )
 
     @staticmethod
@@ -207,6 +208,14 @@ class Source(ABC):
         """Whether an error answer means "slow down", and names no time, in this provider's words.
 
         It is then waited for a minute, and ever longer. 429 and ``Retry-After`` need no words.
+        """
+        return False
+
+    @staticmethod
+    def is_refusal(status: int, headers: Mapping[str, str]) -> bool:
+        """Whether an answer other than 200 means "this token is refused", in this provider's way.
+
+        401 needs no telling.
         """
         return False
 

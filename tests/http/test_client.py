@@ -33,6 +33,7 @@ from tests.http.conftest import (
     answer,
     ask_all,
     late,
+    moved,
 )
 
 # What is sent.
@@ -431,3 +432,31 @@ def test_at_most_so_many_in_flight(service: Service, make_client: MakeClient) ->
         one.join(5)
         assert not isinstance(one.result, Exception)
     assert service.max_in_flight == 3
+
+
+# A refused token, in the provider's own way.
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        Response(203, b"<html>Sign in</html>", content_type="text/html"),
+        moved("https://login.example/_signin?reply_to=x"),
+    ],
+    ids=["page", "redirect"],
+)
+def test_a_provider_may_refuse_a_token_without_a_401(
+    service: Service, make_client: MakeClient, said: Response
+) -> None:
+    service.usual = said
+    client = make_client(is_refusal=lambda status, headers: status in (203, 302))
+    for _ in range(2):
+        with pytest.raises(TokenRefusedError, match="check the token of source 'ci'"):
+            client.get("/x")
+    assert len(service.seen) == 1
+
+
+def test_no_content_is_an_answer(service: Service, client: Client) -> None:
+    service.usual = Response(204)
+    assert client.get("/x").data is None
+    assert len(service.seen) == 1

@@ -1,6 +1,7 @@
 """Which answers are tried again, after which waits, and what the others mean."""
 
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -352,3 +353,23 @@ def test_answers_that_are_good_allow_more_again(service: Service, make_client: M
     for one in askers:
         one.join(5)
     assert service.max_in_flight == 4
+
+
+def test_an_answer_may_ask_to_wait_before_the_next_request(
+    service: Service, make_client: MakeClient
+) -> None:
+    service.script.append(answer({"n": 1}, Retry_After="1"))
+    client = make_client()
+    assert client.get("/x").data == {"n": 1}
+    client.get("/x")
+    assert service.times[1] - service.times[0] >= 0.9
+
+
+def test_no_answer_holds_for_longer_than_may_be_waited(
+    service: Service, make_client: MakeClient
+) -> None:
+    service.script.append(answer({"n": 1}, Retry_After="86400"))
+    client = make_client(limits=replace(QUICK, longest_wait=0.2))
+    client.get("/x")
+    client.get("/x")
+    assert service.times[1] - service.times[0] < 5
