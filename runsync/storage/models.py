@@ -71,6 +71,11 @@ class SetAsideRow(tables.SetAsideColumns, _Row):
     """A run whose steps cannot be read."""
 
 
+@_mapped_to(tables.months)
+class MonthRow(tables.MonthColumns, _Row):
+    """A month of a pipeline's runs, and whether it has changed."""
+
+
 # The indexes: a pipeline's key, what a report's window begins at, the few runs that every sync
 # reads again, and a listing's last syncs.
 Index(

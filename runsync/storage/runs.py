@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, delete, exists, select
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, exists, select, update
 
 from runsync.errors import HistoryRestartedError
 from runsync.records import Pipeline, Run, RunWithSteps
@@ -149,6 +149,8 @@ def save_runs(
     ]
     if seen_again:
         connection.execute(touch_statement(), seen_again)
+    if steps_written:
+        _mark_months(connection, [key for key, one in to_write.items() if one.key in stored])
     s = tables.set_aside.c
     for key, one in to_write.items():
         if one.key in stored and stored[one.key].set_aside and one.is_whole:
@@ -156,6 +158,15 @@ def save_runs(
                 delete(tables.set_aside).where(s.pipeline_id == key[0], s.run_id == key[1])
             )
     return Counts(new, max(written - new, 0), steps_written)
+
+
+def _mark_months(connection: Connection, keys: Sequence[Key]) -> None:
+    """Says that the months of these runs have changed: of steps alone nothing else tells it."""
+    r = tables.runs.c
+    of_run = and_(r.pipeline_id == bindparam("b_pipeline_id"), r.id == bindparam("b_id"))
+    if keys:
+        rows = [{"b_pipeline_id": key[0], "b_id": key[1]} for key in keys]
+        connection.execute(update(tables.runs).where(of_run).values(settled=r.settled), rows)
 
 
 def _is_same_run(answer: RunToWrite, stored: StoredState) -> bool:

@@ -257,6 +257,17 @@ class SetAsideColumns:
     at: Mapped[datetime]
 
 
+class MonthColumns:
+    """A month of a pipeline's runs. ``version`` is another random text whenever one of them was
+    written: triggers see to that. ``pruned_at``: when its rows were left to an archive alone."""
+
+    pipeline_id: Mapped[int] = mapped_column(primary_key=True)
+    month: Mapped[str] = mapped_column(primary_key=True)
+    version: Mapped[str]
+    pruned_at: Mapped[datetime | None]
+    pruned_runs: Mapped[int | None]
+
+
 pipelines = _table("pipelines", PipelineColumns)
 listings = _table("listings", ListingColumns)
 listing_pipelines = _table("listing_pipelines", ListingPipelineColumns)
@@ -270,6 +281,7 @@ steps = _table(
 coverage = _table("coverage", CoverageColumns)
 syncs = _table("syncs", SyncColumns)
 set_aside = _table("set_aside", SetAsideColumns)
+months = _table("months", MonthColumns, sqlite_with_rowid=False)
 
 lacks_steps = runs.c.steps_synced_at.is_(None) & runs.c.vanished_at.is_(None)
 """Whether a run is incomplete: the provider knows it, and its steps were never read whole."""
