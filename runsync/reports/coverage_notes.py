@@ -231,7 +231,7 @@ def _covered_spans(reader: Reader) -> list[CoveredSpan]:
 
     A listing's newest span goes on to its last good sync: that sync saw all there was.
     """
-    rows = reader.connection.execute(_SPANS).all()
+    rows = reader.backend.rows(_SPANS)
     newest: dict[str, datetime] = {}
     for row in rows:
         known = newest.setdefault(row.listing, row.newest_created_at)
@@ -252,5 +252,5 @@ def _runs_without_steps(reader: Reader) -> list[RunWithoutSteps]:
     r = runs.c
     # Such a run is never settled, and the index of unsettled runs is small.
     query = sa.select(r.pipeline_id, r.id, r.created_at).where(is_unsettled, lacks_steps)
-    found = [RunWithoutSteps(*row) for row in reader.connection.execute(query)]
+    found = [RunWithoutSteps(*row) for row in reader.backend.rows(query)]
     return sorted(found, key=lambda run: (run.created_at, run.id))

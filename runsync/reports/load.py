@@ -1,26 +1,23 @@
-"""The only reader of runs and steps: narrow selects from the views, as frames.
+"""The only reader of runs and steps: builds narrow SELECTs over the views, for a backend.
 
 A frame holds the columns that one report needs and no others, and those of the report's keys. Text
 becomes categories while it is read, times become ``datetime64[us, UTC]`` and milliseconds floats,
 so a million steps take a few tens of megabytes.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
-from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import sqlalchemy as sa
 
-from runsync.errors import DatabaseError
+from runsync.reports.backend import Backend, Columns, open_backend
 from runsync.reports.branches import check_known, is_on
-from runsync.reports.columns import categorical, sources_of, with_keys
+from runsync.reports.columns import sources_of, with_keys
 from runsync.reports.computed import (
     BUSY_MS,
     COMPUTED,
@@ -30,21 +27,9 @@ from runsync.reports.computed import (
 )
 from runsync.reports.query_spec import DEFAULT_BRANCH, Query, QuerySpec
 from runsync.reports.report import AnyDatabase, Report
-from runsync.storage import schema
-from runsync.storage.database import Database
 from runsync.storage.default_branches import default_branches, told_default_branches
 from runsync.storage.pipelines import StoredPipeline, labelled
 from runsync.storage.tables import UTCDateTime, pipelines, v_runs, v_steps
-
-# Few rows at once stay in the processor's cache: half the time of 50,000. PostgreSQL is asked for
-# more of them, as each asking is a round trip.
-_AT_ONCE = 500
-_FETCHED = 20_000
-_TIMES_AT_ONCE = 20_000  # Each parsing has a cost of its own, of some milliseconds.
-_NO_TIME = np.iinfo(np.int64).min
-
-Columns: TypeAlias = Mapping[str, sa.ColumnElement[Any]]
-"""What is read, by the name that it has in the frame."""
 
 
 @contextmanager
@@ -54,42 +39,32 @@ def open_reader(db: AnyDatabase) -> Iterator["Reader"]:
     Raises:
         DatabaseError: it cannot be opened, or its schema does not fit.
     """
-    is_ours = isinstance(db, str | sa.URL)
-    if isinstance(db, str | sa.URL):
-        _must_exist(db)
-    database = db if isinstance(db, Database) else Database(db)
-    try:
-        schema.check(database)
-        with database.read() as connection:
-            yield Reader(connection, database.name)
-    finally:
-        if is_ours:
-            database.close()
+    with open_backend(db) as backend:
+        yield Reader(backend)
 
 
 class Reader:
-    """Reads one database over one connection, so that all it reads is of one moment."""
+    """Reads one history; all it reads is of one moment."""
 
-    def __init__(self, connection: sa.Connection, name: str) -> None:
-        self.connection = connection
-        self.name = name
-        self._is_sqlite = connection.dialect.name == "sqlite"
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
+        self._is_sqlite = backend.dialect_name == "sqlite"
 
     @cached_property
     def told_default_branches(self) -> dict[int, str | None]:
         """Each pipeline's default branch, None where its provider does not tell."""
-        return told_default_branches(self.connection)
+        return told_default_branches(self.backend.rows)
 
     @cached_property
     def default_branches(self) -> dict[int, str | None]:
         """Each pipeline's default branch, None where it is not known."""
-        return default_branches(self.connection)
+        return default_branches(self.backend.rows)
 
     @cached_property
     def pipelines(self) -> tuple[StoredPipeline, ...]:
         """Every pipeline, by label."""
         p = pipelines.c
-        rows = self.connection.execute(sa.select(p.id, p.source, p.external_id, p.name))
+        rows = self.backend.rows(sa.select(p.id, p.source, p.external_id, p.name))
         return labelled([(r.id, r.source, r.external_id, r.name) for r in rows])
 
     def query(self, spec: QuerySpec, report: Report | None = None) -> Query:
@@ -151,24 +126,24 @@ class Reader:
             before = replace(query.window, since=None, until=query.window.since)
             earlier = self._select(v_runs, replace(query, window=before), wanted)
             selects.append(since_last_pass(earlier, query.window.since))
-        return with_keys(self._frame(sa.union_all(*selects), wanted), query)
+        return with_keys(self.backend.fetch(sa.union_all(*selects), wanted), query)
 
     def span(self, query: Query) -> tuple[datetime, datetime] | None:
         """When the first and the last of the query's runs were created; None: there is none."""
         created_at = v_runs.c.created_at
         ends = sa.select(sa.func.min(created_at), sa.func.max(created_at))
-        first, last = self.connection.execute(ends.where(*self._conditions(v_runs, query))).one()
+        first, last = self.backend.rows(ends.where(*self._conditions(v_runs, query)))[0]
         return None if first is None else (first, last)
 
     def _check_branches(self, query: Query, wanted: tuple[str, ...]) -> None:
         """A branch is looked for in the window, by its index, and only then in all history."""
         found = sa.select(sa.func.coalesce(v_runs.c.branch, "")).distinct()
-        within = self.connection.scalars(found.where(*self._conditions(v_runs, query)))
-        missing = set(wanted) - set(within)
+        within = self.backend.rows(found.where(*self._conditions(v_runs, query)))
+        missing = set(wanted) - {branch for (branch,) in within}
         if DEFAULT_BRANCH in missing and any(self.default_branches[p.id] for p in query.pipelines):
             missing.discard(DEFAULT_BRANCH)
         if missing:
-            check_known(missing, set(self.connection.scalars(found)))
+            check_known(missing, {branch for (branch,) in self.backend.rows(found)})
 
     def _read(
         self,
@@ -188,7 +163,7 @@ class Reader:
             *(SAME_IN_WORDS[flag] for flag in where if flag in SAME_IN_WORDS),
             *(self._column(view, name).is_not(None) for name in known),
         )
-        return with_keys(self._frame(select, wanted), query)
+        return with_keys(self.backend.fetch(select, wanted), query)
 
     def _among(self, view: sa.Table, ids: Sequence[str] | None) -> list[sa.ColumnElement[bool]]:
         if ids is None:
@@ -230,121 +205,9 @@ class Reader:
 
     def _quick(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
         """A column in the form that is quickest to read: a time as text or as microseconds."""
-        if not isinstance(column.type, UTCDateTime):
-            return column
-        if self._is_sqlite:
-            return sa.type_coerce(column, sa.Text)
-        return sa.cast(sa.func.extract("epoch", column) * 1_000_000, sa.BigInteger)
-
-    def _frame(
-        self, select: sa.CompoundSelect[Any] | sa.Select[Any], columns: Columns
-    ) -> pd.DataFrame:
-        builders = [_builder_of(column.type) for column in columns.values()]
-        fetched = _AT_ONCE if self._is_sqlite else _FETCHED
-        result = self.connection.execute(select.execution_options(yield_per=fetched))
-        for rows in result.partitions():
-            for at in range(0, len(rows), _AT_ONCE):
-                chunk = zip(*rows[at : at + _AT_ONCE], strict=True)
-                for builder, values in zip(builders, chunk, strict=True):
-                    builder.add(values)
-        built = (builder.built() for builder in builders)
-        return pd.DataFrame(dict(zip(columns, built, strict=True)), copy=False)
-
-
-class ColumnBuilder(Protocol):
-    """Takes the values of one column in chunks and gives them back as one small array."""
-
-    def add(self, values: Sequence[Any]) -> None: ...
-
-    def built(self) -> Any: ...
-
-
-def _builder_of(type_: sa.types.TypeEngine[Any]) -> ColumnBuilder:
-    if isinstance(type_, UTCDateTime):
-        return Times()
-    if isinstance(type_, sa.Text):
-        return Words()
-    # Milliseconds may be missing; flags and numbers never are.
-    return Numbers(np.float64 if isinstance(type_, sa.BigInteger) else np.int64)
-
-
-class Numbers:
-    """Integers; as floats, where None becomes NaN."""
-
-    def __init__(self, dtype: type[np.float64 | np.int64]) -> None:
-        self._chunks: list[npt.NDArray[Any]] = [np.empty(0, dtype)]
-
-    def add(self, values: Sequence[int | None]) -> None:
-        self._chunks.append(np.array(values, dtype=self._chunks[0].dtype))
-
-    def built(self) -> npt.NDArray[Any]:
-        return np.concatenate(self._chunks)
-
-
-class Words:
-    """Text, as sorted categories: each word is kept once, however many rows hold it."""
-
-    def __init__(self) -> None:
-        self._codes = _Codes({None: -1})
-        self._chunks = [np.empty(0, np.int32)]
-
-    def add(self, values: Sequence[str | None]) -> None:
-        codes = map(self._codes.__getitem__, values)
-        self._chunks.append(np.fromiter(codes, np.int32, len(values)))
-
-    def built(self) -> "pd.Categorical[str]":
-        words = [word for word in self._codes if word is not None]
-        order = sorted(range(len(words)), key=words.__getitem__)
-        place = np.empty(len(words) + 1, np.int32)
-        place[order] = np.arange(len(words))
-        place[-1] = -1  # what None's code, -1, points at
-        return categorical(place[np.concatenate(self._chunks)], [words[i] for i in order])
-
-
-class _Codes(dict[str | None, int]):
-    """Numbers words in the order in which they are first met; None is -1."""
-
-    def __missing__(self, word: str | None) -> int:
-        self[word] = code = len(self) - 1
-        return code
-
-
-class Times:
-    """Times: ISO text of one form (SQLite), or microseconds since 1970 (PostgreSQL)."""
-
-    def __init__(self) -> None:
-        self._chunks = [np.empty(0, np.int64)]
-        self._waiting: list[str | int | None] = []
-
-    def add(self, values: Sequence[str | int | None]) -> None:
-        self._waiting.extend(values)
-        if len(self._waiting) >= _TIMES_AT_ONCE:
-            self._parse()
-
-    def built(self) -> pd.DatetimeIndex:
-        self._parse()
-        micros = np.concatenate(self._chunks)
-        return pd.DatetimeIndex(micros.view("datetime64[us]")).tz_localize("UTC")
-
-    def _parse(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        if isinstance(next((v for v in waiting if v is not None), 0), int):
-            known = [_NO_TIME if v is None else v for v in waiting]
-            self._chunks.append(np.array(known, dtype=np.int64))
-            return
-        texts = np.array(waiting, dtype=object)
-        times = pd.to_datetime(texts, format="ISO8601", utc=True, cache=False).as_unit("us")
-        self._chunks.append(times.asi8)
-
-
-def _must_exist(url: str | sa.URL) -> None:
-    """Opening a SQLite file makes it; a report of a mistyped name should not."""
-    try:
-        url = sa.make_url(url)
-    except sa.exc.ArgumentError:
-        return  # Database says it better.
-    name = url.database
-    if url.get_backend_name() != "sqlite" or not name or name.startswith((":memory:", "file:")):
-        return
-    if not Path(name).exists():
-        raise DatabaseError(f"there is no database {name}; `runsync sync` makes it")
+        if isinstance(column.type, UTCDateTime):
+            if self._is_sqlite:
+                return sa.type_coerce(column, sa.Text)
+            if self.backend.dialect_name == "postgresql":
+                return sa.cast(sa.func.extract("epoch", column) * 1_000_000, sa.BigInteger)
+        return column

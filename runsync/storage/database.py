@@ -70,7 +70,7 @@ class Database:
         self._writer = self.engine.execution_options(runsync_begin="IMMEDIATE")
         # SQLite's own way of waiting is a slow poll, so the threads of one process take turns.
         self._turn = threading.Lock() if self.is_sqlite else nullcontext()
-        self._advisory_locks = AdvisoryLocks(self.engine)
+        self._advisory_locks = None if self.is_sqlite else AdvisoryLocks(self.engine)
 
     def __repr__(self) -> str:
         return f"Database({self.name!r})"
@@ -105,7 +105,7 @@ class Database:
         """
         with self._errors_in_sentences(), self._turn, self._writer.begin() as connection:
             yield connection
-            if locked is not None and not self.is_sqlite:
+            if locked is not None and self._advisory_locks is not None:
                 self._advisory_locks.confirm(locked)
 
     def transact(self, write: Callable[[Connection], T], locked: str | None = None) -> T:
@@ -141,13 +141,13 @@ class Database:
         Raises:
             LockedError: another sync holds it, and ``wait`` is off.
         """
-        if self.is_sqlite:
+        if self._advisory_locks is None:
             return file_lock(self.path, listing, wait=wait)
-        return self._advisory_lock(listing, wait=wait)
+        return self._advisory_lock(self._advisory_locks, listing, wait=wait)
 
     @contextmanager
-    def _advisory_lock(self, listing: str, *, wait: bool) -> Iterator[None]:
-        with self._errors_in_sentences(), self._advisory_locks.hold(listing, wait=wait):
+    def _advisory_lock(self, locks: AdvisoryLocks, listing: str, *, wait: bool) -> Iterator[None]:
+        with self._errors_in_sentences(), locks.hold(listing, wait=wait):
             yield
 
     def close(self) -> None:

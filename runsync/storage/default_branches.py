@@ -1,37 +1,42 @@
 """The default branch of each stored pipeline, also where its provider tells none."""
 
+from collections.abc import Callable, Sequence
 from datetime import timedelta
+from typing import Any, TypeAlias
 
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import ColumnElement, Select, func, select
 
 from runsync.records import USUAL_DEFAULT_BRANCHES
 from runsync.storage.tables import pipelines, runs
 
 _RECENT = timedelta(days=30)
 
+ReadRows: TypeAlias = Callable[[Select[Any]], Sequence[Any]]
+"""Executes a SELECT and gives its rows back."""
 
-def default_branches(connection: Connection) -> dict[int, str | None]:
+
+def default_branches(read: ReadRows) -> dict[int, str | None]:
     """Each pipeline's default branch, by the pipeline's number.
 
     Where the provider tells none it is that of main, master, trunk and default on which the
     pipeline ran last; None where it ran on none of them. Runs of the last days are looked at
     first, by the index of creation, and all history of those pipelines that had none.
     """
-    found = told_default_branches(connection)
-    newest = connection.scalar(select(func.max(runs.c.created_at)))
+    found = told_default_branches(read)
+    ((newest,),) = read(select(func.max(runs.c.created_at)))
     if newest is not None and (untold := _untold(found)):
         # `+ 0` keeps SQLite from following the key, through all of a pipeline's history.
         is_recent = runs.c.created_at >= newest - _RECENT
-        found |= _ran_last(connection, runs.c.pipeline_id + 0, untold, is_recent)
+        found |= _ran_last(read, runs.c.pipeline_id + 0, untold, is_recent)
         if untold := _untold(found):
-            found |= _ran_last(connection, runs.c.pipeline_id, untold)
+            found |= _ran_last(read, runs.c.pipeline_id, untold)
     return found
 
 
-def told_default_branches(connection: Connection) -> dict[int, str | None]:
+def told_default_branches(read: ReadRows) -> dict[int, str | None]:
     """Each pipeline's default branch as its provider tells it, by the pipeline's number."""
     query = select(pipelines.c.id, pipelines.c.default_branch)
-    return {row.id: row.default_branch for row in connection.execute(query)}
+    return {row.id: row.default_branch for row in read(query)}
 
 
 def _untold(found: dict[int, str | None]) -> list[int]:
@@ -39,7 +44,7 @@ def _untold(found: dict[int, str | None]) -> list[int]:
 
 
 def _ran_last(
-    connection: Connection,
+    read: ReadRows,
     number: ColumnElement[int],
     wanted: list[int],
     *which: ColumnElement[bool],
@@ -53,4 +58,4 @@ def _ran_last(
         .order_by(func.max(r.created_at), r.branch)
     )
     # Of several branches of a pipeline the last stays.
-    return {row.number: row.branch for row in connection.execute(query)}
+    return {row.number: row.branch for row in read(query)}

@@ -2,19 +2,17 @@
 
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import sqlalchemy as sa
-from hypothesis import given
-from hypothesis import strategies as st
 
 from runsync import reports
 from runsync.errors import ConfigError, DatabaseError
 from runsync.reports.definitions import REPORTS
-from runsync.reports.load import Numbers, Times, Words, open_reader
+from runsync.reports.load import open_reader
 from runsync.reports.query_spec import QuerySpec
 from runsync.storage.database import Database
 from runsync.storage.models import RunRow, StepRow
@@ -219,45 +217,6 @@ def test_the_tables_rows_are_what_the_frames_hold(database: Database) -> None:
         tuple(None if pd.isna(v) else v for v in row) for row in frame.itertuples(index=False)
     ]
     assert StepRow.__table__.name == "steps"
-
-
-@given(st.lists(st.lists(st.none() | st.text(max_size=3), max_size=6), max_size=4))
-def test_words_come_out_as_they_went_in(chunks: list[list[str | None]]) -> None:
-    builder = Words()
-    for chunk in chunks:
-        builder.add(chunk)
-    built = builder.built()
-    whole = [word for chunk in chunks for word in chunk]
-    assert [None if pd.isna(word) else word for word in built] == whole
-    assert list(built.categories) == sorted({word for word in whole if word is not None})
-
-
-@given(st.lists(st.none() | st.integers(-(2**50), 2**50), max_size=9))
-def test_milliseconds_come_out_as_they_went_in(values: list[int | None]) -> None:
-    import numpy as np
-
-    builder = Numbers(np.float64)
-    builder.add(values)
-    assert [None if np.isnan(v) else int(v) for v in builder.built()] == values
-
-
-@given(
-    st.lists(st.none() | st.datetimes(datetime(1990, 1, 1), datetime(2090, 1, 1)), max_size=9),  # noqa: DTZ001
-    st.booleans(),
-)
-def test_times_come_out_as_they_went_in(times: list[datetime | None], as_text: bool) -> None:
-    aware = [None if t is None else t.replace(tzinfo=UTC) for t in times]
-    epoch = datetime(1970, 1, 1, tzinfo=UTC)
-    builder = Times()
-    if as_text:
-        builder.add([None if t is None else f"{t:%Y-%m-%dT%H:%M:%S.%f}Z" for t in times])
-    else:
-        builder.add(
-            [None if t is None else round((t - epoch).total_seconds() * 1e6) for t in aware]
-        )
-    built = builder.built()
-    assert [None if pd.isna(t) else t.to_pydatetime() for t in built] == aware
-    assert str(built.dtype) == "datetime64[us, UTC]"
 
 
 def test_the_default_branch_is_main_where_the_provider_tells_none(database: Database) -> None:

@@ -1,8 +1,14 @@
 """Each pipeline's default branch: what its provider tells, else the usual one that ran last."""
 
+import sqlalchemy as sa
+
 from runsync.storage.database import Database
-from runsync.storage.default_branches import default_branches
+from runsync.storage.default_branches import ReadRows, default_branches
 from tests.reports.database_rows import at, fill, pipeline, run
+
+
+def reading(connection: sa.Connection) -> ReadRows:
+    return lambda select: connection.execute(select).all()
 
 
 def test_what_the_provider_tells_wins_and_else_the_usual_branch_that_ran_last(
@@ -21,10 +27,10 @@ def test_what_the_provider_tells_wins_and_else_the_usual_branch_that_ran_last(
     untold = [pipeline(n) | {"default_branch": None} for n in (2, 3, 4)]
     fill(database, runs, pipelines=[*named, *untold])
     with database.read() as connection:
-        found = default_branches(connection)
+        found = default_branches(reading(connection))
     assert found == {1: "develop", 2: "main", 3: None, 4: None}
 
 
 def test_without_pipelines_there_is_none(database: Database) -> None:
     with database.read() as connection:
-        assert default_branches(connection) == {}
+        assert default_branches(reading(connection)) == {}

@@ -1,0 +1,210 @@
+"""What executes the SELECTs of reports and turns their columns into frames: a backend.
+
+A backend answers for one history: a SQLite or PostgreSQL database here, an archive elsewhere. It
+must
+
+- execute any SELECT over the tables and views that :mod:`runsync.storage.tables` declares, as
+  :mod:`runsync.reports.load` builds them for its ``dialect_name``;
+- answer all of them from one state of the history, for as long as it is open;
+- give ``fetch`` back as a frame with a column for each of ``columns``, in this order, whatever
+  the SELECT itself calls them: text as sorted categories, times as ``datetime64[us, UTC]``,
+  ``BigInteger`` (milliseconds) as floats with NaN for null, other integers as ``int64``;
+- give ``rows`` back as Python values, times as aware ``datetime`` in UTC;
+- raise :class:`.DatabaseError` where it cannot.
+
+Times come in the quickest form that the dialect has: ISO text of one form from SQLite,
+microseconds since 1970 from PostgreSQL; in other dialects the column stands as it is.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import sqlalchemy as sa
+
+from runsync.errors import DatabaseError
+from runsync.reports.columns import categorical
+from runsync.reports.report import AnyDatabase
+from runsync.storage import schema
+from runsync.storage.database import Database
+from runsync.storage.tables import UTCDateTime
+
+# Few rows at once stay in the processor's cache: half the time of 50,000. PostgreSQL is asked for
+# more of them, as each asking is a round trip.
+_AT_ONCE = 500
+_FETCHED = 20_000
+_TIMES_AT_ONCE = 20_000  # Each parsing has a cost of its own, of some milliseconds.
+_NO_TIME = np.iinfo(np.int64).min
+
+Columns: TypeAlias = Mapping[str, sa.ColumnElement[Any]]
+"""What is read, by the name that it has in the frame."""
+AnySelect: TypeAlias = "sa.CompoundSelect[Any] | sa.Select[Any]"
+
+
+class Backend(Protocol):
+    """Executes SELECTs on one state of a history; the module says what it must do.
+
+    Attributes:
+        name: of the history, for people: no password is in it.
+        dialect_name: SQLAlchemy's name of its dialect, such as ``sqlite``.
+    """
+
+    name: str
+    dialect_name: str
+
+    def fetch(self, select: AnySelect, columns: Columns) -> pd.DataFrame:
+        """The rows as a frame; many may come."""
+        ...
+
+    def rows(self, select: AnySelect) -> Sequence[Any]:
+        """The rows of a small answer, as named tuples."""
+        ...
+
+
+@contextmanager
+def open_backend(db: AnyDatabase) -> Iterator[Backend]:
+    """The backend of a database whose schema is this version's.
+
+    Raises:
+        DatabaseError: it cannot be opened, or its schema does not fit.
+    """
+    is_ours = isinstance(db, str | sa.URL)
+    if isinstance(db, str | sa.URL):
+        _must_exist(db)
+    database = db if isinstance(db, Database) else Database(db)
+    try:
+        schema.check(database)
+        with database.read() as connection:
+            yield SqlBackend(connection, database.name)
+    finally:
+        if is_ours:
+            database.close()
+
+
+class SqlBackend:
+    """A SQLite or PostgreSQL database, over one connection."""
+
+    def __init__(self, connection: sa.Connection, name: str) -> None:
+        self.name = name
+        self.dialect_name = connection.dialect.name
+        self._connection = connection
+
+    def fetch(self, select: AnySelect, columns: Columns) -> pd.DataFrame:
+        """The rows as a frame, read in chunks."""
+        builders = [_builder_of(column.type) for column in columns.values()]
+        fetched = _AT_ONCE if self.dialect_name == "sqlite" else _FETCHED
+        result = self._connection.execute(select.execution_options(yield_per=fetched))
+        for rows in result.partitions():
+            for at in range(0, len(rows), _AT_ONCE):
+                chunk = zip(*rows[at : at + _AT_ONCE], strict=True)
+                for builder, values in zip(builders, chunk, strict=True):
+                    builder.add(values)
+        built = (builder.built() for builder in builders)
+        return pd.DataFrame(dict(zip(columns, built, strict=True)), copy=False)
+
+    def rows(self, select: AnySelect) -> Sequence[Any]:
+        """The rows of a small answer, as named tuples."""
+        return self._connection.execute(select).all()
+
+
+class ColumnBuilder(Protocol):
+    """Takes the values of one column in chunks and gives them back as one small array."""
+
+    def add(self, values: Sequence[Any]) -> None: ...
+
+    def built(self) -> Any: ...
+
+
+def _builder_of(type_: sa.types.TypeEngine[Any]) -> ColumnBuilder:
+    if isinstance(type_, UTCDateTime):
+        return Times()
+    if isinstance(type_, sa.Text):
+        return Words()
+    # Milliseconds may be missing; flags and numbers never are.
+    return Numbers(np.float64 if isinstance(type_, sa.BigInteger) else np.int64)
+
+
+class Numbers:
+    """Integers; as floats, where None becomes NaN."""
+
+    def __init__(self, dtype: type[np.float64 | np.int64]) -> None:
+        self._chunks: list[npt.NDArray[Any]] = [np.empty(0, dtype)]
+
+    def add(self, values: Sequence[int | None]) -> None:
+        self._chunks.append(np.array(values, dtype=self._chunks[0].dtype))
+
+    def built(self) -> npt.NDArray[Any]:
+        return np.concatenate(self._chunks)
+
+
+class Words:
+    """Text, as sorted categories: each word is kept once, however many rows hold it."""
+
+    def __init__(self) -> None:
+        self._codes = _Codes({None: -1})
+        self._chunks = [np.empty(0, np.int32)]
+
+    def add(self, values: Sequence[str | None]) -> None:
+        codes = map(self._codes.__getitem__, values)
+        self._chunks.append(np.fromiter(codes, np.int32, len(values)))
+
+    def built(self) -> "pd.Categorical[str]":
+        words = [word for word in self._codes if word is not None]
+        order = sorted(range(len(words)), key=words.__getitem__)
+        place = np.empty(len(words) + 1, np.int32)
+        place[order] = np.arange(len(words))
+        place[-1] = -1  # what None's code, -1, points at
+        return categorical(place[np.concatenate(self._chunks)], [words[i] for i in order])
+
+
+class _Codes(dict[str | None, int]):
+    """Numbers words in the order in which they are first met; None is -1."""
+
+    def __missing__(self, word: str | None) -> int:
+        self[word] = code = len(self) - 1
+        return code
+
+
+class Times:
+    """Times: ISO text of one form (SQLite), or microseconds since 1970 (PostgreSQL)."""
+
+    def __init__(self) -> None:
+        self._chunks = [np.empty(0, np.int64)]
+        self._waiting: list[str | int | None] = []
+
+    def add(self, values: Sequence[str | int | None]) -> None:
+        self._waiting.extend(values)
+        if len(self._waiting) >= _TIMES_AT_ONCE:
+            self._parse()
+
+    def built(self) -> pd.DatetimeIndex:
+        self._parse()
+        micros = np.concatenate(self._chunks)
+        return pd.DatetimeIndex(micros.view("datetime64[us]")).tz_localize("UTC")
+
+    def _parse(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        if isinstance(next((v for v in waiting if v is not None), 0), int):
+            known = [_NO_TIME if v is None else v for v in waiting]
+            self._chunks.append(np.array(known, dtype=np.int64))
+            return
+        texts = np.array(waiting, dtype=object)
+        times = pd.to_datetime(texts, format="ISO8601", utc=True, cache=False).as_unit("us")
+        self._chunks.append(times.asi8)
+
+
+def _must_exist(url: str | sa.URL) -> None:
+    """Opening a SQLite file makes it; a report of a mistyped name should not."""
+    try:
+        url = sa.make_url(url)
+    except sa.exc.ArgumentError:
+        return  # Database says it better.
+    name = url.database
+    if url.get_backend_name() != "sqlite" or not name or name.startswith((":memory:", "file:")):
+        return
+    if not Path(name).exists():
+        raise DatabaseError(f"there is no database {name}; `runsync sync` makes it")
