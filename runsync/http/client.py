@@ -15,11 +15,12 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
 import requests
@@ -56,6 +57,8 @@ _CLOCK_DOUBT = timedelta(days=1)
 _log = logging.getLogger("runsync.http")
 
 Params = Mapping[str, str | int | None] | list[tuple[str, str]]
+Wanted = TypeVar("Wanted")
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +121,7 @@ class Client:
         self._proxies = dict(get_environ_proxies(self.base_url))
         self._deadlines = Deadlines()
         self._limiter = RateLimiter(concurrency)
+        self._concurrency = concurrency
         self._redirects = Redirects(self._name, self._own_headers)
         self._here = threading.local()
 
@@ -153,6 +157,21 @@ class Client:
         """
         return self._get(path, params, as_json=False, elsewhere=follow_elsewhere)
 
+    def each(self, ask: Callable[[Wanted], Answer], wanted: Iterable[Wanted]) -> list[Answer]:
+        """What ``ask`` answers for each thing that is wanted, in that order, asked for at once.
+
+        Raises:
+            whatever ``ask`` raises, for the first for which it does.
+        """
+        tally: RequestCounter | None = getattr(self._here, "tally", None)
+
+        def counted(one: Wanted) -> Answer:
+            with self.counting(tally):
+                return ask(one)
+
+        with ThreadPoolExecutor(self._concurrency, f"runsync-ask-{self._name}") as pool:
+            return list(pool.map(counted, wanted))
+
     def send(
         self,
         method: str,
@@ -176,7 +195,7 @@ class Client:
             ) from error
 
     @contextmanager
-    def counting(self, tally: RequestCounter) -> Iterator[None]:
+    def counting(self, tally: RequestCounter | None) -> Iterator[None]:
         """Adds the requests that this thread makes in here to ``tally``."""
         before = getattr(self._here, "tally", None)
         self._here.tally = tally

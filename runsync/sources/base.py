@@ -73,12 +73,13 @@ class Page:
     """A part of a listing, newest first, that joins the page before it without a gap.
 
     ``items`` are runs, and what could not be read in the place where it stood: there the walk
-    has a hole, unless the problem says that nothing was ``lost``. ``at_start``: nothing older is
-    left. ``unchanged``: the provider says that the top is as it was when ``memory`` was kept;
-    ``items`` is then empty.
+    has a hole, unless the problem says that nothing was ``lost``. A bare ``Cursor`` is a place
+    that was read and holds no run of this listing: history is covered from there on as well.
+    ``at_start``: nothing older is left. ``unchanged``: the provider says that the top is as it was
+    when ``memory`` was kept; ``items`` is then empty.
     """
 
-    items: tuple[Listed | Problem, ...]
+    items: tuple[Listed | Problem | Cursor, ...]
     as_of: datetime
     at_start: bool = False
     unchanged: bool = False

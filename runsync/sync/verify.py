@@ -22,13 +22,14 @@ from runsync.errors import (
     TokenRefusedError,
 )
 from runsync.http.client import RequestCounter
-from runsync.records import Cursor, Pipeline, Run, RunWithSteps, Step, parse_time
+from runsync.records import Cursor, Pipeline, Problem, Run, RunWithSteps, Step, parse_time
 from runsync.sources.base import Listed, Page
 from runsync.storage.audit import AuditStore
 from runsync.storage.database import Database
 from runsync.storage.store import RunToWrite
 from runsync.storage.upserts import RUN_FACTS, RUN_STATE, STEP_FACTS, STEP_STATE, VERSION_KEY
 from runsync.sync.outcome import Progress, Task, Watch
+from runsync.sync.walk import cursors_of
 
 StoredSteps = Mapping[str, Mapping[str, Any]]
 KINDS = ("missing", "extra", "different", "unreadable", "new")
@@ -173,7 +174,7 @@ class _Audit:
         return self._verdict
 
     def _is_below_since(self, page: Page) -> bool:
-        cursors = [item.cursor for item in page.items if isinstance(item, Listed)]
+        cursors = [cursor for cursor in cursors_of(page) if cursor]
         return self._since is not None and bool(cursors) and min(cursors).at < self._since
 
     # The runs that the provider lists.
@@ -200,10 +201,10 @@ class _Audit:
         """The page's wanted runs that were on no page before; names unreadable rows."""
         fresh = []
         for item in page.items:
-            if not isinstance(item, Listed):
+            if isinstance(item, Problem):
                 if item.lost and all(d.fields != (item.what,) for d in self._verdict.differences):
                     self._add("", "", "unreadable", (item.what,))
-            elif hash(item.run.key) not in self._listed:
+            elif isinstance(item, Listed) and hash(item.run.key) not in self._listed:
                 self._listed.add(hash(item.run.key))
                 if self._since is None or item.run.created_at >= self._since:
                     fresh.append(item)

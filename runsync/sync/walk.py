@@ -19,7 +19,7 @@ from datetime import datetime
 from enum import Enum, auto
 
 from runsync.coverage import CoverageTracker, Interval, interval_containing, union
-from runsync.records import Cursor
+from runsync.records import Cursor, Problem
 from runsync.sources.base import Listed, Page
 
 
@@ -98,7 +98,8 @@ class Walk:
 
 
 def cursors_of(page: Page) -> list[Cursor | None]:
-    """Where a page's runs stand; None where a row that could not be read leaves a hole.
+    """Where a page's runs stand, and its places without one; None where a row that could not be
+    read leaves a hole.
 
     A run that stands above a newer one is out of order. It says nothing of how far the walk has
     come, so it counts as standing where the newer one does.
@@ -106,10 +107,10 @@ def cursors_of(page: Page) -> list[Cursor | None]:
     cursors: list[Cursor | None] = []
     newest: Cursor | None = None
     for item in reversed(page.items):
-        if isinstance(item, Listed):
-            is_newest = newest is None or item.cursor.at >= newest.at
-            newest = item.cursor if is_newest else newest
-            cursors.append(newest)
-        elif item.lost:
-            cursors.append(None)
+        if isinstance(item, Problem):
+            cursors += [None] if item.lost else []
+            continue
+        cursor = item.cursor if isinstance(item, Listed) else item
+        newest = cursor if newest is None or cursor.at >= newest.at else newest
+        cursors.append(newest)
     return cursors[::-1]

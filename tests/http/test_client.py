@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 import tracemalloc
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,21 @@ def test_params(service: Service, client: Client) -> None:
     client.get("/x", [("a", "1"), ("a", "2")])
     assert dict(service.seen[0].query) == {"a": "1", "c": "ä&=", "d": ""}
     assert service.seen[1].repeated == ("a",)
+
+
+def test_each_asks_at_once_and_answers_in_order(service: Service, client: Client) -> None:
+    service.usual = lambda request: replace(late(0.4), body=json.dumps(request.path).encode())
+    tally, began = RequestCounter(), time.monotonic()
+    with client.counting(tally):
+        found = client.each(lambda n: client.get(f"/{n}").data, range(8))
+    assert time.monotonic() - began < 4 * 0.4
+    assert (found, tally.requests) == ([f"/{n}" for n in range(8)], 8)
+
+
+def test_each_raises_what_the_first_of_them_raises(service: Service, client: Client) -> None:
+    service.usual = lambda request: answer(status=403 if request.path == "/2" else 200)
+    with pytest.raises(ForbiddenError, match="/2"):
+        client.each(lambda n: client.get(f"/{n}"), range(4))
 
 
 def test_below_a_path(service: Service, make_client: MakeClient) -> None:
