@@ -57,8 +57,8 @@ _CLOCK_DOUBT = timedelta(days=1)
 _log = logging.getLogger("runsync.http")
 
 Params = Mapping[str, str | int | None] | list[tuple[str, str]]
-Wanted = TypeVar("Wanted")
-Answer = TypeVar("Answer")
+Question = TypeVar("Question")
+Reply = TypeVar("Reply")
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +157,7 @@ class Client:
         """
         return self._get(path, params, as_json=False, elsewhere=follow_elsewhere)
 
-    def each(self, ask: Callable[[Wanted], Answer], wanted: Iterable[Wanted]) -> list[Answer]:
+    def each(self, ask: Callable[[Question], Reply], wanted: Iterable[Question]) -> list[Reply]:
         """What ``ask`` answers for each thing that is wanted, in that order, asked for at once.
 
         Raises:
@@ -165,7 +165,7 @@ class Client:
         """
         tally: RequestCounter | None = getattr(self._here, "tally", None)
 
-        def counted(one: Wanted) -> Answer:
+        def counted(one: Question) -> Reply:
             with self.counting(tally):
                 return ask(one)
 
