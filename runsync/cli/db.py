@@ -2,18 +2,20 @@
 
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from runsync.cli.app_context import database_url, existing, open_database
 from runsync.cli.options import ConfigOption, FormatOption, JsonOption, chosen
-from runsync.cli.output import Format, emit, note
+from runsync.cli.output import Format, emit, note, write
 
 if TYPE_CHECKING:
     from runsync.storage.database import Database
 
-app = typer.Typer(no_args_is_help=True, help="The database's schema: upgrade, check, current.")
+app = typer.Typer(
+    no_args_is_help=True, help="The database: its schema (upgrade, check, current), and a backup."
+)
 
 COLUMNS = ("database", "revision", "needed")
 
@@ -56,6 +58,30 @@ def current(
     style = chosen(format, as_json)
     with closing(_unchecked(config)) as database:
         _show(database, style)
+
+
+@app.command()
+def backup(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A new file.")],
+    config: ConfigOption = None,
+) -> None:
+    """Copy the database into a new file while syncs write to it, and check the copy.
+
+    The copy is of one moment. Of PostgreSQL it prints the pg_dump command that does the same.
+
+    Example: runsync db backup runsync-2026-11-29.db
+    """
+    from runsync.cli.progress import share_done
+    from runsync.storage import backup as copies
+
+    with closing(_unchecked(config)) as database:
+        if not database.is_sqlite:
+            write(f"{copies.dump_command(database, file)}\n")
+            note("PostgreSQL makes its own backups: run this; pg_restore reads it back")
+            return
+        with share_done("copied") as watch:
+            size = copies.backup(database, file, watch=watch)
+    note(f"{file}: {size:,} bytes, checked; to go back to it, put it in the place of the database")
 
 
 def _unchecked(config: Path | None) -> "Database":

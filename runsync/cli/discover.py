@@ -1,6 +1,5 @@
 """``runsync init --discover``: what a token can see, and its way into the config."""
 
-import os
 import re
 import sys
 from collections.abc import Iterable, Sequence
@@ -12,7 +11,7 @@ import typer
 
 from runsync import config as settings
 from runsync.cli.app_context import load_config, open_sources, source_config
-from runsync.cli.output import Format, emit, note
+from runsync.cli.output import Format, emit, note, write_file
 from runsync.config import Config, PipelineConfig
 from runsync.errors import ConfigError
 from runsync.toml_table import quoted
@@ -132,7 +131,7 @@ def _write(
             f"{path} stays as it is, since with these [[pipelines]] it could not be read: {error}"
         ) from None
     if new:
-        _replace(path, text)
+        write_file(path, text)
     kept = len(chosen) - len(new)
     note(f"{path}: {len(new)} [[pipelines]] added" + (f", {kept} were there" if kept else ""))
     note("next: runsync sync")
@@ -146,18 +145,3 @@ def _entry(source: str, one: "Discovered") -> str:
 def _printable(title: str) -> str:
     """A title may hold what ends a comment."""
     return "".join(char if char.isprintable() else " " for char in title)[:100]
-
-
-def _replace(path: Path, text: str) -> None:
-    """Puts the text into the file at once, with the file's mode."""
-    target = path.resolve()
-    made = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        made.touch(mode=0o600)
-        made.chmod(target.stat().st_mode & 0o7777)
-        made.write_text(text, encoding="utf-8")
-        made.replace(target)
-    except OSError as error:
-        raise ConfigError(f"cannot write {path}: {error.strerror}") from None
-    finally:
-        made.unlink(missing_ok=True)

@@ -1,7 +1,7 @@
 """Progress on a terminal: a bar for each listing, with counts, rate and time left."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -79,3 +79,18 @@ def progress(tasks: Sequence["Task"]) -> Iterator["Watch | None"]:
 
     with bars:
         yield watch
+
+
+@contextmanager
+def share_done(what: str) -> Iterator[Callable[[int, int], None]]:
+    """What a long copy is to tell of what is left, and of how much; nothing without a terminal."""
+    is_watched = sys.stderr.isatty()
+
+    def watch(left: int, all: int) -> None:
+        if is_watched and all:
+            sys.stderr.write(f"\r{100 * (all - left) // all}% {what}")
+            sys.stderr.flush()
+
+    yield watch
+    if is_watched:
+        sys.stderr.write("\r\x1b[K")

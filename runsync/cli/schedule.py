@@ -10,18 +10,22 @@ import shlex
 import sys
 from dataclasses import dataclass
 from datetime import timedelta
+from importlib.metadata import metadata
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from runsync import __version__
 from runsync.cli.app_context import load_config
 from runsync.cli.options import ConfigOption, span
 from runsync.cli.output import write
-from runsync.config import Config
+from runsync.config import Config, nearest
 from runsync.errors import ConfigError
 
-app = typer.Typer(no_args_is_help=True, help="Print a ready unit for cron, systemd or Kubernetes.")
+app = typer.Typer(
+    no_args_is_help=True, help="Print a ready unit for cron, systemd or Kubernetes, and an image."
+)
 
 EveryOption = Annotated[
     str, typer.Option("--every", metavar="SPAN", help="How often: 5m, 15m, 1h, 1d.")
@@ -63,10 +67,30 @@ OnUnitInactiveSec={seconds}s
 WantedBy=timers.target
 """
 
+_DOCKERFILE = """\
+# runsync {version}, for `runsync schedule kubernetes`. In a checkout of runsync:
+#   runsync schedule dockerfile > Dockerfile && docker build --tag {image} .
+#   docker push {image}
+# The config and the secrets are no part of it.
+FROM python:{python}-slim AS build
+WORKDIR /src
+COPY pyproject.toml README.md LICENSE ./
+COPY runsync runsync
+COPY migrations migrations
+RUN pip wheel --no-cache-dir --wheel-dir /wheels {requirement}
+
+FROM python:{python}-slim
+COPY --from=build /wheels /wheels
+RUN pip install --no-cache-dir --no-index --find-links /wheels {installed} && rm -r /wheels
+RUN useradd --uid {user} --no-create-home runsync
+USER {user}
+CMD ["runsync", "sync", "--config", "/etc/runsync/runsync.toml"]
+"""
+
 _KUBERNETES = """\
 {secrets}#   kubectl create secret generic runsync --from-env-file={env_file}
 #   kubectl create configmap runsync-config --from-file=runsync.toml={config}
-# The image is any in which `pip install 'runsync[postgres]'` was run.
+# The image is what `runsync schedule dockerfile` prints, or any in which runsync[postgres] is.
 {warning}apiVersion: batch/v1
 kind: CronJob
 metadata:
@@ -82,7 +106,7 @@ spec:
           restartPolicy: Never
           securityContext:
             runAsNonRoot: true
-            runAsUser: 10001
+            runAsUser: {user}
           containers:
             - name: runsync
               image: {image}
@@ -112,6 +136,14 @@ _VARIABLE = """\
                       name: runsync
                       key: {name}
 """
+
+
+_USER = 10001
+_IMAGE = "registry.example.com/runsync:latest"
+_IMAGE_PYTHON = "3.13"
+ImageOption = Annotated[
+    str, typer.Option("--image", metavar="IMAGE", help="The name of an image with runsync in it.")
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,9 +204,7 @@ def systemd(config: ConfigOption = None, every: EveryOption = "15m") -> None:
 def kubernetes(
     config: ConfigOption = None,
     every: EveryOption = "15m",
-    image: Annotated[
-        str, typer.Option("--image", metavar="IMAGE", help="An image with runsync installed.")
-    ] = "registry.example.com/runsync:latest",
+    image: ImageOption = _IMAGE,
 ) -> None:
     """Print a CronJob for Kubernetes.
 
@@ -189,9 +219,41 @@ def kubernetes(
         warning=_about_sqlite(job.config),
         when=json.dumps(_cron_times(pause, every)),
         image=json.dumps(image),
+        user=_USER,
         env="".join(_VARIABLE.format(name=name) for name in variables),
     )
     write(manifest)
+
+
+@app.command()
+def dockerfile(
+    image: ImageOption = _IMAGE,
+    extra: Annotated[
+        list[str] | None,
+        typer.Option("--extra", metavar="NAME", help="Also install this extra, such as parquet."),
+    ] = None,
+) -> None:
+    """Print a Dockerfile of an image that the Kubernetes unit can use.
+
+    Example: runsync schedule dockerfile --extra parquet
+    """
+    extras = ",".join(dict.fromkeys(["postgres", *(_known_extra(name) for name in extra or ())]))
+    text = _DOCKERFILE.format(
+        version=__version__,
+        python=_IMAGE_PYTHON,
+        image=image,
+        requirement=shlex.quote(f".[{extras}]"),
+        installed=shlex.quote(f"runsync[{extras}]"),
+        user=_USER,
+    )
+    write(text)
+
+
+def _known_extra(name: str) -> str:
+    known = metadata("runsync").get_all("Provides-Extra") or []
+    if name not in known:
+        raise ConfigError(f"--extra {name!r} is not known; {nearest(name, known)}")
+    return name
 
 
 def _job(given: Path | None) -> _Job:

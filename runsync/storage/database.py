@@ -39,7 +39,8 @@ _FIRST_PAUSE_SECONDS = 0.2
 # What SQLite says, and what can be done about it.
 _MENDS = {
     "file is not a database": "name another file in database_url",
-    "database disk image is malformed": "put a backup in its place, or sync into a new file",
+    "database disk image is malformed": "put a backup, such as `runsync db backup` makes, in its "
+    "place, or sync into a new file",
     "database or disk is full": "make room, then sync again",
     "attempt to write a readonly database": "give runsync the right to write it and its folder",
     "unable to open database file": "give runsync the right to read and write it and its folder",

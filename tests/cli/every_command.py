@@ -22,6 +22,7 @@ def every_command(run: str, *, changing: bool = True) -> Iterator[list[str]]:
     arguments = {
         "init": ["--path", "another.toml"],
         "query": ["SELECT * FROM v_runs JOIN v_steps ON v_steps.run_id = v_runs.id"],
+        "db backup": ["copied.db"],
         "export": ["exported", "--format", "csv"],
         "verify": ["--repair"],
         "report html": ["--output", "page.html"],

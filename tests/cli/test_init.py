@@ -157,3 +157,24 @@ def test_db_upgrade_makes_a_database_of_none(shell: Shell, folder: Path) -> None
     (folder / "runsync.db").unlink()
     assert shell("db", "upgrade").code == 0
     assert shell("db", "check").code == 0
+
+
+def test_a_backup_is_made_where_it_is_told(shell: Shell, folder: Path) -> None:
+    assert shell("init").code == 0
+    ended = shell("db", "backup", "copy.db")
+    assert (ended.code, ended.out) == (0, "")
+    assert "copy.db:" in ended.err
+    assert "checked" in ended.err
+    assert mode(folder / "copy.db") == 0o600
+    ended = shell("db", "backup", "copy.db")
+    assert ended.code == 5
+    assert "is there already" in ended.err
+
+
+def test_a_backup_of_postgresql_is_a_command(
+    shell: Shell, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RUNSYNC_DATABASE_URL", postgres_url)
+    ended = shell("db", "backup", "copy.dump")
+    assert ended.code == 0
+    assert ended.out.startswith("pg_dump --format=custom")

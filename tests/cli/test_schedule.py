@@ -2,6 +2,7 @@
 
 import configparser
 import json
+import os
 import shlex
 import stat
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from runsync import __version__
 from tests.cli.conftest import TOKEN, Shell
 
 ODD = 'a "b" $HOME %d \\ é'
@@ -167,3 +169,48 @@ def test_a_database_of_the_environment_goes_into_the_file(
 def test_no_config_no_unit(shell: Shell, folder: Path) -> None:
     assert shell("schedule", "cron").code == 2
     assert stat.S_ISDIR(folder.stat().st_mode)
+
+
+def lines_of(shell: Shell, *words: str) -> list[str]:
+    ended = shell("schedule", "dockerfile", *words)
+    assert ended.code == 0
+    return [line for line in ended.out.splitlines() if line and not line.startswith("#")]
+
+
+def test_the_image_is_what_the_kubernetes_unit_wants(shell: Shell, home: Path) -> None:
+    image = lines_of(shell)
+    manifest = shell("schedule", "kubernetes").out
+    (user,) = {line.split()[1] for line in image if line.startswith("USER ")}
+    assert f"runAsUser: {user}\n" in manifest
+    assert f"RUN useradd --uid {user} --no-create-home runsync" in image
+    command = json.loads(image[-1].removeprefix("CMD "))
+    assert " ".join(command) in manifest
+    assert f"mountPath: {Path(command[-1]).parent}\n" in manifest
+
+
+def test_the_image_needs_no_config_and_tells_no_secret(shell: Shell, folder: Path) -> None:
+    assert lines_of(shell, "--image", "example.com/ci/runsync:7")[0].startswith("FROM python:3.")
+    ended = shell("schedule", "dockerfile", "--extra", "parquett")
+    assert ended.code == 2
+    assert "did you mean 'parquet'?" in ended.err
+
+
+@pytest.mark.proof
+def test_what_the_image_runs_installs_runsync(shell: Shell, folder: Path) -> None:
+    """Its two `pip` lines, in a fresh environment instead of a container."""
+    image = lines_of(shell)
+    wheels, source, root = folder / "wheels", folder / "source", Path(__file__).parents[2]
+    source.mkdir()
+    for line in image:
+        if line.startswith("COPY ") and "--from" not in line:
+            *names, target = line.split()[1:]
+            subprocess.run(["cp", "-r", *names, source / target], cwd=root, check=True)
+    subprocess.run([sys.executable, "-m", "venv", folder / "image"], check=True)
+    path = f"{folder / 'image' / 'bin'}:{os.environ['PATH']}"
+    for step in [line.removeprefix("RUN ") for line in image if line.startswith("RUN pip")]:
+        local = step.replace("/wheels", str(wheels)).replace("--no-cache-dir", "")
+        subprocess.run(local, shell=True, check=True, cwd=source, env=os.environ | {"PATH": path})
+    assert not wheels.exists()
+    program = folder / "image" / "bin" / "runsync"
+    said = subprocess.run([program, "--version"], capture_output=True, text=True, check=True)
+    assert __version__ in said.stdout

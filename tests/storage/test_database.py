@@ -126,7 +126,9 @@ def test_a_broken_file_is_said_to_be_so(sqlite_template: Path, tmp_path: Path, b
     path = tmp_path / "broken.db"
     whole = sqlite_template.read_bytes()
     path.write_bytes(whole[:begin] + b"\xa5" * (len(whole) - begin))
-    assert "malformed; put a backup in its place" in refusal(f"sqlite:///{path}")
+    assert "malformed; put a backup, such as `runsync db backup` makes, in its place" in refusal(
+        f"sqlite:///{path}"
+    )
 
 
 def test_a_file_cut_short_is_said_to_be_so(sqlite_template: Path, tmp_path: Path) -> None:
