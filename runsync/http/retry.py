@@ -24,6 +24,8 @@ from runsync.http.rate_limiter import RateLimiter, http_date
 
 _log = logging.getLogger("runsync.http")
 RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524})
+_LONGEST_RESET = 365 * 86400
+"""No limit is reset so many seconds later: a greater number is a time."""
 IsLimit = Callable[[int, Mapping[str, str], str], bool]
 """Whether an error answer means "slow down": from its status, headers and body."""
 IsRefusal = Callable[[int, Mapping[str, str]], bool]
@@ -145,8 +147,9 @@ def error_of(status: int, what: str, source: str, as_of: datetime) -> RunsyncErr
 def asked_wait(status: int, headers: Mapping[str, str], now: datetime) -> float | None:
     """Seconds that the provider asks to wait; None where it does not say.
 
-    Read from ``Retry-After`` in both forms, or from the rate-limit headers of GitHub
-    (``X-RateLimit-*``) and GitLab (``RateLimit-*``) once nothing is left.
+    Read from ``Retry-After`` in both forms, or from the rate-limit headers once nothing is left:
+    those of GitHub (``X-RateLimit-*``) and GitLab (``RateLimit-*``) name a time, in seconds since
+    1970, those of Buildkite (``RateLimit-*`` and ``RateLimit-User-*``) the seconds until then.
 
     Args:
         now: the provider's clock, which its times are compared with.
@@ -157,8 +160,10 @@ def asked_wait(status: int, headers: Mapping[str, str], now: datetime) -> float 
     if after:
         date = http_date(after)
         return max(0.0, (date - now).total_seconds()) if date else None
-    for prefix in ("X-RateLimit-", "RateLimit-"):
+    waits = []
+    for prefix in ("X-RateLimit-", "RateLimit-", "RateLimit-User-"):
         reset = headers.get(f"{prefix}Reset", "")
         if status in (403, 429) and headers.get(f"{prefix}Remaining") == "0" and reset.isdecimal():
-            return max(0.0, float(reset) - now.timestamp())
-    return None
+            begin = now.timestamp() if float(reset) > _LONGEST_RESET else 0.0
+            waits.append(max(0.0, float(reset) - begin))
+    return max(waits, default=None)

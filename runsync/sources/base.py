@@ -31,6 +31,10 @@ from runsync.records import (
     settles_at,
 )
 
+BEGUN = "begun"
+"""Under which key of a listing's memory the provider's time of its first page stands, as ISO text,
+where the source needs it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Listing:
@@ -61,11 +65,12 @@ class ResumePoint:
 @dataclass(frozen=True, slots=True)
 class Listed:
     """A run where it stands in its listing. Of a ``stub`` only the id is sure; ``complete`` tells
-    the rest."""
+    the rest. ``details``: the run with its steps, where the listing itself shows them."""
 
     cursor: Cursor
     run: Run
     stub: bool = False
+    details: RunWithSteps | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +169,9 @@ class Source(ABC):
     """How many runs of a listing one request brings."""
     requests_per_run: ClassVar[int] = 1
     """How many requests it takes to read a listed run with its steps."""
+    needs_begin: ClassVar[bool] = False
+    """Whether ``memory`` tells under ``BEGUN`` when a listing was first asked for, also where no
+    sync of it has come to its end yet."""
 
     lists_changes: ClassVar[bool] = False
     """Whether a run that changes moves to the top of its listing with another ``version``, so that
@@ -364,6 +372,7 @@ def header_number(headers: Mapping[str, str], name: str) -> int | None:
 
 
 __all__ = [
+    "BEGUN",
     "Access",
     "Cursor",
     "Discovered",

@@ -32,8 +32,8 @@ from runsync.errors import (
     TokenRefusedError,
 )
 from runsync.http.client import RequestCounter
-from runsync.records import Pipeline, Problem, Run, RunWithSteps
-from runsync.sources.base import Listed, Page, ResumePoint, Unchanged
+from runsync.records import Pipeline, Problem, RunWithSteps
+from runsync.sources.base import BEGUN, Listed, Page, ResumePoint, Unchanged
 from runsync.storage.runs import ROUNDING
 from runsync.storage.store import (
     Batch,
@@ -155,8 +155,10 @@ class ListingSync:
         # What the source remembers says that the listing is unchanged, not that it is all stored.
         whole = bool(covered) and covered[0].reaches(self._options.since)
         memory = deepcopy(before) if whole else {}
+        if self._source.needs_begin and BEGUN in before and not self._options.full:
+            memory[BEGUN] = before[BEGUN]
         try:
-            self._walk(Walk(covered, self._options.since, recheck_since), memory)
+            self._walk(Walk(covered, self._options.since, recheck_since), memory, before)
         except (SourceError, TokenRefusedError) as error:
             self._keep_what_came()
             failed = error
@@ -172,13 +174,23 @@ class ListingSync:
         self._store.save_memory(memory)
         return failed
 
-    def _walk(self, walk: Walk, memory: dict[str, Any]) -> None:
+    def _begin(self, before: dict[str, Any], as_of: datetime) -> None:
+        """Notes when the listing was first asked for: what a first sync stores may change before
+        another one, after a kill, has read the listing whole."""
+        before[BEGUN] = as_of.isoformat()
+        self._store.save_memory(before)
+
+    def _walk(self, walk: Walk, memory: dict[str, Any], before: dict[str, Any]) -> None:
         resume_point, turn = None, Turn.JUMP
+        begins = self._source.needs_begin and BEGUN not in before
         starts = [p.created_at for p in self._listing.pipelines if p.created_at]
         floor = self._options.since or min(starts, default=None)
         while turn is Turn.JUMP:
             pages = self._source.pages(self._listing, resume_point, memory)
             for number, page in enumerate(pages):
+                if begins:
+                    self._begin(before, page.as_of)
+                    begins = False
                 intervals, turn = walk.take(page)
                 if not (number or resume_point or page.items) and page.at_start:
                     self._check_empty()
@@ -224,7 +236,7 @@ class ListingSync:
         runs = [item.run for item in listed]
         stored = self._store.known(runs) if runs else {}
         futures = [
-            self._pool.submit(self._read_listed, item.run, page.as_of, again=state is not None)
+            self._pool.submit(self._read_listed, item, page.as_of, again=state is not None)
             for item in listed
             for state in [stored.get(item.run.key)]
             if self._is_to_be_read(item, state)
@@ -252,10 +264,13 @@ class ListingSync:
             return run.version != stored.version
         return not stored.settled or (run.version is not None and run.version != stored.version)
 
-    def _read_listed(self, run: Run, as_of: datetime, *, again: bool) -> RunToWrite | UnchangedRun:
+    def _read_listed(
+        self, item: Listed, as_of: datetime, *, again: bool
+    ) -> RunToWrite | UnchangedRun:
         """In a thread of the pool: a listed run with its steps, or without if they do not come."""
+        run, details = item.run, item.details
         known = self._validators.get(run.key)
-        ask: ReadRun = partial(self._source.complete, run)
+        ask: ReadRun = (lambda: details) if details else partial(self._source.complete, run)
         if known:
             ask = partial(self._source.complete_if_changed, run, known.text)
         try:

@@ -215,7 +215,7 @@ class _Audit:
 
     def _read(self, item: Listed) -> RunWithSteps:
         with self._source.client.counting(self._requests):
-            return self._source.complete(item.run)
+            return item.details or self._source.complete(item.run)
 
     def _judge(
         self,

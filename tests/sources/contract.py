@@ -6,7 +6,7 @@ and :class:`SourceContract`, with a ``stage`` fixture that hands out a stage wit
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -17,7 +17,7 @@ from runsync.errors import ConfigError, NotFoundError
 from runsync.http.client import Limits
 from runsync.records import Run, RunWithSteps
 from runsync.sources import open_source
-from runsync.sources.base import Listed, ResumePoint, Source
+from runsync.sources.base import Listed, Page, ResumePoint, Source
 from runsync.storage.database import Database
 from runsync.storage.models import PipelineRow, RunRow, StepRow
 from runsync.sync.engine import Options, SyncOutcome, Task, sync
@@ -284,6 +284,14 @@ def dying_after(completed: int, source: Source) -> Source:
     left = [completed]
 
     class Dying(type(source)):  # type: ignore[misc]
+        def pages(self, *args: Any) -> Iterator[Page]:
+            """As if no listing showed steps."""
+            for page in super().pages(*args):
+                items = (
+                    replace(i, details=None) if isinstance(i, Listed) else i for i in page.items
+                )
+                yield replace(page, items=tuple(items))
+
         def complete(self, run: Run) -> RunWithSteps:
             left[0] -= 1
             if left[0] <= 0:
