@@ -5,6 +5,9 @@ binary segmentation does (A. J. Scott and M. Knott 1974). How likely chance make
 is reckoned as in :mod:`runsync.reports.chance`, from how much blocks of days vary on either side,
 times the number of blocks at which a split could have been found; and confirmed by exchanging whole
 blocks at random, which keeps together what belongs together.
+
+When all changes are known, each is dated once more between its neighbours: not at the likeliest
+split, which a few odd runs can move, but where most of the likelihood lies nearby.
 """
 
 from collections.abc import Sequence
@@ -23,11 +26,14 @@ from runsync.reports.chance import (
 )
 
 Floats = npt.NDArray[np.float64]
+Places = npt.NDArray[np.int64]
 
 LEAST_DAYS = 7.0
 LEAST_RUNS = 10
 _LIMIT = 0.05
 _SHUFFLES = 499
+_NEARBY = 1.5
+"""How many days off a split still speaks for a date: one that is a day off should be rare."""
 _CHOSEN = 1.5
 """How much the best of all splits takes away from the variance that is left on its two sides."""
 
@@ -69,23 +75,64 @@ def changes_in(every_series: Sequence[Series]) -> list[ChangePoint]:
             for one in fresh
             for ends in ((one.begin, one.at), (one.at, one.end))
         ]
-    return sorted(_with_neighbours(found), key=lambda one: (one.series, one.at))
+    return _dated(every_series, _with_neighbours(found))
 
 
 def best_split(series: Series) -> int | None:
     """The first score behind the split; None where there is too little on either side of any."""
+    at = _places(series)
+    return int(at[np.argmax(_distances(series.scores, at))]) if len(at) else None
+
+
+def likely_split(series: Series) -> int | None:
+    """The split around which most of the likelihood lies; None where there is no place for one.
+
+    The likelihood of each split is that of the best levels on its two sides. It is added up over
+    the days next to each place, those at a distance for less (M. Epanechnikov's weights).
+    """
+    at = _places(series)
+    if not len(at):
+        return None
+    days = series.days[at] - series.days[at[0]]
+    logs = _log_likelihoods(series.scores, at)
+    likely = np.exp(logs - logs.max())
+    begins = np.searchsorted(days, days - _NEARBY)
+    ends = np.searchsorted(days, days + _NEARBY, side="right")
+    sums = [np.concatenate([[0.0], np.cumsum(likely * days**power)]) for power in range(3)]
+    whole, of_days, of_squares = (one[ends] - one[begins] for one in sums)
+    away = of_squares - 2 * days * of_days + days**2 * whole
+    return int(at[np.argmax(whole - away / _NEARBY**2)])
+
+
+def _places(series: Series) -> Places:
+    """The splits that leave enough runs and days on either side."""
     count = len(series.days)
     at = np.arange(1, count)
     first, last = (series.days[0], series.days[-1]) if count else (0.0, 0.0)
     is_open = (series.days[1:] >= first + LEAST_DAYS) & (series.days[1:] <= last - LEAST_DAYS)
-    at = at[is_open & (at >= LEAST_RUNS) & (count - at >= LEAST_RUNS)]
-    if not len(at):
-        return None
-    return int(at[np.argmax(_distances(series.scores, at))])
+    return at[is_open & (at >= LEAST_RUNS) & (count - at >= LEAST_RUNS)]
 
 
-def _distances(scores: Floats, at: npt.NDArray[np.int64]) -> Floats:
-    """How far apart the two sides of each split are, in the squares between them."""
+def _log_likelihoods(scores: Floats, at: Places) -> Floats:
+    """Of each split: of throws of two coins where scores are 0 and 1, else of two normal
+    distributions that vary alike."""
+    from scipy.special import xlogy
+
+    count, before, whole = len(scores), np.cumsum(scores)[at - 1], scores.sum()
+    if not np.isin(scores, (0, 1)).all():
+        within = scores.var() - _distances(scores, at)
+        least = np.finfo(np.float64).tiny
+        normal: Floats = -count / 2 * np.log(np.maximum(within, least))
+        return normal
+    coins: Floats = sum(
+        xlogy(hits, hits / trials) + xlogy(trials - hits, 1 - hits / trials)
+        for hits, trials in ((before, at), (whole - before, count - at))
+    )
+    return coins
+
+
+def _distances(scores: Floats, at: Places) -> Floats:
+    """How far apart the two sides of each split are: the variance between them."""
     sums = np.cumsum(scores - scores.mean())[at - 1]
     distances: Floats = sums**2 / (at * (len(scores) - at))
     return distances
@@ -173,4 +220,21 @@ def _with_neighbours(found: Sequence[ChangePoint]) -> list[ChangePoint]:
         begin = max((at for at in ends if at < one.at), default=min(o.begin for o in of_series))
         end = min((at for at in ends if at > one.at), default=max(o.end for o in of_series))
         made.append(replace(one, begin=begin, end=end))
+    return made
+
+
+def _dated(every_series: Sequence[Series], found: Sequence[ChangePoint]) -> list[ChangePoint]:
+    """The changes, by series and time, each at its likely place between its neighbours."""
+    made: list[ChangePoint] = []
+    ordered = sorted(found, key=lambda one: (one.series, one.at))
+    for one in ordered:
+        series = every_series[one.series]
+        has_before = bool(made) and made[-1].series == one.series
+        begin = made[-1].at if has_before else one.begin
+        part = slice(begin, one.end)
+        split = likely_split(Series(series.days[part], series.scores[part]))
+        at = one.at if split is None else begin + split
+        if has_before:
+            made[-1] = replace(made[-1], end=at)
+        made.append(replace(one, begin=begin, at=at))
     return made

@@ -3,7 +3,7 @@
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -295,4 +295,33 @@ def flaky(steps: Sequence[Row], key: KeyOf) -> dict[Key, Row]:
             "flaky_commits": flaky,
             "flake_rate": flaky / len(retried) if retried else None,
         }
+    return made
+
+
+def changes(
+    runs: Sequence[Row], steps: Sequence[Row], times: dict[Key, list[datetime]]
+) -> dict[Key, Row]:
+    """The figures on both sides of changes whose times are given by pipeline, step, job, figure."""
+    whole = [{**r, "name": None, "job": None} for r in runs]
+    finished = [r for r in whole if r["status"] == "finished"]
+    judged = [r for r in [*whole, *steps] if r["status"] == "finished"]
+    judged = [r for r in judged if r["result"] in ("passed", "failed")]
+    timed = [*(r for r in finished if r["duration_ms"] is not None), *ran(steps)]
+    summaries: dict[str, tuple[list[Row], Callable[[list[Row]], float]]] = {
+        "pass_rate": (judged, lambda rows: sum(r["result"] == "passed" for r in rows) / len(rows)),
+        "p50": (timed, lambda rows: statistics.median(r["duration_ms"] for r in rows) / 1000),
+    }
+    made = {}
+    for (pipeline, name, job, figure), changed in times.items():
+        rows, summary = summaries[figure]
+        own = (pipeline, name, job)
+        rows = [r for r in rows if (f"p{r['pipeline_id']}", r["name"], r["job"]) == own]
+        for n, when in enumerate(sorted(changed)):
+            begin = max((t for t in changed if t < when), default=datetime.min.replace(tzinfo=UTC))
+            end = min((t for t in changed if t > when), default=datetime.max.replace(tzinfo=UTC))
+            left = [r for r in rows if begin <= r["created_at"] < when]
+            right = [r for r in rows if when <= r["created_at"] < end]
+            before, after = summary(left), summary(right)
+            figures = {"before": before, "after": after, "change": after - before}
+            made[*own, figure, n] = figures | {"runs": len(left) + len(right)}
     return made

@@ -1,6 +1,8 @@
 """Random histories: the reports against a naive reckoning, and against themselves."""
 
 import math
+import random
+from collections import defaultdict
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
@@ -8,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from runsync import reports
@@ -218,6 +220,47 @@ def test_minutes_are_the_naive_ones(
         agree(found, naive.minutes(history[0], joined(history), key))
 
 
+@st.composite
+def changing(draw: st.DrawFn) -> History:
+    """Sixty days of two pipelines whose levels change now and then; no two runs at one time."""
+    rng = random.Random(draw(st.integers(0, 2**32 - 1)))
+    runs, steps = [], []
+    for number in (1, 2):
+        levels = [(rng.choice([0.05, 0.6]), rng.choice([60, 90])) for _ in range(rng.randint(1, 3))]
+        for n in range(240):
+            fails, usual = levels[n * len(levels) // 240]
+            result = rng.choice(RESULTS[2:]) if n % 9 == 0 else "passed"
+            made = run(
+                f"r{number}-{n}",
+                at(n / 4 + rng.uniform(0, 0.2)),
+                "failed" if rng.random() < fails else result,
+                pipeline=number,
+                took=None if n % 11 == 0 else usual * rng.uniform(0.7, 1.3),
+                status="running" if n % 13 == 0 else "finished",
+            )
+            runs.append(made)
+            took = None if n % 7 == 0 else usual * rng.uniform(0.2, 0.3)
+            job, word = rng.choice([None, "linux"]), made["result"]
+            steps += [step(made, 1, "build", took, word, job=job, created_at=at(0))]
+    return runs, steps
+
+
+@FEWER
+@given(history=changing())
+def test_the_figures_of_changes_are_the_naive_ones(sqlite: Database, history: History) -> None:
+    stored(sqlite, history)
+    keys = ["pipeline", "step", "job", "figure"]
+    frame = reports.change_points(sqlite, until=at(61)).sort_values("at", kind="stable")
+    frame["n"] = frame.groupby(keys, dropna=False).cumcount()
+    times: dict[naive.Key, list[datetime]] = defaultdict(list)
+    for row in frame[[*keys, "at"]].itertuples(index=False, name=None):
+        *group, when = map(_plain, row)
+        times[*group,].append(when)
+    figures = ["before", "after", "change", "runs"]
+    agree(told(frame[[*keys, "n", *figures]], 5), naive.changes(history[0], joined(history), times))
+    event(f"{len(frame)} changes")
+
+
 def _totals(frame: pd.DataFrame, names: list[str]) -> list[Any]:
     return [frame[name].sum() for name in names]
 
@@ -265,8 +308,6 @@ def test_the_order_in_which_rows_were_stored_does_not_matter(
 def test_postgres_and_sqlite_tell_the_same(
     sqlite: Database, postgres_url: str, example: int
 ) -> None:
-    import random
-
     rng = random.Random(example)
     runs = [
         run(

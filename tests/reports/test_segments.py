@@ -1,11 +1,20 @@
 """Changes in series of scores: found where they are, and rarely where there are none."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runsync.reports.segments import LEAST_DAYS, LEAST_RUNS, Series, best_split, changes_in
+from runsync.reports.segments import (
+    LEAST_DAYS,
+    LEAST_RUNS,
+    Series,
+    best_split,
+    changes_in,
+    likely_split,
+)
 from runsync.reports.statistics import Floats
 
 
@@ -49,6 +58,66 @@ def test_changes_cut_a_series_into_stretches(every: list[Series]) -> None:
         for n, change in enumerate(found, 1):
             assert (change.begin, change.at, change.end) == tuple(ends[n - 1 : n + 2])
             assert 0 <= change.p_value <= 0.05
+
+
+@given(series())
+def test_the_likely_split_has_most_likelihood_nearby(one: Series) -> None:
+    """Against the same in plain Python, for coins and for other scores."""
+    for scores in (one.scores, (one.scores > 0).astype(np.float64)):
+        found = likely_split(Series(one.days, scores))
+        places = [
+            at
+            for at in range(LEAST_RUNS, len(scores) - LEAST_RUNS + 1)
+            if min(one.days[at] - one.days[0], one.days[-1] - one.days[at]) >= LEAST_DAYS
+        ]
+        assert (found is None) == (not places)
+        if found is None:
+            continue
+        logs = {at: log_likelihood(list(scores), at) for at in places}
+        weights = {at: math.exp(value - max(logs.values())) for at, value in logs.items()}
+        near = {at: sum(weights[k] * closeness(one.days[k] - one.days[at]) for k in places)
+                for at in places}  # fmt: skip
+        assert near[found] == pytest.approx(max(near.values()), rel=1e-6)
+
+
+def log_likelihood(scores: list[float], at: int) -> float:
+    sides, total = (scores[:at], scores[at:]), 0.0
+    if not set(scores) <= {0, 1}:
+        squares = sum((x - sum(side) / len(side)) ** 2 for side in sides for x in side)
+        return -len(scores) / 2 * math.log(max(squares / len(scores), 1e-300))
+    for side in sides:
+        for number in (sum(side), len(side) - sum(side)):
+            total += number * math.log(number / len(side)) if number else 0
+    return total
+
+
+def closeness(days: float) -> float:
+    return max(0.0, 1 - (days / 1.5) ** 2)
+
+
+def test_twenty_points_at_25_runs_a_day_are_dated_within_a_day() -> None:
+    rng, right = np.random.default_rng(6), 0
+    days = np.arange(1500) / 25
+    for _ in range(40):
+        shares = np.where(days < 30, 0.9, 0.7)
+        (found,) = changes_in([Series(days, (rng.random(1500) < shares).astype(np.float64))])
+        right += int(abs(days[found.at] - 30) <= 1)
+    assert right >= 32
+
+
+def test_a_change_is_dated_once_its_neighbours_are_known() -> None:
+    rng, moved = np.random.default_rng(7), 0
+    for _ in range(20):
+        one = coins(rng, np.repeat([0.98, 0.6, 0.1], 140))
+        found = changes_in([one])
+        if not found:
+            continue
+        last = found[-1]
+        part = slice(last.begin, last.end)
+        between = Series(one.days[part], one.scores[part])
+        assert last.at - last.begin == likely_split(between)
+        moved += int(last.at - last.begin != best_split(between))
+    assert moved
 
 
 def test_where_nothing_changes_there_is_rarely_anything() -> None:
