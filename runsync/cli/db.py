@@ -22,7 +22,19 @@ COLUMNS = ("database", "revision", "needed")
 
 @app.command()
 def upgrade(
-    config: ConfigOption = None, format: FormatOption = None, as_json: JsonOption = False
+    config: ConfigOption = None,
+    partitions: Annotated[
+        int | None,
+        typer.Option(
+            "--partitions",
+            metavar="N",
+            min=2,
+            max=1024,
+            help="Cut runs and steps of an empty PostgreSQL database by pipeline, into so many.",
+        ),
+    ] = None,
+    format: FormatOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Upgrade the schema to this version's; create the database where there is none.
 
@@ -30,6 +42,10 @@ def upgrade(
     """
     style = chosen(format, as_json)
     with closing(open_database(config, make=True, upgrade=True)) as database:
+        if partitions is not None:
+            from runsync.storage.partitions import cut
+
+            cut(database, partitions)
         _show(database, style)
 
 

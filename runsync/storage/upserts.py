@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from enum import Enum, auto
 from functools import cache
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from sqlalchemy import (
     ColumnElement,
@@ -40,6 +40,7 @@ from sqlalchemy import (
 )
 
 from runsync.records import RunWithSteps, Status, Step
+from runsync.storage import copying
 from runsync.storage.tables import UTCDateTime, runs, steps
 
 if TYPE_CHECKING:
@@ -142,10 +143,12 @@ def execute_many(connection: Connection, statement: Insert, rows: Sequence[Row])
     """Executes one statement for many rows of a :class:`RowEncoder`; how many that changed.
 
     SQLAlchemy's own way makes each row's parameters anew, which takes as long again as SQLite
-    takes to store it.
+    takes to store it. PostgreSQL is sent many rows by COPY.
     """
     if not rows:
         return 0
+    if connection.dialect.name == "postgresql" and len(rows) > copying.MOST_ROW_BY_ROW:
+        return copying.copy_rows(connection, cast("postgresql.Insert", statement), rows)
     sql, in_order = _compiled(statement, connection.dialect)
     return connection.exec_driver_sql(sql, list(map(in_order, rows))).rowcount
 

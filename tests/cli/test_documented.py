@@ -46,7 +46,7 @@ DOCUMENTED: dict[str, list[str]] = {
     ],
     "runs abort": ["--source", "--show-env", *DATA],
     "pipelines": DATA,
-    "db upgrade": DATA,
+    "db upgrade": [*DATA, "--partitions"],
     "db check": DATA,
     "db current": DATA,
     "db backup": [],

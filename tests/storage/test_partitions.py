@@ -1,0 +1,109 @@
+"""An empty PostgreSQL database cut into partitions keeps all that the revisions made."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from sqlalchemy import inspect, text
+
+from runsync.config import PipelineConfig, SourceConfig
+from runsync.errors import DatabaseError
+from runsync.simulator import Scenario, Simulator
+from runsync.sources import open_source
+from runsync.storage.database import Database
+from runsync.storage.partitions import cut
+from runsync.sync.engine import Options, Task, sync
+
+DEFINITIONS = {
+    "constraints": "SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM "
+    "pg_constraint WHERE conparentid = 0 AND contype <> 'n' AND conrelid <> 0",
+    "indexes": "SELECT indexrelid::regclass::text, replace(pg_get_indexdef(indexrelid), 'ONLY ', "
+    "'') FROM pg_index JOIN pg_class ON oid = indexrelid WHERE NOT relispartition AND "
+    "relnamespace = 'public'::regnamespace",
+    "triggers": "SELECT tgname, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal "
+    "AND tgparentid = 0",
+    "views": "SELECT viewname, definition FROM pg_views WHERE schemaname = 'public'",
+    "columns": "SELECT table_name, column_name, ordinal_position, data_type, is_nullable, "
+    "column_default FROM information_schema.columns WHERE table_schema = 'public' "
+    "AND table_name !~ '^(runs|steps)_[0-9]+$'",
+}
+
+
+@pytest.fixture
+def postgres(postgres_url: str) -> Iterator[Database]:
+    with closing(Database(postgres_url)) as database:
+        yield database
+
+
+def definitions(database: Database) -> dict[str, set[Any]]:
+    with database.read() as connection:
+        return {
+            what: {tuple(row) for row in connection.execute(text(query))}
+            for what, query in DEFINITIONS.items()
+        }
+
+
+def filled(database: Database) -> list[Any]:
+    """The runs and steps that a sync of a simulated history leaves."""
+    world = Scenario(seed=3, runs=60, pipelines=3, now=datetime(2024, 5, 6, tzinfo=UTC)).build()
+    with Simulator(world) as service:
+        source = open_source(SourceConfig("wercker", "wercker", service.url))
+        wanted = [PipelineConfig("wercker", id=one.id) for one in world.pipelines]
+        for _ in range(2):
+            outcomes = sync(database, [Task(source, source.listing(w)) for w in wanted], Options())
+            assert {one.outcome for one in outcomes} == {"ok"}
+        source.close()
+    query = "SELECT p.external_id, r.id, r.result, s.id, s.name, s.duration_ms FROM pipelines p "
+    query += "JOIN runs r ON r.pipeline_id = p.id JOIN steps s ON s.pipeline_id = p.id "
+    query += "AND s.run_id = r.id ORDER BY 1, 2, 4"
+    with database.read() as connection:
+        return [tuple(row) for row in connection.execute(text(query))]
+
+
+def test_nothing_that_the_revisions_made_is_lost(postgres: Database) -> None:
+    before = definitions(postgres)
+    assert all(before.values())
+    cut(postgres, 4)
+    after = definitions(postgres)
+    for what, found in before.items():
+        assert after[what] == found, what
+    with postgres.read() as connection:
+        names = inspect(connection).get_table_names()
+    assert {f"{table}_{n}" for table in ("runs", "steps") for n in range(4)} <= set(names)
+
+
+def test_a_sync_stores_the_same_rows(postgres: Database, sqlite: Database) -> None:
+    cut(postgres, 3)
+    rows = filled(postgres)
+    assert rows == filled(sqlite)
+    with postgres.read() as connection:
+        spread = [
+            (connection.execute(text(f"SELECT count(*) FROM steps_{n}")).scalar_one())
+            for n in range(3)
+        ]
+    assert sum(spread) == len(rows)
+    assert max(spread) < len(rows)
+
+
+def test_it_is_cut_once(postgres: Database) -> None:
+    cut(postgres, 2)
+    before = definitions(postgres)
+    cut(postgres, 2)
+    assert definitions(postgres) == before
+    with pytest.raises(DatabaseError, match="has 2 partitions already"):
+        cut(postgres, 3)
+
+
+def test_what_holds_runs_stays_as_it_is(postgres: Database) -> None:
+    filled(postgres)
+    before = definitions(postgres)
+    with pytest.raises(DatabaseError, match="holds runs, and only an empty one can be cut"):
+        cut(postgres, 4)
+    assert definitions(postgres) == before
+
+
+def test_sqlite_has_no_partitions(sqlite: Database) -> None:
+    with pytest.raises(DatabaseError, match="SQLite, which has no partitions"):
+        cut(sqlite, 4)
