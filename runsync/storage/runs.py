@@ -149,8 +149,9 @@ def save_runs(
     ]
     if seen_again:
         connection.execute(touch_statement(), seen_again)
-    if steps_written:
-        _mark_months(connection, [key for key, one in to_write.items() if one.key in stored])
+    seen_before = [key for key, one in to_write.items() if one.key in stored]
+    if steps_written and seen_before:
+        _mark_months(connection, seen_before)
     s = tables.set_aside.c
     for key, one in to_write.items():
         if one.key in stored and stored[one.key].set_aside and one.is_whole:
@@ -164,9 +165,8 @@ def _mark_months(connection: Connection, keys: Sequence[Key]) -> None:
     """Says that the months of these runs have changed: of steps alone nothing else tells it."""
     r = tables.runs.c
     of_run = and_(r.pipeline_id == bindparam("b_pipeline_id"), r.id == bindparam("b_id"))
-    if keys:
-        rows = [{"b_pipeline_id": key[0], "b_id": key[1]} for key in keys]
-        connection.execute(update(tables.runs).where(of_run).values(settled=r.settled), rows)
+    rows = [{"b_pipeline_id": key[0], "b_id": key[1]} for key in keys]
+    connection.execute(update(tables.runs).where(of_run).values(settled=r.settled), rows)
 
 
 def _is_same_run(answer: RunToWrite, stored: StoredState) -> bool:
