@@ -1,0 +1,121 @@
+"""How CircleCI is asked: projects, pages that go on by a token, and origins by their numbers."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+from runsync.errors import ConfigError, ForbiddenError, NotFoundError, SourceError
+from runsync.http.client import Response, checked_path
+from runsync.records import Problem
+from runsync.sources import base
+from runsync.sources.circleci.payloads import Origin, Project, read_origin
+from runsync.sources.circleci.walk import Part
+from runsync.sources.fields import BadRowError, describe, storable
+
+_MOST_PAGES = 500
+
+
+class Asking(base.Source):
+    """What the listing and the live API both need."""
+
+    @staticmethod
+    def headers(token: str | None) -> dict[str, str]:
+        return {"Circle-Token": token} if token else {}
+
+    def _project(self, text: str) -> Project:
+        project = Project.parse(text)
+        if project is None:
+            raise ConfigError(
+                f"{text!r} of source {self.name!r} is no project of CircleCI's; "
+                "write gh/org/repo, or gh/org/repo/workflow"
+            )
+        return project
+
+    def _default_branch(self, project: Project) -> str | None:
+        with suppress(NotFoundError, ForbiddenError):
+            data = self.client.get(project.path()).data
+            info = data.get("vcs_info") if isinstance(data, dict) else None
+            name = info.get("default_branch") if isinstance(info, dict) else None
+            return storable(name) if isinstance(name, str) and name else None
+        return None
+
+    def _show(self, project: Project, token: str | None, branch: str | None = None) -> Part:
+        """A page of a project's origins, newest first."""
+        params = {"branch": branch, "page-token": token}
+        answer = self.client.get(project.path("pipeline"), params)
+        raws, following = _page(answer, f"the pipelines of {project.slug}")
+        rows = [_origin_or_problem(raw) for raw in raws]
+        slugs = {row.slug for row in rows if isinstance(row, Origin) and row.slug}
+        if len(slugs) > 1:
+            raise SourceError(
+                f"{self.name}: {project.slug} shows pipelines of more than one project "
+                f"({', '.join(sorted(slugs))}); check base_url"
+            )
+        return Part(rows, answer.as_of, following)
+
+    def _find(self, project: Project, numbers: Sequence[int]) -> list[Origin | Problem | None]:
+        """Origins by their numbers; None for each that CircleCI does not know."""
+
+        def find(number: int) -> Origin | Problem | None:
+            try:
+                raw = self.client.get(project.path("pipeline", number)).data
+            except NotFoundError:
+                return None
+            row = _origin_or_problem(raw)
+            if isinstance(row, Origin) and row.number != number:
+                return Problem(f"pipeline {number}: it was asked for, and {row.number} came")
+            return row
+
+        return self.client.each(find, numbers)
+
+    def _origin(self, origin_id: str) -> Origin:
+        """An origin by its id.
+
+        Raises:
+            NotFoundError: CircleCI does not know it.
+            BadRowError: a field is not what is due.
+        """
+        return read_origin(self.client.get(checked_path("api", "v2", "pipeline", origin_id)).data)
+
+    def _all(self, path: str) -> tuple[list[object], Any]:
+        """The rows of all pages of a list, and the time of the first page."""
+        found: list[object] = []
+        token: str | None = None
+        as_of = None
+        for _ in range(_MOST_PAGES):
+            answer = self.client.get(path, {"page-token": token})
+            as_of = as_of or answer.as_of
+            rows, following = _page(answer, path)
+            found += [row for row in rows if row not in found]
+            if following is None:
+                return found, as_of
+            if following == token:
+                break
+            token = following
+        raise SourceError(
+            f"{self.name}: {path} shows page after page without an end; check base_url"
+        )
+
+
+def _page(answer: Response, what: str) -> tuple[list[object], str | None]:
+    """The rows of a page, and the token of the next.
+
+    Raises:
+        SourceError: it is no page of CircleCI's.
+    """
+    data = answer.data
+    rows = data.get("items") if isinstance(data, dict) else None
+    token = data.get("next_page_token") if isinstance(data, dict) else None
+    if not isinstance(rows, list) or not (token is None or isinstance(token, str)):
+        raise SourceError(
+            f"{what}: `items`, a list, is due and {describe(data if rows is None else rows)} came; "
+            "check that base_url is CircleCI's"
+        )
+    return rows, token or None
+
+
+def _origin_or_problem(raw: object) -> Origin | Problem:
+    try:
+        return read_origin(raw)
+    except BadRowError as error:
+        return Problem(str(error))

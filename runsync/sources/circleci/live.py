@@ -1,0 +1,170 @@
+"""The live API for people: what `runsync runs`, `doctor` and `init --discover` ask CircleCI."""
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+from runsync.errors import NotFoundError, RefusedError, SourceError
+from runsync.http.client import checked_path
+from runsync.records import Pipeline, Run, RunWithSteps, Step
+from runsync.sources.base import Access, Discovered, RunFilter, TriggerRequest
+from runsync.sources.circleci.asking import Asking
+from runsync.sources.circleci.payloads import (
+    Origin,
+    Project,
+    is_uuid,
+    read_run,
+    siblings,
+)
+from runsync.sources.fields import BadRowError, Fields, describe
+
+_SHOWN = 20
+_NEWEST_FIRST = "creationDateDesc"
+
+
+class LiveAPI(Asking):
+    """What CircleCI can do at once."""
+
+    def find_run(self, pipeline: Pipeline, run_id: str) -> RunWithSteps:
+        return self.reread(pipeline, self._checked_id(run_id))
+
+    def find_runs(self, wanted: RunFilter) -> list[Run]:
+        """The newest runs; of what may be asked for CircleCI filters by branch alone."""
+        self._refuse(
+            "list runs",
+            status=wanted.status,
+            result=wanted.result,
+            commit=wanted.commit,
+            source_run=wanted.source_run,
+            author=wanted.author,
+            sort=None if wanted.sort == _NEWEST_FIRST else wanted.sort,
+        )
+        project = self._project(wanted.pipeline or wanted.application or "")
+        first = wanted.skip or 0
+        found = self._runs(project, wanted.branch)
+        return list(islice(found, first, first + (wanted.limit or _SHOWN)))
+
+    def _runs(self, project: Project, branch: str | None) -> Iterator[Run]:
+        token: str | None = None
+        while True:
+            part = self._show(project, token, branch)
+            for origin in part.rows:
+                if isinstance(origin, Origin):
+                    yield from self._runs_in(project, origin)
+            if part.token is None or part.token == token:
+                return
+            token = part.token
+
+    def _runs_in(self, project: Project, origin: Origin) -> list[Run]:
+        """The runs of an origin that can be read, newest first."""
+        path = checked_path("api", "v2", "pipeline", origin.id, "workflow")
+        known, _ = siblings(self._all(path)[0])
+        url, runs = self.client.base_url, []
+        for one in known.values():
+            name = one.fields.needed_text("name")
+            if project.workflow in (None, name):
+                runs.append(read_run(one, origin, project, project.pipeline(name, url), url))
+        return sorted(runs, key=lambda run: (run.created_at, run.id), reverse=True)
+
+    def log(self, pipeline: Pipeline | None, run_id: str, step: Step) -> str:
+        """The log of a job, all that its commands wrote; API v1.1 alone has it."""
+        number = step.extra.get("job_number")
+        if not isinstance(number, int):
+            raise NotFoundError(f"{self.name}: job {step.name!r} never ran, so it has no log")
+        project = self._project(self._known(pipeline).external_id)
+        detail = self.client.get(project.old_path(number)).data
+        try:
+            actions = [
+                (row.what, action.integer("step"), action.integer("index") or 0)
+                for row in Fields(detail, f"job {number}").objects("steps")
+                for action in row.objects("actions")
+                if action.raw.get("has_output")
+            ]
+        except BadRowError as error:
+            raise SourceError(f"{self.name}: {error}") from error
+        texts = [
+            self.client.get_text(
+                project.old_path(number, "output", place, index),
+                {"file": "true"},
+                follow_elsewhere=True,
+            ).data
+            for _, place, index in actions
+            if place is not None
+        ]
+        if not texts:
+            raise NotFoundError(f"{self.name}: job {number} has no log, or none any more")
+        return "".join(text if text.endswith("\n") else f"{text}\n" for text in texts if text)
+
+    def trigger(self, wanted: TriggerRequest) -> None:
+        """Starts what the config has for a branch; ``env`` becomes the parameters. CircleCI
+        answers no run: its workflows come later."""
+        self._refuse("trigger runs", commit=wanted.commit, message=wanted.message)
+        self._refuse("trigger runs", source_run=wanted.source_run)
+        project = self._project(wanted.pipeline)
+        if project.vcs == "circleci":
+            raise self.lacks("trigger runs of a project that no OAuth app connects")
+        body: dict[str, Any] = {"branch": wanted.branch} if wanted.branch else {}
+        body |= {"parameters": dict(wanted.env)} if wanted.env else {}
+        self.client.send("POST", project.path("pipeline"), body=body)
+
+    def abort(self, pipeline: Pipeline | None, run_id: str) -> None:
+        """Cancels a workflow. CircleCI answers no new state."""
+        path = checked_path("api", "v2", "workflow", self._checked_id(run_id), "cancel")
+        self.client.send("POST", path)
+
+    def access(self) -> Access:
+        """Personal tokens may all that their user may, and are told no limit."""
+        answer = self.client.get(checked_path("api", "v2", "me"))
+        login = answer.data.get("login") if isinstance(answer.data, dict) else None
+        return Access(
+            account=login if isinstance(login, str) else None,
+            scopes=None,
+            missing_scopes=(),
+            limit_left=None,
+            limit=None,
+            clock=answer.as_of,
+        )
+
+    def discover(self) -> Iterator[Discovered]:
+        """The projects that the token's user follows: API v2 has no list of projects."""
+        rows = self.client.get(checked_path("api", "v1.1", "projects")).data
+        if not isinstance(rows, list):
+            raise SourceError(
+                f"{self.name}: a list of projects is due and {describe(rows)} came; check base_url"
+            )
+        seen: set[str] = set()
+        for row in rows:
+            found = _discovered(row)
+            if found and found.value not in seen:
+                seen.add(found.value)
+                yield found
+
+    def _checked_id(self, run_id: str) -> str:
+        if not is_uuid(run_id):
+            raise RefusedError(f"{run_id!r} is no id of a CircleCI workflow; those are UUIDs")
+        return run_id.lower()
+
+    def _known(self, pipeline: Pipeline | None) -> Pipeline:
+        if pipeline is None:
+            raise RefusedError(f"source {self.name!r} finds logs only by project: name it as well")
+        return pipeline
+
+    def _refuse(self, what: str, **given: str | None) -> None:
+        for name, value in given.items():
+            if value is not None:
+                raise self.lacks(f"{what} by {name} ({value!r})")
+
+
+def _discovered(raw: object) -> Discovered | None:
+    """A project that can be named in a config; None for another thing."""
+    if not isinstance(raw, dict):
+        return None
+    vcs, org, repo = (raw.get(key) for key in ("vcs_type", "username", "reponame"))
+    slug = f"{vcs}/{org}/{repo}"
+    if vcs == "circleci":
+        # Such a project is known by two ids, which stand in its address alone.
+        slug = f"circleci/{str(raw.get('vcs_url')).partition('circleci.com/')[2]}"
+    project = Project.parse(slug)
+    if project is None or project.workflow is not None:
+        return None
+    return Discovered("repository", project.slug, title=str(repo), within=str(org))

@@ -1,0 +1,238 @@
+"""Walks a project's listing of CircleCI's pipelines (here: origins) from the newest down.
+
+Why none can be missed:
+
+1. Page tokens are opaque: whether one leads to a position or to a row, nobody says, and no page can
+   be asked for so that it overlaps the one before. But origins are numbered, 1, 2, 3 …, and one can
+   be asked for by its number. So each number that lies between two pages and was shown by neither
+   is asked for: it is unknown, or it belongs between them.
+2. A list that ends proves nothing. It ends where its lowest number is 1, or where CircleCI does not
+   know the number below; else the walk goes on by number.
+3. So it does where a page token is not found, which CircleCI answers now and then. By number, a
+   list ends where as many as a page holds are unknown in a row.
+4. A row that cannot be read is a hole; what its number was, nobody knows.
+
+There is no way to ask for a page but by the token that the page above it gave. So a walk from a
+place in the middle passes over the pages above it: one request for each 20 origins.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from runsync.errors import NotFoundError, SourceError
+from runsync.records import Problem, parse_time
+from runsync.sources.circleci.payloads import RETENTION, Origin
+
+PAGE_SIZE = 20
+_REMEMBERED_PAGES = 12
+_WIDEST_GAP = 500
+_MOST_REPEATS = 8
+_FRESH = timedelta(hours=2)
+_LATE_BY = timedelta(days=1)
+_LOOKS = {
+    "hour": (timedelta(days=1), timedelta(hours=1)),
+    "day": (RETENTION + _LATE_BY, timedelta(days=1)),
+}
+"""How far back origins are looked at again for re-runs, and how often."""
+_LOOKED, _LATE, _TOP = "looked", "late", "top"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Rows of the listing, newest first; ``token`` leads to the next ones."""
+
+    rows: Sequence[Origin | Problem]
+    as_of: datetime
+    token: str | None = None
+    at_start: bool = False
+
+
+List = Callable[[str | None], Part]
+Find = Callable[[Sequence[int]], list[Origin | Problem | None]]
+
+
+def recheck_since(memory: Mapping[str, Any], now: datetime) -> datetime:
+    """The time down to which origins are looked at again, for re-runs and late workflows.
+
+    Those of the last two hours are in every sync, those of a day once an hour, and once a day all
+    that may have been run again since that was last done, however long ago.
+    """
+    looks = (_last(memory, word, now) - _LOOKS[word][0] for word in _due(memory, now))
+    return min([now - _FRESH, *looks])
+
+
+class Book:
+    """What the last whole walk from the top saw, and what this one will have seen.
+
+    Args:
+        memory: the listing's; empty for any other walk.
+    """
+
+    def __init__(self, memory: dict[str, Any]) -> None:
+        self._memory, self._before = memory, deepcopy(memory)
+        self._has_begun = False
+
+    def cut(
+        self, rows: list[Origin | Problem], now: datetime
+    ) -> tuple[list[Origin | Problem], Origin | None]:
+        """The rows that are to be looked at; and the first that need not be, as the last whole walk
+        saw it and all below it, and none may have been run again since."""
+        since, top = recheck_since(self._before, now), self._before.get(_TOP)
+        for place, row in enumerate(rows if top else ()):
+            if isinstance(row, Origin) and _place(row) <= top and row.at < since:
+                return rows[:place], row
+        return rows, None
+
+    def begin(self, part: Part) -> list[int]:
+        """Writes down, at the first part, what this walk takes a look at.
+
+        Returns:
+            The numbers of the origins that are too old for that, but hold a re-run that is not.
+        """
+        if self._has_begun:
+            return []
+        self._has_begun, now, memory = True, part.as_of, self._memory
+        words, since, old = _due(memory, now), recheck_since(memory, now), []
+        if "day" in words:
+            oldest = _last(memory, "day", now) - RETENTION
+            late = {
+                number: times
+                for number, times in memory.get(_LATE, {}).items()
+                if parse_time(times[1]) >= oldest
+            }
+            memory[_LATE] = late
+            old = [int(number) for number, times in late.items() if parse_time(times[0]) < since]
+        if words:
+            memory[_LOOKED] = memory.get(_LOOKED, {}) | dict.fromkeys(words, now.isoformat())
+        places = [_place(row) for row in part.rows if isinstance(row, Origin)]
+        memory[_TOP] = max([memory.get(_TOP, []), *places])
+        return old
+
+    def note_rerun(self, origin: Origin, at: datetime) -> None:
+        """Keeps an origin in mind that was run again ``at`` a time long after it came: a re-run may
+        itself be run again as long as any run."""
+        if at - origin.at >= _LATE_BY:
+            times = [origin.at.isoformat(), at.isoformat()]
+            known = self._memory.setdefault(_LATE, {}).get(str(origin.number))
+            self._memory[_LATE][str(origin.number)] = max(known or times, times)
+
+
+def _place(row: Origin) -> list[str]:
+    """Where it stands, as a memory keeps it."""
+    return [row.at.isoformat(timespec="microseconds"), row.cursor.id]
+
+
+def _due(memory: Mapping[str, Any], now: datetime) -> list[str]:
+    """The looks whose time has come."""
+    looked = memory.get(_LOOKED, {})
+    return [
+        w for w, look in _LOOKS.items() if w not in looked or now - _last(memory, w, now) >= look[1]
+    ]
+
+
+def _last(memory: Mapping[str, Any], word: str, now: datetime) -> datetime:
+    looked = memory.get(_LOOKED, {}).get(word)
+    return min(parse_time(looked), now) if looked else now
+
+
+def walk(show: List, find: Find, *, name: str) -> Iterator[Part]:
+    """The parts of a listing, from its top to its start, without a gap.
+
+    Args:
+        show: a page by its token; the first for None.
+        find: origins by their numbers; None for each that is not known.
+
+    Raises:
+        SourceError: the listing goes in a circle, or jumps by more numbers than can be asked for.
+    """
+    scan = _Scan(find, name)
+    token: str | None = None
+    while True:
+        try:
+            part = show(token)
+        except NotFoundError:
+            if token is None or scan.lowest is None or scan.as_of is None:
+                raise
+            yield from scan.by_number(scan.as_of)
+            return
+        rows = scan.take(part)
+        token = part.token
+        at_start = token is None and scan.is_end()
+        yield Part(rows, part.as_of, at_start=at_start)
+        if at_start:
+            return
+        if token is None:
+            yield from scan.by_number(part.as_of)
+            return
+
+
+class _Scan:
+    """What one walk has seen: the ids of the latest pages, the lowest number, the tokens."""
+
+    def __init__(self, find: Find, name: str) -> None:
+        self._find, self._name = find, name
+        self._recent: deque[frozenset[str]] = deque(maxlen=_REMEMBERED_PAGES)
+        self._tokens: set[str] = set()
+        self._repeats = 0
+        self.lowest: int | None = None
+        self.as_of: datetime | None = None
+
+    def take(self, part: Part) -> list[Origin | Problem]:
+        """What a page shows that was not seen before, and what lies between it and the last."""
+        fresh = [row for row in part.rows if isinstance(row, Problem) or not self._has_seen(row)]
+        self._check_progress(part, has_news=any(isinstance(row, Origin) for row in fresh))
+        found = [row for row in fresh if isinstance(row, Origin)]
+        missed: list[Origin | Problem] = []
+        if found and self.lowest is not None:
+            missed = self._between(self.lowest, max(row.number for row in found))
+        self.note([*missed, *fresh], part.as_of)
+        return [*missed, *fresh]
+
+    def note(self, rows: Sequence[Origin | Problem | None], as_of: datetime) -> None:
+        """Keeps in mind what was seen."""
+        origins = [row for row in rows if isinstance(row, Origin)]
+        self._recent.append(frozenset(row.id for row in origins))
+        numbers = [row.number for row in origins] + ([self.lowest] if self.lowest else [])
+        self.lowest, self.as_of = min(numbers, default=None), as_of
+
+    def is_end(self) -> bool:
+        """Whether nothing stands below the lowest number that was seen."""
+        return self.lowest in (None, 1) or self._find([(self.lowest or 1) - 1]) == [None]
+
+    def by_number(self, as_of: datetime) -> Iterator[Part]:
+        """What stands below the lowest number, asked for number by number."""
+        low = self.lowest or 1
+        while low > 1:
+            numbers = range(low - 1, max(low - 1 - PAGE_SIZE, 0), -1)
+            rows = [row for row in self._find(numbers) if row is not None]
+            low = numbers[-1]
+            self.note(rows, as_of)
+            yield Part(rows, as_of, at_start=not rows or low == 1)
+            if not rows:
+                return
+
+    def _between(self, above: int, below: int) -> list[Origin | Problem]:
+        numbers = range(above - 1, below, -1)
+        if len(numbers) > _WIDEST_GAP:
+            raise SourceError(
+                f"{self._name} jumps from number {above} to {below} between two pages; "
+                "what was read is kept: sync again"
+            )
+        return [row for row in self._find(numbers) if row is not None] if numbers else []
+
+    def _has_seen(self, row: Origin) -> bool:
+        return any(row.id in ids for ids in self._recent)
+
+    def _check_progress(self, part: Part, *, has_news: bool) -> None:
+        """Refuses to go in a circle."""
+        self._repeats = 0 if has_news else self._repeats + 1
+        if part.token in self._tokens or self._repeats > _MOST_REPEATS:
+            raise SourceError(
+                f"{self._name} shows the same pages again and again; what was read is kept: "
+                "check base_url, then sync again"
+            )
+        self._tokens |= {part.token} if part.token else set()
