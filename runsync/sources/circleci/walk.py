@@ -81,8 +81,8 @@ class Book:
     ) -> tuple[list[Origin | Problem], Origin | None]:
         """The rows that are to be looked at; and the first that need not be, as the last whole walk
         saw it and all below it, and none may have been run again since."""
-        since, top = recheck_since(self._before, now), self._before.get(_TOP)
-        for place, row in enumerate(rows if top else ()):
+        since, top = recheck_since(self._before, now), self._before.get(_TOP, [])
+        for place, row in enumerate(rows):
             if isinstance(row, Origin) and _place(row) <= top and row.at < since:
                 return rows[:place], row
         return rows, None

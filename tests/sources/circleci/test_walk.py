@@ -147,7 +147,7 @@ def test_by_numbers_a_list_ends_where_a_page_of_them_is_unknown(
 def test_a_listing_that_is_not_found_is_an_error(
     source: CircleCI, listing: Listing, simulator: CircleSimulator
 ) -> None:
-    simulator.world.slug = "gh/acme/renamed"  # type: ignore[misc]
+    simulator.world.slug = "gh/acme/renamed"
     with pytest.raises(NotFoundError, match="404"):
         walked(source, listing)
 

@@ -64,14 +64,14 @@ def _run(world: World, of: CiPipeline, one: CiWorkflow, details: bool) -> Row:
     over = status == "finished"
     created = one.created_at.replace(microsecond=0)
     ended = _second(one.stopped_at) if over else None
-    began = [j.started_at for j in one.jobs if j.started_at and _second(j.started_at) >= created]
-    started = _second(min(began)) if began else None
+    begins = [j.started_at.replace(microsecond=0) for j in one.jobs if j.started_at]
+    started = min((at for at in begins if at >= created), default=None)
     bad = {WORDS[j.status][2] for j in one.jobs if WORDS.get(j.status, ("",) * 3)[1] == "failed"}
     if one.status == "failed" and bad and "failure" not in bad:
         outcome = "error" if "error" in bad else "timeout"
     same = [w for w in of.workflows if w.name == one.name and w.tag == one.tag]
     # Of those that began in the same second nobody knows the order.
-    same.sort(key=lambda w: (_second(w.created_at), w.id))
+    same.sort(key=lambda w: (w.created_at.replace(microsecond=0), str(w.id)))
     starter = same[0].started_by
     return {
         "id": one.id,
@@ -101,7 +101,7 @@ def _run(world: World, of: CiPipeline, one: CiWorkflow, details: bool) -> Row:
 def _ordered(jobs: list[CiJob]) -> list[CiJob]:
     """Those that began, in that order; then the others by name."""
     begun = [job for job in jobs if job.started_at]
-    begun.sort(key=lambda job: (_second(job.started_at), job.number or 0))
+    begun.sort(key=lambda job: (str(_second(job.started_at)), job.number or 0))
     return begun + sorted((j for j in jobs if not j.started_at), key=lambda j: (j.name, j.id))
 
 
