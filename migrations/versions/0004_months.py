@@ -42,8 +42,8 @@ def upgrade() -> None:
 def downgrade() -> None:
     for event in EVENTS:
         op.execute(f"DROP TRIGGER runs_{event}_month" + (" ON runs" if is_postgresql() else ""))
-    if is_postgresql():
-        op.execute("DROP FUNCTION runs_change_month()")
+        if is_postgresql():
+            op.execute(f"DROP FUNCTION runs_{event}_months()")
     op.drop_table("months")
 
 
@@ -88,14 +88,24 @@ def mark_if_moved() -> str:
 
 
 def create_postgresql_triggers() -> None:
-    op.execute(
-        "CREATE FUNCTION runs_change_month() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
-        f"IF TG_OP <> 'DELETE' THEN {mark('NEW')} END IF; "
-        f"IF TG_OP = 'DELETE' OR (TG_OP = 'UPDATE' AND {month_of('NEW')} <> {month_of('OLD')}) "
-        f"THEN {mark('OLD')} END IF; RETURN NULL; END $$"
-    )
-    for event in EVENTS:
+    """For a statement, not for each of its rows: a month that one statement writes ten thousand
+    times would keep as many versions of its row, and each of them would be looked through."""
+    rows = {"insert": ["written"], "update": ["written", "gone"], "delete": ["gone"]}
+    for event, names in rows.items():
+        months = " UNION ".join(
+            f"SELECT pipeline_id, {month_of(n)} AS month FROM {n}" for n in names
+        )
         op.execute(
-            f"CREATE TRIGGER runs_{event}_month AFTER {event} ON runs "
-            "FOR EACH ROW EXECUTE FUNCTION runs_change_month()"
+            f"CREATE FUNCTION runs_{event}_months() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+            f"INSERT INTO months (pipeline_id, month, version) SELECT pipeline_id, month, "
+            f"{new_version()} FROM (SELECT DISTINCT pipeline_id, month FROM ({months}) AS told) "
+            "AS changed ORDER BY pipeline_id, month "
+            "ON CONFLICT (pipeline_id, month) DO UPDATE SET version = excluded.version; "
+            "RETURN NULL; END $$"
+        )
+        tables = {"written": "NEW TABLE AS written", "gone": "OLD TABLE AS gone"}
+        referencing = " ".join(tables[name] for name in names)
+        op.execute(
+            f"CREATE TRIGGER runs_{event}_month AFTER {event} ON runs REFERENCING {referencing} "
+            f"FOR EACH STATEMENT EXECUTE FUNCTION runs_{event}_months()"
         )
