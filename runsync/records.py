@@ -103,6 +103,8 @@ class Run:
     ``number`` is what people call the run, as text, since some are called 20240501.3. ``event`` is
     what started it: push, pull_request, schedule, manual, api, upstream, or the provider's word.
     ``web_url`` is the page that a person opens, made of ``base_url`` and a checked id.
+    ``queued_before_ms`` is how long it waited before ``created_at``, at a provider that creates a
+    run only when it leaves the queue; None where that is not told.
     ``version`` grows whenever the provider changes a run, finished or not (ISO text of an
     ``updated_at``), where it has such a thing. ``env`` holds environment variables with their
     values, for ``runs show --show-env``; it is never stored.
@@ -127,6 +129,7 @@ class Run:
     progress: int | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None
+    queued_before_ms: int | None = 0
     source_run_id: str | None = None
     url: str | None = None
     web_url: str | None = None
@@ -141,8 +144,12 @@ class Run:
 
     @property
     def queued_ms(self) -> int | None:
-        """Milliseconds from creation to start; None while not started or if a clock ran back."""
-        return _elapsed_ms(self.created_at, self.started_at)
+        """Milliseconds in the queue, to the start; None while not started, if a clock ran back, or
+        if the provider does not tell."""
+        waited = _elapsed_ms(self.created_at, self.started_at)
+        if waited is None or self.queued_before_ms is None:
+            return None
+        return self.queued_before_ms + waited
 
     @property
     def duration_ms(self) -> int | None:

@@ -226,7 +226,9 @@ def _is_of(known: KnownPipeline, kinds: Sequence[str]) -> bool:
 def _holding(config: Config, listing: str) -> PipelineConfig | None:
     """The ``[[pipelines]]`` whose listing has that key."""
     for one in config.pipelines:
-        if listing.startswith(f"{one.source}/") and listing.endswith(f"/{one.key[1]}"):
+        # What follows the source is the kind of the listing; an id may hold slashes too.
+        rest = listing.removeprefix(f"{one.source}/")
+        if rest != listing and rest.partition("/")[2] == one.key[1]:
             return one
     return None
 

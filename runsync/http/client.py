@@ -179,15 +179,30 @@ class Client:
         *,
         params: Params | None = None,
         body: Any = None,
+        form: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
         as_json: bool = True,
+        redirect_is_answer: bool = False,
     ) -> Response:
         """Sends a request that changes something, once. Raises what :meth:`get` raises.
 
         Args:
+            body: sent as JSON.
+            form: sent as a form, instead of a body.
             as_json: whether the answer has to be JSON.
+            redirect_is_answer: return a redirect as it is, instead of an error; its ``Location``
+                is for the caller to judge.
         """
         try:
-            return self._try(method, self._url(path, params), None, body, as_json=as_json)
+            return self._try(
+                method,
+                self._url(path, params),
+                headers,
+                urlencode(form) if form is not None else body,
+                as_form=form is not None,
+                as_json=as_json,
+                redirect_is_answer=redirect_is_answer,
+            )
         except TryAgainError as error:
             raise SourceError(
                 f"{self._name}: {method} {path} {error}; it was sent once and may have been "
@@ -241,16 +256,19 @@ class Client:
         headers: Mapping[str, str] | None,
         body: Any = None,
         *,
+        as_form: bool = False,
         as_json: bool = True,
         elsewhere: bool = False,
+        redirect_is_answer: bool = False,
     ) -> Response:
         """One try, with the redirects that are followed."""
         request = self._request.copy()
         request.method, request.url = method, url
         request.headers.update(headers or {})
         if body is not None:
-            request.headers["Content-Type"] = "application/json"
-            request.body = json.dumps(body).encode()
+            kind = "x-www-form-urlencoded" if as_form else "json"
+            request.headers["Content-Type"] = f"application/{kind}"
+            request.body = (body if as_form else json.dumps(body)).encode()
         if method != "GET":
             request.headers["Content-Length"] = str(len(request.body or b""))
         for _ in range(self.limits.redirects + 1):
@@ -261,6 +279,9 @@ class Client:
                 raise self._signed_out(request, response)
             if status not in REDIRECTS:
                 return self._judge(request, response, content, as_json=as_json)
+            if redirect_is_answer:
+                now = http_date(response.headers.get("Date", "")) or datetime.now(UTC)
+                return Response(response.status_code, response.headers, None, now)
             followed = self._redirects.follow(request, response, elsewhere=elsewhere)
             request, elsewhere = followed, elsewhere and followed is request
         raise SourceError(f"{self._name}: {path_of(url)} redirects in a circle; check base_url")

@@ -81,13 +81,16 @@ class Page:
     has a hole, unless the problem says that nothing was ``lost``. A bare ``Cursor`` is a place
     that was read and holds no run of this listing: history is covered from there on as well.
     ``at_start``: nothing older is left. ``unchanged``: the provider says that the top is as it was
-    when ``memory`` was kept; ``items`` is then empty.
+    when ``memory`` was kept; ``items`` is then empty. ``aside``: the items stand outside the order,
+    since they have only now come into the listing (a job that was moved into a folder, with its
+    history), and say nothing of how far the walk has come.
     """
 
     items: tuple[Listed | Problem | Cursor, ...]
     as_of: datetime
     at_start: bool = False
     unchanged: bool = False
+    aside: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +165,10 @@ class Source(ABC):
     recheck: ClassVar[timedelta] = timedelta(0)
     """How far back from now the listing is read at every sync, though it is covered: as long as a
     finished run may be run again without moving to the top."""
+
+    lasting_memory: ClassVar[tuple[str, ...]] = ()
+    """Keys of a listing's memory that are kept where the walk came to its end, though some run
+    could not be read: what they say holds of the walk alone."""
 
     run_ids_are_unique: ClassVar[bool] = False
     """Whether a run's id alone says which run it is, without its pipeline."""

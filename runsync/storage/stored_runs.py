@@ -1,7 +1,7 @@
 """Stored runs and steps, as the records that a source gives."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from sqlalchemy import ColumnElement, or_, select
@@ -110,8 +110,10 @@ def _run(row: Mapping[Any, Any]) -> StoredRun:
     extra = dict(row["extra"] or {})
     values = {name: row[name] for name in _RUN_COLUMNS} | _words(row)
     values |= {"version": extra.pop(VERSION_KEY, None), "extra": extra}
-    pipeline = Pipeline(row["external_id"], row["pipeline_name"])
-    return StoredRun(row["source"], row["pipeline_id"], Run(pipeline=pipeline, **values))
+    run = Run(pipeline=Pipeline(row["external_id"], row["pipeline_name"]), **values)
+    queued, waited = row["queued_ms"], run.queued_ms
+    before = None if queued is None or waited is None else queued - waited
+    return StoredRun(row["source"], row["pipeline_id"], replace(run, queued_before_ms=before))
 
 
 def _step(row: Mapping[Any, Any]) -> Step:

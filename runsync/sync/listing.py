@@ -168,7 +168,8 @@ class ListingSync:
             except (SourceError, TokenRefusedError) as error:
                 failed = error
         # Runs vouch for themselves, but what else is remembered for all of the listing.
-        memory = before if self._problems or failed else memory
+        lasting = {key: memory[key] for key in self._source.lasting_memory if key in memory}
+        memory = before | ({} if failed else lasting) if self._problems or failed else memory
         if self._validators or validators.MEMORY_KEY in memory:
             memory = validators.save(memory, self._validators)
         self._store.save_memory(memory)

@@ -62,6 +62,8 @@ class Walk:
         Returns:
             The intervals that are complete once the page's runs are stored, and what to do next.
         """
+        if page.aside:
+            return [], Turn.NEXT_PAGE
         proven = self._tracker.add_page(cursors_of(page), at_start=page.at_start)
         return proven, self._turn(page)
 

@@ -1,0 +1,121 @@
+"""Jobs and folders as Jenkins lists them: what is in a folder, however deep, and each job's newest
+builds, in one answer for three levels."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from runsync.errors import SourceError
+from runsync.http.client import Response
+from runsync.records import Problem
+from runsync.sources.fields import BadRowError, Fields, describe
+from runsync.sources.jenkins.payloads import BUILD_TREE
+from runsync.sources.jenkins.walk import JobAnswer
+
+_LEVELS = 3
+_DEEPEST = 30
+_BRANCH = "BranchJobProperty"
+
+
+@dataclass(frozen=True, slots=True)
+class FoundItem:
+    """A job or folder by its full name, or what is wrong with it. ``job`` is None of a folder."""
+
+    item: str | Problem
+    as_of: datetime
+    job: JobAnswer | None = None
+    is_branch: bool = False
+
+
+def items_tree(builds: str | None, *, deep: bool) -> str:
+    """The ``tree`` that asks for an item: its builds of a range, and those of what is in it.
+
+    Args:
+        builds: such as ``{0,100}``; None for no builds at all.
+    """
+    job = "nextBuildNumber"
+    if builds is not None:
+        job += f",firstBuild[number],property[_class],allBuilds[{BUILD_TREE}]{builds}"
+    if not deep:
+        return f"{job},jobs[name]"
+    inner = f"name,{job}"
+    for _ in range(_LEVELS - 1):
+        inner = f"name,{job},jobs[{inner}]"
+    return f"nextBuildNumber,jobs[{inner}]"
+
+
+def items_in(
+    name: str,
+    answer: Response,
+    ask: Callable[[str], Response],
+    is_name: Callable[[str], bool],
+) -> Iterator[FoundItem]:
+    """A folder and all that is in it, each folder before what is in it, each name once.
+
+    Args:
+        ask: for a folder that lies too deep for this answer.
+
+    Raises:
+        SourceError: the answer is none of a folder.
+    """
+    yield FoundItem(name, answer.as_of)
+    seen: set[str] = set()
+    waiting = [(name, answer.data.get("jobs"), answer.as_of, 0)]
+    while waiting:
+        above, children, as_of, level = waiting.pop()
+        if not isinstance(children, list):
+            raise SourceError(f"{above!r} shows no list of jobs but {describe(children)}")
+        inner: list[tuple[str, Any, datetime, int]] = []
+        for raw in children:
+            found = _read_item(raw, above, as_of, is_name)
+            yield_it = isinstance(found.item, Problem) or found.item not in seen
+            if isinstance(found.item, str) and yield_it:
+                seen.add(found.item)
+                if found.job is None and level < _DEEPEST:
+                    listed = raw.get("jobs")
+                    if listed is None:
+                        deeper = ask(found.item)
+                        listed, as_of = deeper.data.get("jobs", []), deeper.as_of
+                    inner.append((found.item, listed, as_of, level + 1))
+            if yield_it:
+                yield found
+        waiting += reversed(inner)
+
+
+def _read_item(
+    raw: object, above: str, as_of: datetime, is_name: Callable[[str], bool]
+) -> FoundItem:
+    """One entry of ``jobs``."""
+    try:
+        fields = Fields(raw, f"a job in {above or 'Jenkins'}")
+        part = fields.needed_text("name")
+        name = f"{above}/{part}" if above else part
+        if "/" in part or not is_name(name):
+            raise BadRowError(f"{fields.what}: {describe(part)} is no name of a job")
+        if "nextBuildNumber" not in fields.raw:
+            return FoundItem(name, as_of)
+        return FoundItem(name, as_of, read_job(fields, as_of), is_branch_job(fields.raw))
+    except BadRowError as error:
+        return FoundItem(Problem(str(error), lost=False), as_of)
+
+
+def read_job(fields: Fields, as_of: datetime) -> JobAnswer:
+    """A job with its builds of a range.
+
+    Raises:
+        BadRowError: it is not told as one.
+    """
+    rows, following = fields.raw.get("allBuilds", []), fields.integer("nextBuildNumber")
+    if not isinstance(rows, list) or following is None:
+        raise BadRowError(f"{fields.what}: its builds are {describe(rows)}")
+    first = fields.child("firstBuild")
+    return JobAnswer(rows, first.integer("number") if first else None, following, as_of)
+
+
+def is_branch_job(raw: Any) -> bool:
+    """Whether a job is that of a branch: one of a multibranch project's."""
+    properties = raw.get("property")
+    return isinstance(properties, list) and any(
+        isinstance(one, dict) and str(one.get("_class")).endswith(_BRANCH) for one in properties
+    )

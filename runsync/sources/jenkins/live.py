@@ -1,0 +1,153 @@
+"""The live API for people: list, logs, trigger, abort, and what a token is good for."""
+
+import html
+import re
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+from runsync.errors import NotFoundError, RefusedError, SourceError
+from runsync.http.client import Response, checked_path
+from runsync.records import Pipeline, Run, Status, Step
+from runsync.sources.base import Access, Discovered, RunFilter, TriggerRequest
+from runsync.sources.fields import BadRowError
+from runsync.sources.jenkins.payloads import job_path
+from runsync.sources.jenkins.reader import JenkinsReader
+
+_LISTED_LIVE = 20
+_MOST_LISTED = 100
+_QUEUE_ITEM = re.compile(r"/queue/item/(\d{1,19})/?$", re.ASCII)
+_SESSION = re.compile(r"JSESSIONID[\w.]*=[\w.!:-]+", re.ASCII)
+_HEADER = re.compile(r"[\w.:-]{1,200}", re.ASCII)
+_TAG = re.compile(r"<[^>]*>")
+
+
+class LiveJenkins(JenkinsReader):
+    """What ``runsync runs``, ``doctor`` and ``init --discover`` ask."""
+
+    queue_patience = 60.0
+    """Seconds that a triggered build is waited for until it has a number."""
+
+    def find_runs(self, wanted: RunFilter) -> list[Run]:
+        self._refuse(wanted, "list runs", "pipeline limit skip sort".split())
+        if wanted.pipeline is None or wanted.sort not in (None, "creationDateDesc"):
+            raise RefusedError("Jenkins lists the builds of one job, newest first; name one")
+        limit = min(wanted.limit or _LISTED_LIVE, _MOST_LISTED)
+        name = self._checked_name(wanted.pipeline)
+        job = self._job(name, wanted.skip or 0, limit)
+        try:
+            return [self._read(raw, name, job.as_of) for raw in job.rows]
+        except BadRowError as error:
+            raise SourceError(f"{self.name}: {error}") from error
+
+    def log(self, pipeline: Pipeline | None, run_id: str, step: Step) -> str:
+        known = self._known(pipeline)
+        if step.id == "build":
+            return str(self.client.get_text(self._build_path(known, run_id, "consoleText")).data)
+        with suppress(NotFoundError):
+            path = self._build_path(known, run_id, "stages", "log")
+            return str(self.client.get_text(path, {"nodeId": step.id}).data)
+        return self._stage_view_log(known, run_id, step)
+
+    def _stage_view_log(self, pipeline: Pipeline, run_id: str, step: Step) -> str:
+        """The logs of a stage's nodes, of which the stage view tells the last 10 KB each."""
+        texts: list[str] = []
+        for node in self._node(pipeline, run_id, step.id, "describe").get("stageFlowNodes") or ():
+            told = self._node(pipeline, run_id, str(node.get("id")), "log")
+            if told.get("text"):
+                texts += ["[earlier lines are left out by Jenkins]\n"] * bool(told.get("hasMore"))
+                texts.append(html.unescape(_TAG.sub("", str(told["text"]))))
+        if not texts:
+            raise NotFoundError(f"{self.name}: stage {step.name!r} wrote no log of its own")
+        return "".join(texts)
+
+    def _node(self, pipeline: Pipeline, run_id: str, node: str, what: str) -> dict[str, Any]:
+        path = self._build_path(pipeline, run_id, "execution", "node", node, "wfapi", what)
+        return _object(self.client.get(path))
+
+    def trigger(self, wanted: TriggerRequest) -> Run | None:
+        self._refuse(wanted, "trigger runs", ["pipeline", "env"])
+        path = job_path(self._checked_name(wanted.pipeline))
+        job = self._item(wanted.pipeline, "nextBuildNumber,property[_class]").data
+        takes = any("ParametersDefinition" in str(one) for one in job.get("property") or ())
+        if wanted.env and not takes:
+            raise RefusedError(f"{self.name}: job {wanted.pipeline!r} takes no parameters")
+        order = checked_path(*path, "buildWithParameters" if takes else "build")
+        answer = self._send(order, dict(wanted.env) if takes else None)
+        queued = _QUEUE_ITEM.search(urlsplit(answer.headers.get("Location", "")).path)
+        return self._once_started(Pipeline(wanted.pipeline), queued[1]) if queued else None
+
+    def _once_started(self, pipeline: Pipeline, queued: str) -> Run | None:
+        """The build that a place in the queue becomes; None if that takes too long to wait for.
+
+        Raises:
+            SourceError: it was cancelled there.
+        """
+        deadline, pause = time.monotonic() + self.queue_patience, 0.25
+        path, tree = checked_path("queue", "item", queued, "api", "json"), "cancelled,executable"
+        with suppress(NotFoundError):
+            while time.monotonic() < deadline:
+                told = _object(self.client.get(path, {"tree": f"{tree}[number]"}))
+                if told.get("cancelled"):
+                    raise SourceError(f"{self.name}: the build was cancelled in the queue")
+                if number := (told.get("executable") or {}).get("number"):
+                    return self.reread(pipeline, str(number)).run
+                time.sleep(pause)
+                pause = min(pause * 1.5, 5)
+        return None
+
+    def abort(self, pipeline: Pipeline | None, run_id: str) -> None:
+        known = self._known(pipeline)
+        if self.find_run(known, run_id).run.status is Status.FINISHED:
+            raise RefusedError(f"{self.name}: run {run_id} is over; nothing is left to abort")
+        path = self._build_path(known, run_id, "stop")
+        answer = self._send(path, None)
+        asked = f"{self.client.base_url}{path}"
+        if urljoin(asked, answer.headers.get("Location", ".")) != urljoin(asked, "."):
+            raise SourceError(f"{self.name}: {path} leads elsewhere; see whether it was stopped")
+
+    def _send(self, path: str, form: dict[str, str] | None) -> Response:
+        """Gives an order, once. A user with a password needs a crumb for it, and its session."""
+        headers: dict[str, str] = {}
+        with suppress(NotFoundError):
+            answer = self.client.get(checked_path("crumbIssuer", "api", "json"))
+            told = [str(_object(answer).get(key)) for key in ("crumbRequestField", "crumb")]
+            if all(_HEADER.fullmatch(text) for text in told):
+                cookies = "; ".join(_SESSION.findall(answer.headers.get("Set-Cookie", "")))
+                headers = {told[0]: told[1], **({"Cookie": cookies} if cookies else {})}
+        return self.client.send(
+            "POST", path, form=form, headers=headers, as_json=False, redirect_is_answer=True
+        )
+
+    def access(self) -> Access:
+        answer = self.client.get(
+            checked_path("whoAmI", "api", "json"), {"tree": "name,anonymous,authenticated"}
+        )
+        told = _object(answer)
+        name = None if told.get("anonymous") else told.get("name")
+        return Access(name, None, (), None, None, answer.as_of)
+
+    def discover(self) -> Iterator[Discovered]:
+        for found in self._items("", None):
+            if isinstance(found.item, str) and found.item:
+                key = "application_id" if found.job is None else "id"
+                within = found.item.rpartition("/")[0] or None
+                yield Discovered(key, found.item, found.item, within)
+
+    def _refuse(self, wanted: RunFilter | TriggerRequest, what: str, able: list[str]) -> None:
+        for name in wanted.__slots__:
+            if name not in able and getattr(wanted, name) is not None:
+                raise self.lacks(f"{what} by {name.replace('_', ' ')}")
+
+    def _known(self, pipeline: Pipeline | None) -> Pipeline:
+        if pipeline is None or not pipeline.external_id:
+            raise RefusedError(f"source {self.name!r} finds runs only by job: name it as well")
+        return pipeline
+
+
+def _object(answer: Response) -> dict[str, Any]:
+    if not isinstance(answer.data, dict):
+        raise SourceError("an object is due and something else came; check base_url")
+    return answer.data

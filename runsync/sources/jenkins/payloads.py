@@ -1,0 +1,330 @@
+"""Reads what Jenkins answers: builds as runs, stages as steps. Nothing here asks for anything."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import unquote
+
+from runsync.http.client import checked_path
+from runsync.records import Outcome, Pipeline, Problem, Result, Run, RunWithSteps, Status, Step
+from runsync.sources.fields import BadRowError, Fields, map_ending, raw_word, storable
+from runsync.sources.jenkins.words import (
+    ENDINGS,
+    EVENTS,
+    STAGE_ENDINGS,
+    STAGE_STATUSES,
+    TIMEOUT_CAUSES,
+)
+
+# Of parameters only the names are asked for, so that no value ever comes here.
+BUILD_TREE = (
+    "number,timestamp,duration,building,inProgress,result,displayName,builtOn,"
+    "actions[causes[userId,userName,upstreamProject,upstreamBuild],parameters[name],"
+    "lastBuiltRevision[SHA1,branch[name]],revision[hash,pullHash],queuingDurationMillis,"
+    "blockedDurationMillis,buildableDurationMillis,waitingDurationMillis],"
+    "changeSets[items[commitId,msg,author[fullName]]],"
+    "changeSet[items[commitId,msg,author[fullName]]]"
+)
+_WAITS = ("blockedDurationMillis", "buildableDurationMillis", "waitingDurationMillis")
+_PULL_REQUEST = re.compile(r"(?:PR|MR)-\d+(?:-(?:head|merge))?")
+_REMOTE = re.compile(r"(?:refs/)?(?:remotes/)?(?:origin/)?(?:refs/heads/)?")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LONGEST_MS = 2**46
+_STAGE_KEYS = frozenset(
+    "_links id name title execNode status state type startTimeMillis durationMillis "
+    "totalDurationMillis pauseDurationMillis error children agent url nextSibling placeholder "
+    "synthetic isSequential".split()
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildRun(Run):
+    """A build as it was read at ``as_of``. One that ``has_stages`` is of a Pipeline job, any other
+    was built on one machine."""
+
+    as_of: datetime = field(compare=False)
+    has_stages: bool = field(compare=False)
+    machine: str | None = field(compare=False)
+
+
+def job_path(name: str) -> tuple[str, ...]:
+    """The parts of the path of a job or folder, by its full name; none for the top."""
+    return tuple(part for name in name.split("/") if name for part in ("job", name))
+
+
+def build_number(raw: object) -> int | None:
+    """The number of a build; None where it tells none."""
+    number = raw.get("number") if isinstance(raw, dict) else None
+    return number if type(number) is int and number > 0 else None
+
+
+def read_build(
+    raw: object, pipeline: Pipeline, base_url: str, as_of: datetime, *, is_branch: bool
+) -> BuildRun:
+    """A build from a job's list, or by itself.
+
+    Args:
+        is_branch: its job is one of a multibranch project, and so named by its branch.
+
+    Raises:
+        BadRowError: a field is not what is due.
+    """
+    number = build_number(raw)
+    fields = Fields(raw, f"build {number or '(no number)'} of {pipeline.external_id}")
+    if number is None:
+        raise BadRowError(f"{fields.what}: `number` is missing or none")
+    created, actions = _moment(fields, "timestamp"), list(fields.objects("actions"))
+    if created is None:
+        raise BadRowError(f"{fields.what}: `timestamp` is missing")
+    status = _status(fields)
+    finished = created + _span(fields, "duration") if status is Status.FINISHED else None
+    word = fields.text("result") if finished else None
+    result, outcome = map_ending(word, ENDINGS, status)
+    causes = [cause for action in actions for cause in _causes(action, interrupted=False)]
+    if result is Result.ABORTED and any(_timed_out(action) for action in actions):
+        outcome = Outcome.TIMEOUT
+    head = pipeline.external_id.rpartition("/")[2] if is_branch else None
+    commit, branch = _revision(actions)
+    commit, message, author = _change(fields, commit)
+    user = next((c for c in causes if c.text("userId") or c.text("userName")), None)
+    page = base_url + checked_path(*job_path(pipeline.external_id), str(number)) + "/"
+    return BuildRun(
+        pipeline=pipeline,
+        id=str(number),
+        number=str(number),
+        created_at=created,
+        started_at=created,
+        finished_at=finished,
+        queued_before_ms=_waited(actions),
+        status=status,
+        result=result,
+        outcome=outcome,
+        raw_result=raw_word(word, result),
+        event=_event(causes, head),
+        branch=storable(unquote(head)) if head else branch,
+        commit_hash=commit,
+        message=message,
+        author=(user.text("userId") or user.text("userName")) if user else author,
+        author_id=user.text("userId") if user else None,
+        url=page,
+        web_url=page,
+        extra=_told(fields, number, actions, causes),
+        as_of=as_of,
+        has_stages=(fields.text("_class") or "WorkflowRun").endswith("WorkflowRun"),
+        machine=fields.text("builtOn") or None,
+    )
+
+
+def _status(build: Fields) -> Status:
+    """A build has a result before it is over, and no duration; after that it is still in progress
+    while what follows is done, which only a newer Jenkins tells."""
+    raw = build.raw
+    if raw.get("building") or raw.get("inProgress"):
+        return Status.RUNNING
+    if raw.get("building") is None and not (raw.get("result") and raw.get("duration")):
+        return Status.RUNNING
+    return Status.FINISHED
+
+
+def _causes(action: Fields, *, interrupted: bool) -> Iterator[Fields]:
+    """What started a build, or what interrupted it: two kinds of actions have causes."""
+    if (_word(action) == "InterruptedBuildAction") is interrupted:
+        yield from action.objects("causes")
+
+
+def _timed_out(action: Fields) -> bool:
+    return any(_word(cause) in TIMEOUT_CAUSES for cause in _causes(action, interrupted=True))
+
+
+def _word(fields: Fields) -> str:
+    """The class of an object, without its package and what it stands in."""
+    return re.split(r"[.$]", fields.text("_class") or "")[-1]
+
+
+def _event(causes: list[Fields], head: str | None) -> str | None:
+    word = _word(causes[0]) if causes else ""
+    event = EVENTS.get(word, word) or None
+    is_pull = event == "push" and head and _PULL_REQUEST.fullmatch(head)
+    return "pull_request" if is_pull else event
+
+
+def _waited(actions: list[Fields]) -> int | None:
+    """Milliseconds in the queue, before there was a build: only the metrics plugin tells."""
+    for action in actions:
+        if _word(action) == "TimeInQueueAction":
+            whole = action.integer("queuingDurationMillis")
+            return sum(action.integer(k) or 0 for k in _WAITS) if whole is None else whole
+    return None
+
+
+def _revision(actions: list[Fields]) -> tuple[str | None, str | None]:
+    """Commit and branch. A library of the pipeline is checked out like the project itself, so of
+    several none is taken, but for what the branch itself was built at."""
+    for action in actions:
+        if (head := action.child("revision")) and (
+            commit := head.text("pullHash") or head.text("hash")
+        ):
+            return commit, None
+    found: dict[str, str | None] = {}
+    for action in actions:
+        built = action.child("lastBuiltRevision")
+        if built and (commit := built.text("SHA1")):
+            names = [branch.text("name") or "" for branch in built.objects("branch")]
+            shown = _REMOTE.sub("", names[0], count=1) if names else ""
+            found[commit] = None if shown in ("", "detached") else shown
+    return next(iter(found.items())) if len(found) == 1 else (None, None)
+
+
+def _change(build: Fields, commit: str | None) -> tuple[str | None, str | None, str | None]:
+    """Commit, message and author: those of the commit that was built, where it is among the
+    changes since the build before; else of the newest change, unless there are several lists."""
+    one = build.child("changeSet")
+    lists = [*build.objects("changeSets"), *([one] if one else [])]
+    changes = [list(changes.objects("items")) for changes in lists]
+    changes = [items for items in changes if items]
+    for item in (item for items in changes for item in items):
+        if commit and item.text("commitId") == commit:
+            return commit, item.text("msg"), _author(item)
+    if commit or len(changes) != 1:
+        return commit, None, None
+    last = changes[0][-1]
+    return last.text("commitId"), last.text("msg"), _author(last)
+
+
+def _author(change: Fields) -> str | None:
+    author = change.child("author")
+    return author.text("fullName") if author else None
+
+
+def _told(
+    build: Fields, number: int, actions: list[Fields], causes: list[Fields]
+) -> dict[str, Any]:
+    """What has no column: its own title, the names of its parameters, the build that started it."""
+    title = build.text("displayName")
+    told: dict[str, Any] = {"displayName": title} if title and title != f"#{number}" else {}
+    names = [one.text("name") for action in actions for one in action.objects("parameters")]
+    told |= {"parameters": [name for name in names if name]} if any(names) else {}
+    for cause in causes:
+        if project := cause.text("upstreamProject"):
+            return told | {"upstream": f"{project}#{cause.integer('upstreamBuild') or '?'}"}
+    return told
+
+
+# Steps.
+
+
+def whole_build(run: BuildRun) -> Step:
+    """The one step of a build that has no stages: itself."""
+    return Step(
+        id="build",
+        position=1,
+        name="build",
+        runner=run.machine,
+        status=run.status,
+        result=run.result,
+        outcome=run.outcome,
+        raw_result=run.raw_result,
+        started_at=run.started_at,
+        finished_at=run.finished_at,
+    )
+
+
+def read_described(run: Run, data: object, as_of: datetime) -> RunWithSteps:
+    """The stages of the stage view (``wfapi/describe``): one after the other, inner ones too.
+
+    Raises:
+        BadRowError: it is not of this build, or no such answer.
+    """
+    fields = Fields(data, f"the stages of build {run.id} of {run.pipeline.external_id}")
+    if fields.text("id") != run.id or not isinstance(fields.raw.get("stages"), list):
+        raise BadRowError(f"{fields.what}: another answer came; check base_url")
+    return _with_steps(run, [(raw, None) for raw in fields.raw["stages"]], as_of)
+
+
+def read_graph(run: Run, data: object, as_of: datetime) -> RunWithSteps:
+    """The stages of the graph view (``stages/tree``). A stage that only holds others is their job.
+
+    Raises:
+        BadRowError: it is no such answer.
+    """
+    fields = Fields(data, f"the stages of build {run.id} of {run.pipeline.external_id}")
+    graph = fields.child("data")
+    if graph is None or not isinstance(graph.raw.get("stages"), list):
+        raise BadRowError(f"{fields.what}: another answer came; check base_url")
+    return _with_steps(run, list(_leaves(graph.raw["stages"], None)), as_of)
+
+
+def _leaves(stages: list[Any], job: str | None) -> Iterator[tuple[object, str | None]]:
+    for raw in stages:
+        inner = raw.get("children") if isinstance(raw, dict) else None
+        if isinstance(inner, list) and inner:
+            name = raw.get("name")
+            yield from _leaves(inner, name if isinstance(name, str) else job)
+        elif not (isinstance(raw, dict) and raw.get("placeholder")):
+            yield raw, job
+
+
+def _with_steps(run: Run, stages: list[tuple[object, str | None]], as_of: datetime) -> RunWithSteps:
+    steps: dict[str, Step] = {}
+    problems: list[Problem] = []
+    for place, (raw, job) in enumerate(stages, 1):
+        try:
+            step = _read_stage(raw, place, job, run)
+            if step.id in steps:
+                raise BadRowError(f"stage {step.id}: two of them have this id")
+            steps[step.id] = step
+        except BadRowError as error:
+            problems.append(Problem(f"run {run.id}: {error}"))
+    return RunWithSteps(run, tuple(steps.values()), as_of, tuple(problems))
+
+
+def _read_stage(raw: object, place: int, job: str | None, run: Run) -> Step:
+    known = raw.get("id") if isinstance(raw, dict) else None
+    fields = Fields(raw, f"stage {known if isinstance(known, str) else '(no id)'}")
+    word = fields.text("status") or fields.text("state")
+    status = STAGE_STATUSES.get(word or "", Status.FINISHED if word else run.status)
+    result, outcome = map_ending(word, STAGE_ENDINGS, status)
+    started = _moment(fields, "startTimeMillis") if result is not Result.SKIPPED else None
+    length = "totalDurationMillis" if "totalDurationMillis" in fields.raw else "durationMillis"
+    over = status is Status.FINISHED and started is not None
+    error, paused = fields.child("error"), fields.integer("pauseDurationMillis")
+    told = {"pauseDurationMillis": paused or None, "error": error and error.text("type")}
+    return Step(
+        id=fields.needed_id("id"),
+        position=place,
+        name=fields.text("name") or "(unnamed)",
+        job=job and storable(job),
+        runner=fields.text("agent") or None,
+        status=status,
+        result=result,
+        outcome=outcome,
+        raw_status=raw_word(word, status) if status is not Status.FINISHED else None,
+        raw_result=raw_word(word, result) if status is Status.FINISHED else None,
+        started_at=started,
+        finished_at=started + _span(fields, length) if started and over else None,
+        extra=fields.rest(_STAGE_KEYS) | {k: v for k, v in told.items() if v is not None},
+    )
+
+
+def _moment(fields: Fields, key: str) -> datetime | None:
+    """A time in epoch milliseconds; None for none, and for 0."""
+    value = fields.integer(key, _LONGEST_MS)
+    return _EPOCH + timedelta(milliseconds=value) if value and value > 0 else None
+
+
+def _span(fields: Fields, key: str) -> timedelta:
+    return timedelta(milliseconds=max(fields.integer(key, _LONGEST_MS) or 0, 0))
+
+
+__all__ = [
+    "BUILD_TREE",
+    "BuildRun",
+    "build_number",
+    "job_path",
+    "read_build",
+    "read_described",
+    "read_graph",
+    "whole_build",
+]

@@ -1,0 +1,244 @@
+"""The builds of one job, or of all jobs of a folder, newest first and without a gap.
+
+Jenkins lists the builds of a job by falling numbers and pages them by position, which shifts: new
+builds push the others down, discarded ones pull them up. So a page has to begin at a build that was
+seen, or above it; otherwise it is asked for again further up, at worst from the top. Numbers grow
+by one and none comes twice, so nothing stands between two pages that join so. The list ends where
+the job's first build is, which the same answer tells; an empty page ends nothing.
+
+The lists of a folder's jobs are merged by time, each in its own order.
+"""
+
+import heapq
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from runsync.errors import HistoryRestartedError, SourceError
+from runsync.records import Problem
+from runsync.sources.base import Listed, Page, ResumePoint
+from runsync.sources.jenkins.payloads import build_number
+
+PAGE_SIZE = 100
+MEMORY_KEY = "jobs"
+"""Under it stands in a listing's memory each job's newest build when it was walked last: its number
+and time, and a 0 behind them where the job was not there in the last sync."""
+_MOST_TRIES = 64
+_NOTHING = 2**63
+"""Stands above every number."""
+_NO_BUILD = [0, 0]
+
+
+@dataclass(frozen=True, slots=True)
+class JobAnswer:
+    """Some of a job's builds from a position on, the number of its first one (None where it has
+    none), and the number that the next one will get."""
+
+    rows: Sequence[object]
+    first: int | None
+    next: int
+    as_of: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class JobList:
+    """What reads one job. ``ask`` takes a position; ``read`` a build, at the time it was told;
+    ``time_of`` asks for the time of a build by its number, None where there is none."""
+
+    name: str
+    ask: Callable[[int], JobAnswer]
+    read: Callable[[object, datetime], Listed | Problem]
+    time_of: Callable[[int], int | None]
+
+
+class JobWalk:
+    """One job's builds, from the top or from a resume point down.
+
+    Args:
+        begun: the answer from position 0, where it has come already.
+    """
+
+    def __init__(
+        self, job: JobList, begun: JobAnswer | None = None, resume_point: ResumePoint | None = None
+    ) -> None:
+        self.name, self._job, self._begun = job.name, job, begun
+        # A bound that is no build's place has no number: from there on it is walked from the top.
+        number = int(resume_point.cursor.id.rpartition("#")[2] or 0) if resume_point else 0
+        self._position = max(resume_point.rank - 2, 0) if resume_point and number else 0
+        self._lowest = number + 1 if number else _NOTHING
+        self.ended = False
+        self.has_holes = False
+        self.as_of: datetime | None = None
+
+    def is_below(self, number: int) -> bool:
+        """Whether it has come as far as a build."""
+        return self._lowest <= number
+
+    def take(self) -> list[Listed | Problem]:
+        """The next builds. None may come, of a page that only repeats what was seen.
+
+        Raises:
+            SourceError: the list is not one, or moves faster than it can be read.
+        """
+        for _ in range(_MOST_TRIES):
+            answer, before = self._joining(), self._lowest
+            fresh = self._fresh(answer.rows)
+            if self._lowest == before and fresh and len(answer.rows) < PAGE_SIZE:
+                self.ended = True  # at a row that tells no number, and is a hole
+            if self._lowest < before or self.ended:
+                self.as_of = answer.as_of
+                items = [self._job.read(raw, answer.as_of) for raw in fresh]
+                self.has_holes |= any(isinstance(item, Problem) for item in items)
+                return items
+        raise self._wrong("shows the same builds again and again")
+
+    def _joining(self) -> JobAnswer:
+        """The answer at the position, or at the nearest one above it that joins what was seen."""
+        back = 0
+        for _ in range(_MOST_TRIES):
+            answer, self._begun = self._begun or self._job.ask(self._position), None
+            numbers = [number for raw in answer.rows if (number := build_number(raw))]
+            if numbers != sorted(set(numbers), reverse=True) or (answer.rows and not numbers):
+                raise self._wrong("does not list its builds by their numbers")
+            if self._position == 0 and not numbers and (self._lowest < _NOTHING or answer.first):
+                raise self._wrong("shows no build, though it has some")
+            if self._position == 0 or (numbers and numbers[0] >= self._lowest):
+                first = answer.first
+                self.ended = not numbers or (first is not None and numbers[-1] <= first)
+                return answer
+            back = back * 2 or PAGE_SIZE
+            self._position = max(self._position - back, 0)
+        raise self._wrong("moves faster than it can be read")
+
+    def _fresh(self, rows: Sequence[object]) -> list[object]:
+        """What of a page was not seen. A row without a number is a hole where it stands."""
+        places = {n: place for place, raw in enumerate(rows) if (n := build_number(raw))}
+        seen = [place for number, place in places.items() if number >= self._lowest]
+        self._lowest = min([self._lowest, *places])
+        # The next page begins at a build that is known.
+        self._position += max(places.values(), default=0)
+        return list(rows[max(seen, default=-1) + 1 :])
+
+    def _wrong(self, what: str) -> SourceError:
+        return SourceError(
+            f"job {self.name} {what}; what was read is kept: sync again, and check base_url"
+        )
+
+
+def anchor_of(rows: Sequence[object]) -> list[int] | None:
+    """Number and time of the topmost build that tells both."""
+    for raw in rows:
+        number = build_number(raw)
+        if number and isinstance(raw, dict) and type(at := raw.get("timestamp")) is int:
+            return [number, at]
+    return None
+
+
+def has_restarted(job: JobList, answer: JobAnswer, known: list[int]) -> bool:
+    """Whether a job is another one of the same name than that whose build is ``known``: it counts
+    anew, or has another build of that number."""
+    number, at = known[:2]
+    if not number:
+        return False
+    if answer.next <= number:
+        return True
+    numbers = {build_number(raw): raw for raw in answer.rows if isinstance(raw, dict)}
+    if number in numbers:
+        return numbers[number].get("timestamp") != at
+    if number < min((n for n in numbers if n), default=0):
+        return job.time_of(number) not in (None, at)
+    return False
+
+
+def restarted(name: str) -> HistoryRestartedError:
+    """What is said of it."""
+    return HistoryRestartedError(
+        f"job {name} was deleted and made again: its numbers have begun anew, and those of its "
+        "stored builds mean others now; nothing was overwritten. Give the source another name in "
+        "the config, and its runs are stored apart from the old ones"
+    )
+
+
+def merged(walks: Sequence[JobWalk], as_of: datetime) -> Iterator[Page]:
+    """The builds of several jobs by time, newest first, each job's in its own order.
+
+    A page ends where a job has to be asked for more, so that what was asked for anyway is a page.
+    """
+    heads: list[tuple[float, int]] = []
+    items: list[list[Listed | Problem]] = [[] for _ in walks]
+    lows = [float("inf")] * len(walks)
+    page: list[Listed | Problem] = []
+
+    def load(place: int) -> None:
+        """Has a job's next builds wait for their turn."""
+        walk = walks[place]
+        while not items[place] and not walk.ended:
+            items[place] = walk.take()[::-1]
+        if items[place]:
+            item = items[place][-1]
+            if isinstance(item, Listed):
+                # Where a clock ran back, a build stands below the newer one all the same.
+                lows[place] = min(lows[place], item.cursor.at.timestamp())
+            heapq.heappush(heads, (-lows[place], place))
+
+    for place in range(len(walks)):
+        load(place)
+    while heads:
+        _, place = heapq.heappop(heads)
+        page.append(items[place].pop())
+        needs_more = not items[place] and not walks[place].ended
+        if needs_more or len(page) >= PAGE_SIZE:
+            yield Page(tuple(page), as_of)
+            page = []
+        load(place)
+        as_of = walks[place].as_of or as_of
+    yield Page(tuple(page), as_of, at_start=True)
+
+
+def pages_of_job(
+    job: JobList,
+    answer: JobAnswer,
+    resume_point: ResumePoint | None,
+    memory: dict[str, Any],
+) -> Iterator[Page]:
+    """The pages of one job, and what is to be remembered of it.
+
+    Raises:
+        HistoryRestartedError: it was made again.
+    """
+    before = (memory.get(MEMORY_KEY) or {}).get(job.name, _NO_BUILD)
+    if has_restarted(job, answer, before):
+        raise restarted(job.name)
+    memory[MEMORY_KEY] = {job.name: anchor_of(answer.rows) or before}
+    walk = JobWalk(job, None if resume_point else answer, resume_point)
+    yield from merged([walk], answer.as_of)
+
+
+def pages_of_folder(
+    jobs: Sequence[tuple[JobList, JobAnswer]], memory: dict[str, Any], as_of: datetime
+) -> Iterator[Page]:
+    """The pages of a folder, from the top, and what is to be remembered of each job.
+
+    A job that was not there in the last sync may bring a history that lies below what is covered:
+    that is read aside, down to what is known of it. One that was made again is a problem.
+    """
+    is_first = MEMORY_KEY not in memory
+    known: dict[str, list[int]] = dict(memory.get(MEMORY_KEY) or {})
+    # What is not there now stands with a 0 behind it, until it is again.
+    after = {name: [*at[:2], 0] for name, at in known.items()}
+    in_order: list[JobWalk] = []
+    for job, answer in jobs:
+        before, walk = known.get(job.name, _NO_BUILD), JobWalk(job, answer)
+        if has_restarted(job, answer, before):
+            yield Page((Problem(str(restarted(job.name)), lost=False),), as_of, aside=True)
+            continue
+        if is_first or (job.name in known and len(before) == 2):
+            in_order.append(walk)
+        else:
+            while not walk.ended and not walk.is_below(before[0]):
+                yield Page(tuple(walk.take()), as_of, aside=True)
+        if not walk.has_holes:
+            after[job.name] = anchor_of(answer.rows) or before[:2]
+    memory[MEMORY_KEY] = after
+    yield from merged(in_order, as_of)
