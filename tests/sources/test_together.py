@@ -1,4 +1,4 @@
-"""One config with all four sources fills one database, and one report compares them."""
+"""One config with all sources fills one database, and one report compares them."""
 
 import json
 from collections.abc import Iterator
@@ -19,6 +19,10 @@ from tests.sources.gitlab.rig import NOW as GITLAB_NOW
 from tests.sources.gitlab.simulator import GitLabSimulator
 from tests.sources.gitlab.simulator import World as GitLabWorld
 from tests.sources.gitlab.test_contract import GitLabStage
+from tests.sources.jenkins.rig import NOW as JENKINS_NOW
+from tests.sources.jenkins.simulator import JenkinsSimulator
+from tests.sources.jenkins.test_contract import JenkinsStage
+from tests.sources.jenkins.world import World as JenkinsWorld
 from tests.sources.wercker.test_contract import NOW, TOKEN, WerckerStage
 
 RUNS = 8
@@ -37,12 +41,14 @@ def stages(
         stack.callback(server.stop)
         service.base = f"http://127.0.0.1:{server.server_address[1]}"
         gitlab = stack.enter_context(GitLabSimulator(GitLabWorld(GITLAB_NOW)).serving())
+        jenkins = stack.enter_context(JenkinsSimulator(JenkinsWorld(JENKINS_NOW)).serving())
         wercker = stack.enter_context(Simulator(World(Clock(NOW)), token=TOKEN))
         yield [
             WerckerStage(wercker, monkeypatch),
             BuildbotStage(farm, gate, monkeypatch),
             GitHubStage(service, monkeypatch),
             GitLabStage(gitlab, monkeypatch),
+            JenkinsStage(jenkins, monkeypatch),
         ]
 
 
@@ -59,7 +65,7 @@ def write_config(folder: Path, stages: list[Stage]) -> Path:
     return path
 
 
-def test_four_sources_in_one_database(
+def test_all_sources_in_one_database(
     stages: list[Stage], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for stage in stages:

@@ -181,15 +181,17 @@ class JenkinsReader(Source):
         That they are not found proves nothing: then the build is asked for, and where no view has
         been seen to work here, whether there is one at all.
         """
-        for view in [self._view] if self._view else _VIEWS:
+        known = self._view
+        for view in [known] if known else _VIEWS:
             with suppress(NotFoundError):
                 answer = self.client.get(self._build_path(run.pipeline, run.id, *_VIEWS[view]))
                 details = self._read_stages(view, run, answer)
                 self._view = view
                 return details
         there = self.client.get(self._build_path(run.pipeline, run.id), {"tree": "number"})
-        if not self._view and not self._has_stage_view(run.pipeline):
-            self._view = "none"
+        if not known and not self._has_views(run.pipeline):
+            self._view = self._view or "none"
+        if self._view == "none":
             return RunWithSteps(run, (whole_build(run),), run.as_of)
         problem = Problem(f"run {run.id}: its stages are not found, though the build is there")
         return RunWithSteps(run, (), there.as_of, (problem,), steps_read=False)
@@ -201,11 +203,12 @@ class JenkinsReader(Source):
         except BadRowError as error:
             raise SourceError(f"{self.name}: {error}") from error
 
-    def _has_stage_view(self, pipeline: Pipeline) -> bool:
-        """Whether the job answers where a plugin that shows stages would."""
-        with suppress(NotFoundError):
-            self.client.get(checked_path(*job_path(pipeline.external_id), "wfapi", "describe"))
-            return True
+    def _has_views(self, pipeline: Pipeline) -> bool:
+        """Whether the job itself answers where a plugin that shows stages would."""
+        for place in (("wfapi", "describe"), ("multi-pipeline-graph", "runs")):
+            with suppress(NotFoundError):
+                self.client.get(checked_path(*job_path(pipeline.external_id), *place))
+                return True
         return False
 
 

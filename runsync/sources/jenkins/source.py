@@ -30,7 +30,7 @@ class Jenkins(LiveJenkins):
     # Of builds that begin at about the same time in a folder's jobs, one may be told a sync later
     # than another that began after it.
     recheck = timedelta(minutes=10)
-    lasting_memory: ClassVar[tuple[str, ...]] = (walk.MEMORY_KEY,)
+    lasting_memory: ClassVar[tuple[str, ...]] = (walk.JOBS_KEY,)
 
     def listing(self, wanted: PipelineConfig) -> Listing:
         kind, value = wanted.key

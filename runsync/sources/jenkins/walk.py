@@ -21,7 +21,7 @@ from runsync.sources.base import Listed, Page, ResumePoint
 from runsync.sources.jenkins.payloads import build_number
 
 PAGE_SIZE = 100
-MEMORY_KEY = "jobs"
+JOBS_KEY = "jobs"
 """Under it stands in a listing's memory each job's newest build when it was walked last: its number
 and time, and a 0 behind them where the job was not there in the last sync."""
 _MOST_TRIES = 64
@@ -207,10 +207,10 @@ def pages_of_job(
     Raises:
         HistoryRestartedError: it was made again.
     """
-    before = (memory.get(MEMORY_KEY) or {}).get(job.name, _NO_BUILD)
+    before = (memory.get(JOBS_KEY) or {}).get(job.name, _NO_BUILD)
     if has_restarted(job, answer, before):
         raise restarted(job.name)
-    memory[MEMORY_KEY] = {job.name: anchor_of(answer.rows) or before}
+    memory[JOBS_KEY] = {job.name: anchor_of(answer.rows) or before}
     walk = JobWalk(job, None if resume_point else answer, resume_point)
     yield from merged([walk], answer.as_of)
 
@@ -223,8 +223,8 @@ def pages_of_folder(
     A job that was not there in the last sync may bring a history that lies below what is covered:
     that is read aside, down to what is known of it. One that was made again is a problem.
     """
-    is_first = MEMORY_KEY not in memory
-    known: dict[str, list[int]] = dict(memory.get(MEMORY_KEY) or {})
+    is_first = JOBS_KEY not in memory
+    known: dict[str, list[int]] = dict(memory.get(JOBS_KEY) or {})
     # What is not there now stands with a 0 behind it, until it is again.
     after = {name: [*at[:2], 0] for name, at in known.items()}
     in_order: list[JobWalk] = []
@@ -240,5 +240,5 @@ def pages_of_folder(
                 yield Page(tuple(walk.take()), as_of, aside=True)
         if not walk.has_holes:
             after[job.name] = anchor_of(answer.rows) or before[:2]
-    memory[MEMORY_KEY] = after
+    memory[JOBS_KEY] = after
     yield from merged(in_order, as_of)

@@ -215,6 +215,10 @@ class JenkinsSimulator:
                 return self._pruned(asked, self._item(item, path))
             case ["wfapi", "describe"] if item.kind == PIPELINE and "wfapi" in self.plugins:
                 return {"name": item.name, "runCount": len(item.builds), "_links": {}}
+            case ["multi-pipeline-graph", "runs"] if (
+                item.kind == PIPELINE and "graph" in self.plugins
+            ):
+                return {"status": "ok", "data": []}
             case [number, *more] if item.is_job and number.isdigit():
                 build = item.builds.get(int(number))
                 if build is None:
@@ -399,7 +403,8 @@ class JenkinsSimulator:
                 build = item.builds[int(number)]
                 if build.building:
                     self.world.end(build, "ABORTED")
-                return 302, "", {"Location": f"{self.url}/job/x/{number}/"}
+                page = asked.path.removesuffix("stop")
+                return 302, "", {"Location": f"http://elsewhere.example{page}"}
         raise RefusalError(404)
 
     def _scheduled(self, item: Item, path: str, form: dict[str, str]) -> tuple[int, Any, Json]:

@@ -6,26 +6,42 @@ from collections.abc import Iterator
 import pytest
 
 from runsync.config import PipelineConfig, SourceConfig
+from runsync.sources.jenkins import walk
 from tests.sources.contract import SourceContract, Stage, Truth
 from tests.sources.jenkins.rig import FOLDER, JOB, NOW
 from tests.sources.jenkins.simulator import JenkinsSimulator
 from tests.sources.jenkins.truth import truth
 from tests.sources.jenkins.world import FREESTYLE, PIPELINE, World
 
+NO_NAMES = (
+    "",
+    "/team/app",
+    "team/app/",
+    "team//app",
+    "../app",
+    "team/..",
+    "team/./app",
+    "https://ci.example.org/job/app",
+    "app?x=1",
+    "app#1",
+    "a\nb",
+    "a\x00b",
+    "app%2",
+    " app",
+    "app ",
+    "a;b",
+    "a\\b",
+    "x" * 501,
+)
+
 
 class JenkinsStage(Stage):
-    size = 230
-    malformed = tuple(
-        PipelineConfig("jenkins", id=name)
-        for name in (
-            "", "/team/app", "team/app/", "team//app", "../app", "team/..", "team/./app",
-            "https://ci.example.org/job/app", "app?x=1", "app#1", "a\nb", "a\x00b", "app%2", " app",
-            "app ", "a;b", "a\\b", "x" * 501,
-        )
-    ) + (
+    size = 46
+    malformed = (
+        *(PipelineConfig("jenkins", id=name) for name in NO_NAMES),
         PipelineConfig("jenkins", application_id="../x"),
         PipelineConfig("jenkins", repository="owner/repo"),
-    )  # fmt: skip
+    )
 
     def __init__(self, simulator: JenkinsSimulator, env: pytest.MonkeyPatch) -> None:
         self.simulator, self.world, self._env = simulator, simulator.world, env
@@ -94,6 +110,7 @@ class TestJenkins(SourceContract):
 
     @pytest.fixture
     def stage(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[JenkinsStage]:
+        monkeypatch.setattr(walk, "PAGE_SIZE", 20)
         with JenkinsSimulator(World(NOW)).serving() as simulator:
             yield self.stage_class(simulator, monkeypatch)
 

@@ -115,7 +115,7 @@ def _queued(build: Build) -> int | None:
     """Sums what the metrics plugin tells."""
     for action in build.actions:
         if str(action.get("_class")).endswith("TimeInQueueAction"):
-            return sum(v for k, v in action.items() if k.endswith("DurationMillis"))
+            return sum(int(v) for k, v in action.items() if k.endswith("DurationMillis"))
     return None
 
 
