@@ -367,6 +367,16 @@ class Source(ABC):
         """Whether the token is accepted, and for what."""
         raise self.lacks("tell about a token")
 
+    def _refuse(self, what: str, **given: str | None) -> None:
+        """Refuses what the provider cannot do by any of the things that are given.
+
+        Raises:
+            RefusedError: one of them is not None.
+        """
+        for name, value in given.items():
+            if value is not None:
+                raise self.lacks(f"{what} by {name} ({value!r})")
+
     def lacks(self, what: str) -> RefusedError:
         """An error that says what this provider does not offer."""
         return RefusedError(f"{self.title} cannot {what} (source {self.name!r})")

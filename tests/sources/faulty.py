@@ -177,7 +177,10 @@ def _changed(answer: Response, change: Callable[[list[Any]], list[Any]]) -> Resp
     data = json.loads(answer.body)
     if not data:
         return answer
-    key = next((k for k in ("workflow_runs", "jobs") if isinstance(data, dict) and k in data), None)
+    key = next(
+        (k for k in ("workflow_runs", "jobs", "items") if isinstance(data, dict) and k in data),
+        None,
+    )
     if key:
         data = {**data, key: change(data[key])}
     elif isinstance(data, list):

@@ -2,17 +2,18 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
+from datetime import datetime
 
 from runsync.errors import ConfigError, ForbiddenError, NotFoundError, SourceError
 from runsync.http.client import Response, checked_path
 from runsync.records import Problem
 from runsync.sources import base
-from runsync.sources.circleci.payloads import Origin, Project, read_origin
+from runsync.sources.circleci.payloads import Origin, Project, Sibling, read_origin, siblings
 from runsync.sources.circleci.walk import Part
 from runsync.sources.fields import BadRowError, describe, storable
 
-_MOST_PAGES = 500
+_MOST_PAGES = 100
+Siblings = tuple[dict[str, Sibling], list[tuple[object, str]]]
 
 
 class Asking(base.Source):
@@ -68,6 +69,11 @@ class Asking(base.Source):
 
         return self.client.each(find, numbers)
 
+    def _workflows(self, origin_id: str) -> tuple[Siblings, datetime]:
+        """The workflows of an origin, and the time of the answer."""
+        raws, as_of = self._all(checked_path("api", "v2", "pipeline", origin_id, "workflow"))
+        return siblings(raws, origin_id), as_of
+
     def _origin(self, origin_id: str) -> Origin:
         """An origin by its id.
 
@@ -77,24 +83,17 @@ class Asking(base.Source):
         """
         return read_origin(self.client.get(checked_path("api", "v2", "pipeline", origin_id)).data)
 
-    def _all(self, path: str) -> tuple[list[object], Any]:
-        """The rows of all pages of a list, and the time of the first page."""
+    def _all(self, path: str) -> tuple[list[object], datetime]:
+        """The rows of all pages of a list, and the time of the last page."""
         found: list[object] = []
         token: str | None = None
-        as_of = None
         for _ in range(_MOST_PAGES):
             answer = self.client.get(path, {"page-token": token})
-            as_of = as_of or answer.as_of
-            rows, following = _page(answer, path)
+            rows, token = _page(answer, path)
             found += [row for row in rows if row not in found]
-            if following is None:
-                return found, as_of
-            if following == token:
-                break
-            token = following
-        raise SourceError(
-            f"{self.name}: {path} shows page after page without an end; check base_url"
-        )
+            if token is None:
+                return found, answer.as_of
+        raise SourceError(f"{self.name}: {path} shows pages without an end; check base_url")
 
 
 def _page(answer: Response, what: str) -> tuple[list[object], str | None]:

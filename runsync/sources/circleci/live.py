@@ -1,6 +1,7 @@
 """The live API for people: what `runsync runs`, `doctor` and `init --discover` ask CircleCI."""
 
 from collections.abc import Iterator
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -9,13 +10,7 @@ from runsync.http.client import checked_path
 from runsync.records import Pipeline, Run, RunWithSteps, Step
 from runsync.sources.base import Access, Discovered, RunFilter, TriggerRequest
 from runsync.sources.circleci.asking import Asking
-from runsync.sources.circleci.payloads import (
-    Origin,
-    Project,
-    is_uuid,
-    read_run,
-    siblings,
-)
+from runsync.sources.circleci.payloads import Origin, Project, is_uuid, job_number, read_run
 from runsync.sources.fields import BadRowError, Fields, describe
 
 _SHOWN = 20
@@ -30,15 +25,10 @@ class LiveAPI(Asking):
 
     def find_runs(self, wanted: RunFilter) -> list[Run]:
         """The newest runs; of what may be asked for CircleCI filters by branch alone."""
-        self._refuse(
-            "list runs",
-            status=wanted.status,
-            result=wanted.result,
-            commit=wanted.commit,
-            source_run=wanted.source_run,
-            author=wanted.author,
-            sort=None if wanted.sort == _NEWEST_FIRST else wanted.sort,
-        )
+        sort = None if wanted.sort == _NEWEST_FIRST else wanted.sort
+        self._refuse("list runs", status=wanted.status, result=wanted.result, sort=sort)
+        self._refuse("list runs", commit=wanted.commit, author=wanted.author)
+        self._refuse("list runs", source_run=wanted.source_run)
         project = self._project(wanted.pipeline or wanted.application or "")
         first = wanted.skip or 0
         found = self._runs(project, wanted.branch)
@@ -57,43 +47,44 @@ class LiveAPI(Asking):
 
     def _runs_in(self, project: Project, origin: Origin) -> list[Run]:
         """The runs of an origin that can be read, newest first."""
-        path = checked_path("api", "v2", "pipeline", origin.id, "workflow")
-        known, _ = siblings(self._all(path)[0])
-        url, runs = self.client.base_url, []
-        for one in known.values():
-            name = one.fields.needed_text("name")
-            if project.workflow in (None, name):
-                runs.append(read_run(one, origin, project, project.pipeline(name, url), url))
+        (found, _), _ = self._workflows(origin.id)
+        url = self.client.base_url
+        runs = [
+            read_run(one, origin, project, project.pipeline(one.name, url), url)
+            for one in found.values()
+            if project.workflow in (None, one.name)
+        ]
         return sorted(runs, key=lambda run: (run.created_at, run.id), reverse=True)
 
     def log(self, pipeline: Pipeline | None, run_id: str, step: Step) -> str:
         """The log of a job, all that its commands wrote; API v1.1 alone has it."""
-        number = step.extra.get("job_number")
-        if not isinstance(number, int):
+        number = job_number(step)
+        if number is None:
             raise NotFoundError(f"{self.name}: job {step.name!r} never ran, so it has no log")
-        project = self._project(self._known(pipeline).external_id)
-        detail = self.client.get(project.old_path(number)).data
+        if pipeline is None:
+            raise RefusedError(f"source {self.name!r} finds logs only by project: name it as well")
+        job = partial(self._project(pipeline.external_id).old_path, number)
+        places = self._outputs(self.client.get(job()).data, f"job {number}")
+        file = {"file": "true"}
+        texts = [
+            self.client.get_text(job("output", *place), file, follow_elsewhere=True).data
+            for place in places
+        ]
+        if not any(texts):
+            raise NotFoundError(f"{self.name}: job {number} has no log, or none any more")
+        return "".join(text if text.endswith("\n") else f"{text}\n" for text in texts if text)
+
+    def _outputs(self, raw: object, what: str) -> list[tuple[int, int]]:
+        """Where a job's commands have written anything: the numbers of step and container."""
         try:
-            actions = [
-                (row.what, action.integer("step"), action.integer("index") or 0)
-                for row in Fields(detail, f"job {number}").objects("steps")
+            return [
+                (action.integer("step") or 0, action.integer("index") or 0)
+                for row in Fields(raw, what).objects("steps")
                 for action in row.objects("actions")
                 if action.raw.get("has_output")
             ]
         except BadRowError as error:
             raise SourceError(f"{self.name}: {error}") from error
-        texts = [
-            self.client.get_text(
-                project.old_path(number, "output", place, index),
-                {"file": "true"},
-                follow_elsewhere=True,
-            ).data
-            for _, place, index in actions
-            if place is not None
-        ]
-        if not texts:
-            raise NotFoundError(f"{self.name}: job {number} has no log, or none any more")
-        return "".join(text if text.endswith("\n") else f"{text}\n" for text in texts if text)
 
     def trigger(self, wanted: TriggerRequest) -> None:
         """Starts what the config has for a branch; ``env`` becomes the parameters. CircleCI
@@ -143,16 +134,6 @@ class LiveAPI(Asking):
         if not is_uuid(run_id):
             raise RefusedError(f"{run_id!r} is no id of a CircleCI workflow; those are UUIDs")
         return run_id.lower()
-
-    def _known(self, pipeline: Pipeline | None) -> Pipeline:
-        if pipeline is None:
-            raise RefusedError(f"source {self.name!r} finds logs only by project: name it as well")
-        return pipeline
-
-    def _refuse(self, what: str, **given: str | None) -> None:
-        for name, value in given.items():
-            if value is not None:
-                raise self.lacks(f"{what} by {name} ({value!r})")
 
 
 def _discovered(raw: object) -> Discovered | None:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from runsync.http.client import checked_path
@@ -29,20 +29,16 @@ from runsync.sources.fields import (
 RETENTION = timedelta(days=90)
 """So long at least CircleCI keeps a workflow, and so long a workflow may be run again."""
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-_PART = r"(?!\.{1,2}(?:/|$))[\w.-]{1,100}"
-_PROJECT = re.compile(
-    rf"(?P<vcs>gh|github|bb|bitbucket|circleci)/(?P<org>{_PART})/(?P<repo>{_PART})"
-    r"(?:/(?P<workflow>(?!\.{1,2}$)[^\x00-\x20/?#\x7f](?:[^\x00-\x1f?#\x7f]{0,198}[^\s/?#])?))?",
-    re.ASCII,
-)
+_PART = r"((?!\.{1,2}(?:/|$))[A-Za-z0-9_.-]{1,100})"
+_PROJECT = re.compile(rf"(gh|github|bb|bitbucket|circleci)/{_PART}/{_PART}(?:/(.+))?", re.DOTALL)
 _SHORT = {"github": "gh", "bitbucket": "bb"}
 _LONG = {short: long for long, short in _SHORT.items()}
 _FORK = re.compile(r"pull/\d+")
 # Columns and ids, and what may hold values of parameters.
-_KNOWN = "id name status created_at started_at stopped_at project_slug parameters".split()
-_RUN_KEYS = frozenset([*_KNOWN, "started_by", "pipeline_number", "pipeline_parameters"])
-_STEP_KEYS = frozenset([*_KNOWN, "environment", "context_values"])
-_DETAILS = "parallelism queued_at messages".split()
+_KNOWN = "id name status created_at started_at stopped_at project_slug pipeline_id".split()
+_HIDDEN = "parameters pipeline_parameters environment context_values".split()
+_KEYS = frozenset([*_KNOWN, *_HIDDEN, "started_by", "pipeline_number"])
+_DETAILS = "parallelism queued_at".split()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +54,7 @@ class Project:
     def parse(cls, text: str) -> "Project | None":
         """A slug, perhaps with a workflow's name behind it; None if it is none."""
         found = _PROJECT.fullmatch(text)
-        if found is None:
-            return None
-        vcs, org, repo, workflow = found.groups()
-        return cls(_SHORT.get(vcs, vcs), org, repo, workflow)
+        return found and cls(_SHORT.get(found[1], found[1]), *found.groups()[1:])
 
     @property
     def slug(self) -> str:
@@ -69,29 +62,27 @@ class Project:
 
     def path(self, *parts: str | int) -> str:
         """Where API v2 keeps something of the project."""
-        rest = (self.vcs, self.org, self.repo, *map(str, parts))
-        return checked_path("api", "v2", "project", *rest)
+        return checked_path("api", "v2", "project", self.vcs, *self._rest(parts))
 
     def old_path(self, *parts: str | int) -> str:
         """Where API v1.1 does."""
-        rest = (_LONG.get(self.vcs, self.vcs), self.org, self.repo, *map(str, parts))
-        return checked_path("api", "v1.1", "project", *rest)
+        long = _LONG.get(self.vcs, self.vcs)
+        return checked_path("api", "v1.1", "project", long, *self._rest(parts))
 
-    def page(self, base_url: str, *parts: str) -> str:
+    def page(self, base_url: str, *parts: str | int) -> str:
         """Where people see it: the web app stands beside the API, on a host of its own."""
-        url = urlsplit(base_url)
-        host = url.netloc if url.netloc.startswith("app.") else f"app.{url.netloc}"
-        path = checked_path("pipelines", _LONG.get(self.vcs, self.vcs), self.org, self.repo, *parts)
-        return f"{url.scheme}://{host}{path}"
-
-    def pipeline(self, name: str, base_url: str, default_branch: str | None = None) -> Pipeline:
-        """The workflows of one name."""
-        return Pipeline(
-            f"{self.slug}/{name}",
-            name=name,
-            url=self.page(base_url),
-            default_branch=default_branch,
+        url, long = urlsplit(base_url), _LONG.get(self.vcs, self.vcs)
+        return f"{url.scheme}://app.{url.netloc}" + checked_path(
+            "pipelines", long, *self._rest(parts)
         )
+
+    def _rest(self, parts: Iterable[str | int]) -> tuple[str, ...]:
+        return self.org, self.repo, *map(str, parts)
+
+    def pipeline(self, name: str, base_url: str, branch: str | None = None) -> Pipeline:
+        """The workflows of one name; ``branch`` is the project's default branch."""
+        url = self.page(base_url)
+        return Pipeline(f"{self.slug}/{name}", name=name, url=url, default_branch=branch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +103,6 @@ class Origin:
         return Cursor(self.at, f"{self.number:012}")
 
 
-def number_of(cursor: Cursor) -> int:
-    """The number of the origin that stands at a place."""
-    return int(cursor.id) if cursor.id.isdecimal() else 0
-
-
 def is_uuid(text: str) -> bool:
     return _UUID.fullmatch(text) is not None
 
@@ -131,50 +117,45 @@ def read_origin(raw: object) -> Origin:
     number = fields.integer("number")
     if number is None or number < 1:
         raise BadRowError(f"{fields.what}: `number` is missing")
-    vcs, trigger = fields.child("vcs"), fields.child("trigger")
-    given = fields.child("trigger_parameters")
-    git = given.child("git") if given else None
-    actor = trigger.child("actor") if trigger else None
-    author = (actor.text("login") if actor else None) or _app_user(given)
-    revision = _first(vcs, "revision", git, "checkout_sha")
-    branch = _first(vcs, "branch", git, "branch")
-    told = {
-        "number": str(number),
-        "author": author or None,
-        "commit_hash": revision,
-        "branch": branch,
-        "message": _message(vcs, git),
-        "event": _event(trigger, given, branch),
-    }
-    word = trigger.text("type") if trigger else None
+    vcs, given = fields.child("vcs"), fields.child("trigger_parameters")
+    trigger, git = fields.child("trigger"), given.child("git") if given else None
+    branch, word = _first(vcs, "branch", git), trigger.text("type") if trigger else None
+    event = _event(word, given, branch)
     extra = {
-        "tag": _first(vcs, "tag", git, "tag"),
-        "review_url": _first(vcs, "review_url", None, ""),
-        "trigger": word if word != told["event"] else None,
+        "tag": _first(vcs, "tag", git),
+        "review_url": _first(vcs, "review_url", None),
+        "trigger": word if word != event else None,
     }
     return Origin(
         id=uuid(fields, "id"),
         number=number,
         at=fields.needed_time("created_at"),
         slug=fields.text("project_slug"),
-        told=told,
+        told={
+            "number": str(number),
+            "author": _author(trigger, given),
+            "commit_hash": _first(vcs, "revision", git, "checkout_sha"),
+            "branch": branch,
+            "message": _message(vcs, git),
+            "event": event,
+        },
         extra={key: value for key, value in extra.items() if value},
     )
 
 
-def _first(one: Fields | None, key: str, other: Fields | None, other_key: str) -> str | None:
+def _first(one: Fields | None, key: str, other: Fields | None, name: str = "") -> str | None:
     """The text of the one object, or else of the other."""
     text = one.text(key) if one else None
-    return text or (other.text(other_key) if other else None) or None
+    return text or (other.text(name or key) if other else None) or None
 
 
-def _app_user(given: Fields | None) -> str | None:
-    """Who caused an event that came through an app: the parameters alone tell."""
-    for app in ("github_app", "gitlab") if given else ():
+def _author(trigger: Fields | None, given: Fields | None) -> str | None:
+    """Who caused an event. Of what came through an app its parameters alone tell."""
+    found = _first(trigger.child("actor") if trigger else None, "login", None)
+    for app in ("github_app", "gitlab") if given and not found else ():
         user = given.child(app) if given else None
-        if user and (name := user.text("user_username") or user.text("user_name")):
-            return name
-    return None
+        found = found or _first(user, "user_username", user, "user_name")
+    return found
 
 
 def _message(vcs: Fields | None, git: Fields | None) -> str | None:
@@ -185,45 +166,49 @@ def _message(vcs: Fields | None, git: Fields | None) -> str | None:
     return (git.text("commit_message") or git.text("commit_title")) if git else None
 
 
-def _event(trigger: Fields | None, given: Fields | None, branch: str | None) -> str | None:
+def _event(word: str | None, given: Fields | None, branch: str | None) -> str | None:
     """What caused it. What came through an app says so among its parameters alone."""
     circleci = given.child("circleci") if given else None
-    word = circleci.text("event_type") if circleci else None
-    word = word or (trigger.text("type") if trigger else None)
+    word = _first(circleci, "event_type", None) or word
     if word == "webhook" and branch and _FORK.fullmatch(branch):
         return "pull_request"
     return EVENTS.get(word, word) if word else None
 
 
-@dataclass(frozen=True, slots=True)
-class Sibling:
-    """A workflow of an origin: its row, and which attempt of its name it is by ``attempt``."""
+class Sibling(NamedTuple):
+    """A workflow of an origin: its row and name, which attempt of that name it is, and who started
+    the first."""
 
     fields: Fields
+    name: str
     attempt: int
     first_starter: str | None
 
 
-def siblings(raws: Iterable[object]) -> tuple[dict[str, Sibling], list[tuple[object, str]]]:
+def siblings(
+    raws: Iterable[object], origin_id: str
+) -> tuple[dict[str, Sibling], list[tuple[object, str]]]:
     """The workflows of one origin by id; and the rows that cannot be read, with why.
 
     A setup workflow may share its name with the one that it leads to, and is told apart by its tag.
     """
-    groups: dict[tuple[str | None, str | None], list[tuple[datetime, str, Fields]]] = {}
+    groups: dict[tuple[str, str], list[tuple[datetime, str, Fields]]] = {}
     bad: list[tuple[object, str]] = []
     for raw in raws:
         try:
             row = Fields(raw, row_name("run", raw))
             place = row.needed_time("created_at"), uuid(row, "id"), row
-            groups.setdefault((row.needed_text("name"), row.text("tag")), []).append(place)
+            if uuid(row, "pipeline_id") != origin_id:
+                raise BadRowError(f"{row.what}: it is of another pipeline")
+            groups.setdefault((row.needed_text("name"), row.text("tag") or ""), []).append(place)
         except BadRowError as error:
             bad.append((raw, str(error)))
     known: dict[str, Sibling] = {}
-    for group in groups.values():
+    for (name, _), group in groups.items():
         ordered = sorted(group, key=lambda one: one[:2])
-        first = ordered[0][2].text("started_by")
+        first = ordered[0][2].raw.get("started_by")
         for attempt, (_, run_id, row) in enumerate(ordered, 1):
-            known[run_id] = Sibling(row, attempt, first)
+            known[run_id] = Sibling(row, name, attempt, first)
     return known, bad
 
 
@@ -233,24 +218,25 @@ def read_run(one: Sibling, origin: Origin, project: Project, own: Pipeline, base
     Raises:
         BadRowError: a field is not what is due.
     """
-    fields, starter = one.fields, one.fields.text("started_by") or None
-    run_id = uuid(fields, "id")
-    told = dict(origin.told)
-    if starter != (one.first_starter or None):
-        # Somebody else has run it again, and CircleCI tells only the id.
-        told["author"] = None
-    extra = fields.rest(_RUN_KEYS) | origin.extra
+    run_id, starter = uuid(one.fields, "id"), one.fields.text("started_by")
+    # Where somebody else has run it again, CircleCI tells only the id.
+    other = {"author": None} if starter != one.first_starter else {}
     return Run(
         pipeline=own,
         id=run_id,
         attempt=one.attempt,
-        created_at=fields.needed_time("created_at"),
-        author_id=starter,
-        web_url=project.page(base_url, str(origin.number), "workflows", run_id),
-        extra={key: value for key, value in extra.items() if value not in ("", [], {})},
-        **_state(fields),
-        **told,
+        created_at=one.fields.needed_time("created_at"),
+        author_id=starter or None,
+        web_url=project.page(base_url, origin.number, "workflows", run_id),
+        extra={"pipeline_id": origin.id, **_extra(one.fields), **origin.extra},
+        **_state(one.fields),
+        **{**origin.told, **other},
     )
+
+
+def _extra(fields: Fields) -> dict[str, Any]:
+    """What has no column and says anything."""
+    return {key: value for key, value in fields.rest(_KEYS).items() if value not in ("", [], {})}
 
 
 def with_steps(run: Run, steps: Sequence[Step]) -> Run:
@@ -259,8 +245,7 @@ def with_steps(run: Run, steps: Sequence[Step]) -> Run:
     Jobs that a re-run took over from the run before it began before the re-run was made.
     """
     begins = [s.started_at for s in steps if s.started_at and s.started_at >= run.created_at]
-    began = min(begins, default=None)
-    return replace(run, started_at=began, outcome=_outcome(run, steps))
+    return replace(run, started_at=min(begins, default=None), outcome=_outcome(run, steps))
 
 
 def _outcome(run: Run, steps: Sequence[Step]) -> Outcome | None:
@@ -278,13 +263,12 @@ def read_step(raw: object) -> Step:
         BadRowError: a field is not what is due.
     """
     fields = Fields(raw, row_name("job", raw))
-    extra = fields.rest(_STEP_KEYS)
     return Step(
         id=uuid(fields, "id"),
         position=0,
         name=fields.needed_text("name"),
         started_at=fields.time("started_at"),
-        extra={key: value for key, value in extra.items() if value not in ("", [], {})},
+        extra=_extra(fields),
         **_state(fields),
     )
 
@@ -292,12 +276,18 @@ def read_step(raw: object) -> Step:
 def in_order(steps: Iterable[Step]) -> tuple[Step, ...]:
     """In the order in which they began; those that did not stand last, by their names."""
 
-    def place(step: Step) -> tuple[Any, ...]:
+    def place(step: Step) -> tuple[float, int, str, str]:
         began = step.started_at.timestamp() if step.started_at else math.inf
-        return began, step.extra.get("job_number", 0), step.name, step.id
+        return began, job_number(step) or 0, step.name, step.id
 
     ordered = sorted(steps, key=place)
     return tuple(replace(step, position=n) for n, step in enumerate(ordered, 1))
+
+
+def job_number(step: Step) -> int | None:
+    """The number that a job has within its project once it runs."""
+    number = step.extra.get("job_number")
+    return number if isinstance(number, int) else None
 
 
 def read_details(raw: object, step: Step) -> Step:
@@ -309,12 +299,9 @@ def read_details(raw: object, step: Step) -> Step:
     fields = Fields(raw, f"the detail of job {step.id}")
     executor = fields.child("executor")
     names = [executor.text("type"), executor.text("resource_class")] if executor else []
-    wanted = {key: fields.raw.get(key) for key in _DETAILS if fields.raw.get(key)}
-    return replace(
-        step,
-        runner="/".join(name for name in names if name) or None,
-        extra={**step.extra, **Fields(wanted, fields.what).rest(())},
-    )
+    more = {key: value for key, value in fields.rest(()).items() if key in _DETAILS}
+    runner = "/".join(filter(None, names)) or None
+    return replace(step, runner=runner, extra={**step.extra, **more})
 
 
 def _state(fields: Fields) -> dict[str, Any]:

@@ -9,22 +9,24 @@ each origin takes a request for those, and each workflow one for its jobs. A re-
 workflow in an old origin, which nothing announces, so origins are looked at again (``walk.py``).
 """
 
+import re
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from typing import Any
 
 from runsync.config import PipelineConfig
 from runsync.errors import (
-    NOTHING_MORE_TO_ASK,
+    CancelledError,
     ConfigError,
     ForbiddenError,
     NotFoundError,
+    RateLimitedError,
     SourceError,
+    TokenRefusedError,
 )
 from runsync.http.client import checked_path
-from runsync.records import Pipeline, Problem, Run, RunWithSteps, Step
+from runsync.records import Outcome, Pipeline, Problem, Run, RunWithSteps, Step
 from runsync.sources.base import Cursor, Listed, Listing, Page, ResumePoint
 from runsync.sources.circleci import walk
 from runsync.sources.circleci.live import LiveAPI
@@ -33,16 +35,18 @@ from runsync.sources.circleci.payloads import (
     Origin,
     Project,
     in_order,
-    number_of,
+    job_number,
     read_details,
     read_run,
     read_step,
-    siblings,
+    uuid,
     with_steps,
 )
 from runsync.sources.default_branch import DefaultBranch
 from runsync.sources.fields import BadRowError, Fields
 
+# A workflow's name, as far as an id can hold it.
+_NAME = re.compile(r"(?!\.{1,2}$)[^\x00-\x20/?#\x7f](?:[^\x00-\x1f?#\x7f]{0,198}[^\s/?#])?")
 Items = list[Listed | Problem | Cursor]
 
 
@@ -57,16 +61,18 @@ class CircleCI(LiveAPI):
     def listing(self, wanted: PipelineConfig) -> Listing:
         kind, value = wanted.key
         project = Project.parse(value)
-        if kind == "application_id" or not project or (kind == "id") != bool(project.workflow):
+        name = project.workflow if project else None
+        is_named = name is not None and _NAME.fullmatch(name) is not None
+        if not project or kind != ("id" if is_named else "repository") or (name and not is_named):
             raise ConfigError(
                 f"{kind} {value!r} of source {self.name!r} is none of CircleCI's; write "
                 '`repository = "gh/org/repo"` (bb/… or circleci/… as well), or '
                 '`id = "gh/org/repo/workflow"` for one workflow'
             )
-        if project.workflow is None:
+        if name is None:
             return Listing(f"{self.name}/project/{project.slug}", project.slug)
-        ref = f"{project.slug}/{project.workflow}"
-        own = project.pipeline(project.workflow, self._config.base_url)
+        own = project.pipeline(name, self._config.base_url)
+        ref = own.external_id
         return Listing(f"{self.name}/workflow/{ref}", ref, wanted.name, (own,))
 
     def recheck_since(self, memory: Mapping[str, Any], now: datetime) -> datetime:
@@ -79,7 +85,7 @@ class CircleCI(LiveAPI):
         branch = DefaultBranch(memory, partial(self._default_branch, project))
         show, find = partial(self._show, project), partial(self._find, project)
         book = walk.Book(memory if resume_point is None else {})
-        start = number_of(resume_point.cursor) if resume_point else None
+        start = int(resume_point.cursor.id or 0) if resume_point else None
         for part in walk.walk(show, find, name=f"{self.name}: the listing {listing.key}"):
             rows = [r for r in part.rows if start is None or _is_at_or_below(r, start)]
             rows, known = book.cut(rows, part.as_of)
@@ -106,37 +112,33 @@ class CircleCI(LiveAPI):
             # What is that old does not come back: it is set aside.
             return RunWithSteps(run, (), as_of, (problem,), steps_read=is_old)
         steps: dict[str, Step] = {}
-        problems: list[Problem] = []
-        for raw in rows:
+        problems: list[str] = []
+        for raw in _of_one_project(rows, problems):
             try:
-                step = read_step(raw)
-                if self.has_details:
-                    step = self._with_details(run, step)
-                steps[step.id] = step
+                step = self._step(run, raw)
+                if steps.setdefault(step.id, step) != step:
+                    raise BadRowError(f"job {step.id}: two different jobs have this id")
             except BadRowError as error:
-                problems.append(Problem(f"run {run.id}: {error}"))
+                problems.append(str(error))
+        if not rows and run.outcome in (Outcome.SUCCESS, Outcome.FAILURE):
+            problems.append("it has ended, and no job is shown that did so")
         ordered = in_order(steps.values())
-        return RunWithSteps(with_steps(run, ordered), ordered, as_of, tuple(problems))
+        said = tuple(Problem(f"run {run.id}: {problem}") for problem in problems)
+        return RunWithSteps(with_steps(run, ordered), ordered, as_of, said)
 
     def reread(self, pipeline: Pipeline, run_id: str) -> RunWithSteps:
         project = self._project(pipeline.external_id)
         answer = self.client.get(checked_path("api", "v2", "workflow", run_id))
         try:
-            origin_id = Fields(answer.data, f"run {run_id}").needed_id("pipeline_id")
-            found, _ = siblings(self._all(_workflows(origin_id))[0])
-            one, origin = found.get(run_id), self._origin(origin_id)
-            if one is None:
-                raise SourceError(
-                    f"{self.name}: run {run_id} is there, but its pipeline {origin_id} lacks it; "
-                    "sync again"
-                )
-            run = read_run(one, origin, project, pipeline, self.client.base_url)
+            origin = self._origin(uuid(Fields(answer.data, f"run {run_id}"), "pipeline_id"))
+            (found, _), _ = self._workflows(origin.id)
+            if run_id not in found:
+                raise BadRowError(f"run {run_id} is there, but its pipeline does not show it")
+            run = read_run(found[run_id], origin, project, pipeline, self.client.base_url)
         except BadRowError as error:
             raise SourceError(f"{self.name}: {error}") from error
         except NotFoundError as error:
-            raise SourceError(
-                f"{self.name}: run {run_id} is there, but not what it is part of: {error}"
-            ) from error
+            raise SourceError(f"run {run_id} is there, but not its pipeline: {error}") from error
         return self.complete(run)
 
     def _runs_of(
@@ -146,60 +148,70 @@ class CircleCI(LiveAPI):
         if isinstance(row, Problem):
             return [row]
         try:
-            raws, as_of = self._all(_workflows(row.id))
+            (found, bad), as_of = self._workflows(row.id)
         except NotFoundError:
-            with suppress(NotFoundError):
+            try:
                 self._origin(row.id)
-                return [self._problem(row, "its workflows are not found, though it is there")]
-            return [row.cursor]
-        except (ForbiddenError, SourceError) as error:
-            if isinstance(error, NOTHING_MORE_TO_ASK) and not isinstance(error, ForbiddenError):
+            except NotFoundError:
+                return [row.cursor]
+            return [_problem(row, "its workflows are not found, though it is there")]
+        except (TokenRefusedError, RateLimitedError, CancelledError) as error:
+            if not isinstance(error, ForbiddenError):
                 raise
-            return [self._problem(row, str(error))]
-        found, bad = siblings(raws)
+            return [_problem(row, str(error))]
+        except SourceError as error:
+            return [_problem(row, str(error))]
         is_old = as_of - row.at >= RETENTION
         items: Items = [
-            self._problem(row, why)
+            _problem(row, why)
             for raw, why in bad
-            if not (is_old and _is_forgotten(raw)) and _may_be(raw, project)
+            if _may_be(raw, project) and not (is_old and _is_forgotten(raw))
         ]
+        url = self.client.base_url
         for one in found.values():
-            name = one.fields.needed_text("name")
-            own = project.pipeline(name, self.client.base_url, branch)
+            if project.workflow not in (None, one.name):
+                continue
+            own = project.pipeline(one.name, url, branch)
             try:
-                run = read_run(one, row, project, own, self.client.base_url)
+                run = read_run(one, row, project, own, url)
             except BadRowError as error:
-                items += [self._problem(row, str(error))] if _is_of(name, project) else []
+                items.append(_problem(row, str(error)))
                 continue
             book.note_rerun(row, run.created_at)
-            items += [Listed(row.cursor, run)] if _is_of(name, project) else []
+            items.append(Listed(row.cursor, run))
         return items or [row.cursor]
 
-    def _problem(self, origin: Origin, why: str) -> Problem:
-        return Problem(f"pipeline {origin.number}: {why}")
-
-    def _with_details(self, run: Run, step: Step) -> Step:
-        """The step with what only its job's detail tells; a job that never ran has none."""
-        number = step.extra.get("job_number")
-        if not isinstance(number, int) or step.started_at is None:
+    def _step(self, run: Run, raw: object) -> Step:
+        """A step, with what only its job's detail tells where that is wanted; a job that never ran
+        has none."""
+        step = read_step(raw)
+        number = job_number(step)
+        if not self.has_details or number is None or step.started_at is None:
             return step
         project = self._project(run.pipeline.external_id)
         try:
             return read_details(self.client.get(project.path("job", number)).data, step)
         except NotFoundError as error:
-            raise BadRowError(f"the detail of job {number} is not found") from error
+            raise BadRowError(f"job {step.id}: its detail is not found") from error
 
 
-def _workflows(origin_id: str) -> str:
-    return checked_path("api", "v2", "pipeline", origin_id, "workflow")
+def _problem(origin: Origin, why: str) -> Problem:
+    return Problem(f"pipeline {origin.number}: {why}")
+
+
+def _of_one_project(rows: list[object], problems: list[str]) -> list[object]:
+    """The rows, if they are of one project; what is foreign may be any, so else none is taken."""
+    slugs = {
+        str(row["project_slug"]) for row in rows if isinstance(row, dict) and "project_slug" in row
+    }
+    if len(slugs) <= 1:
+        return rows
+    problems.append(f"jobs of more than one project are shown ({', '.join(sorted(slugs))})")
+    return []
 
 
 def _is_at_or_below(row: Origin | Problem, number: int) -> bool:
     return isinstance(row, Problem) or row.number <= number
-
-
-def _is_of(name: str, project: Project) -> bool:
-    return project.workflow in (None, name)
 
 
 def _is_forgotten(raw: object) -> bool:
@@ -210,4 +222,4 @@ def _is_forgotten(raw: object) -> bool:
 def _may_be(raw: object, project: Project) -> bool:
     """Whether a row that cannot be read may be a run of the project's wanted workflow."""
     name = raw.get("name") if isinstance(raw, dict) else None
-    return not isinstance(name, str) or _is_of(name, project)
+    return not isinstance(name, str) or project.workflow in (None, name)

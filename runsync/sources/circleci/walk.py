@@ -96,21 +96,16 @@ class Book:
         if self._has_begun:
             return []
         self._has_begun, now, memory = True, part.as_of, self._memory
-        words, since, old = _due(memory, now), recheck_since(memory, now), []
+        words, since, late = _due(memory, now), recheck_since(memory, now), memory.get(_LATE, {})
         if "day" in words:
             oldest = _last(memory, "day", now) - RETENTION
-            late = {
-                number: times
-                for number, times in memory.get(_LATE, {}).items()
-                if parse_time(times[1]) >= oldest
-            }
+            late = {n: times for n, times in late.items() if parse_time(times[1]) >= oldest}
             memory[_LATE] = late
-            old = [int(number) for number, times in late.items() if parse_time(times[0]) < since]
         if words:
             memory[_LOOKED] = memory.get(_LOOKED, {}) | dict.fromkeys(words, now.isoformat())
         places = [_place(row) for row in part.rows if isinstance(row, Origin)]
         memory[_TOP] = max([memory.get(_TOP, []), *places])
-        return old
+        return [int(n) for n, (at, _) in late.items() if "day" in words and parse_time(at) < since]
 
     def note_rerun(self, origin: Origin, at: datetime) -> None:
         """Keeps an origin in mind that was run again ``at`` a time long after it came: a re-run may
@@ -149,25 +144,20 @@ def walk(show: List, find: Find, *, name: str) -> Iterator[Part]:
     Raises:
         SourceError: the listing goes in a circle, or jumps by more numbers than can be asked for.
     """
-    scan = _Scan(find, name)
-    token: str | None = None
-    while True:
+    scan, part = _Scan(find, name), None
+    while part is None or part.token:
         try:
-            part = show(token)
+            part = show(part.token if part else None)
         except NotFoundError:
-            if token is None or scan.lowest is None or scan.as_of is None:
+            if part is None:
                 raise
-            yield from scan.by_number(scan.as_of)
-            return
+            break
         rows = scan.take(part)
-        token = part.token
-        at_start = token is None and scan.is_end()
+        at_start = part.token is None and scan.is_end()
         yield Part(rows, part.as_of, at_start=at_start)
         if at_start:
             return
-        if token is None:
-            yield from scan.by_number(part.as_of)
-            return
+    yield from scan.by_number(part.as_of)
 
 
 class _Scan:
@@ -178,39 +168,37 @@ class _Scan:
         self._recent: deque[frozenset[str]] = deque(maxlen=_REMEMBERED_PAGES)
         self._tokens: set[str] = set()
         self._repeats = 0
-        self.lowest: int | None = None
-        self.as_of: datetime | None = None
+        self._lowest: int | None = None
 
     def take(self, part: Part) -> list[Origin | Problem]:
         """What a page shows that was not seen before, and what lies between it and the last."""
         fresh = [row for row in part.rows if isinstance(row, Problem) or not self._has_seen(row)]
-        self._check_progress(part, has_news=any(isinstance(row, Origin) for row in fresh))
-        found = [row for row in fresh if isinstance(row, Origin)]
-        missed: list[Origin | Problem] = []
-        if found and self.lowest is not None:
-            missed = self._between(self.lowest, max(row.number for row in found))
-        self.note([*missed, *fresh], part.as_of)
-        return [*missed, *fresh]
+        if not part.rows and part.token and self._lowest is None:
+            raise SourceError(f"{self._name} begins with an empty page; sync again")
+        numbers = [row.number for row in fresh if isinstance(row, Origin)]
+        self._check_progress(part, has_news=bool(numbers))
+        if numbers and self._lowest:
+            fresh = [*self._between(self._lowest, max(numbers)), *fresh]
+        self._note(fresh)
+        return fresh
 
-    def note(self, rows: Sequence[Origin | Problem | None], as_of: datetime) -> None:
+    def _note(self, rows: Sequence[Origin | Problem]) -> None:
         """Keeps in mind what was seen."""
         origins = [row for row in rows if isinstance(row, Origin)]
         self._recent.append(frozenset(row.id for row in origins))
-        numbers = [row.number for row in origins] + ([self.lowest] if self.lowest else [])
-        self.lowest, self.as_of = min(numbers, default=None), as_of
+        numbers = [row.number for row in origins] + ([self._lowest] if self._lowest else [])
+        self._lowest = min(numbers, default=None)
 
     def is_end(self) -> bool:
         """Whether nothing stands below the lowest number that was seen."""
-        return self.lowest in (None, 1) or self._find([(self.lowest or 1) - 1]) == [None]
+        return self._lowest in (None, 1) or not self._found([(self._lowest or 1) - 1])
 
     def by_number(self, as_of: datetime) -> Iterator[Part]:
         """What stands below the lowest number, asked for number by number."""
-        low = self.lowest or 1
+        low = self._lowest or 1
         while low > 1:
             numbers = range(low - 1, max(low - 1 - PAGE_SIZE, 0), -1)
-            rows = [row for row in self._find(numbers) if row is not None]
-            low = numbers[-1]
-            self.note(rows, as_of)
+            rows, low = self._found(numbers), numbers[-1]
             yield Part(rows, as_of, at_start=not rows or low == 1)
             if not rows:
                 return
@@ -222,6 +210,9 @@ class _Scan:
                 f"{self._name} jumps from number {above} to {below} between two pages; "
                 "what was read is kept: sync again"
             )
+        return self._found(numbers)
+
+    def _found(self, numbers: Sequence[int]) -> list[Origin | Problem]:
         return [row for row in self._find(numbers) if row is not None] if numbers else []
 
     def _has_seen(self, row: Origin) -> bool:

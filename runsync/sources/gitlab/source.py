@@ -255,11 +255,6 @@ class GitLab(base.Source):
             clock=answer.as_of,
         )
 
-    def _refuse(self, what: str, **given: str | None) -> None:
-        for name, value in given.items():
-            if value is not None:
-                raise self.lacks(f"{what} by {name} ({value!r})")
-
     def _known(self, pipeline: Pipeline | None) -> Pipeline:
         if pipeline is None:
             raise RefusedError(f"source {self.name!r} finds runs only by project: name it as well")

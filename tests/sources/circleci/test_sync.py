@@ -158,7 +158,7 @@ def test_a_workflow_on_hold_for_weeks_is_followed(
     simulator.asked.clear()
     run(sqlite, source)
     # By its id: the workflow, what it is part of, and its jobs.
-    assert simulator.kinds() == ["list", "workflow", "workflows", "pipeline", "jobs"]
+    assert simulator.kinds() == ["list", "workflow", "pipeline", "workflows", "jobs"]
     world.pass_time(days=100)
     world.end_job(held)
     run(sqlite, source)
