@@ -11,6 +11,10 @@ from runsync import cli, reports
 from runsync.simulator import Clock, Simulator, World
 from tests.sources.buildbot.farm import Farm, Gatekeeper
 from tests.sources.buildbot.test_contract import BuildbotStage
+from tests.sources.circleci.rig import NOW as CIRCLE_NOW
+from tests.sources.circleci.simulator import CircleSimulator
+from tests.sources.circleci.test_contract import CircleStage
+from tests.sources.circleci.world import World as CircleWorld
 from tests.sources.contract import Stage
 from tests.sources.github.server import Server, Service
 from tests.sources.github.test_contract import GitHubStage
@@ -42,6 +46,7 @@ def stages(
         service.base = f"http://127.0.0.1:{server.server_address[1]}"
         gitlab = stack.enter_context(GitLabSimulator(GitLabWorld(GITLAB_NOW)).serving())
         jenkins = stack.enter_context(JenkinsSimulator(JenkinsWorld(JENKINS_NOW)).serving())
+        circle = stack.enter_context(CircleSimulator(CircleWorld(CIRCLE_NOW)).serving())
         wercker = stack.enter_context(Simulator(World(Clock(NOW)), token=TOKEN))
         yield [
             WerckerStage(wercker, monkeypatch),
@@ -49,6 +54,7 @@ def stages(
             GitHubStage(service, monkeypatch),
             GitLabStage(gitlab, monkeypatch),
             JenkinsStage(jenkins, monkeypatch),
+            CircleStage(circle, monkeypatch),
         ]
 
 
