@@ -367,7 +367,7 @@ class Source(ABC):
         """Whether the token is accepted, and for what."""
         raise self.lacks("tell about a token")
 
-    def _refuse(self, what: str, **given: str | None) -> None:
+    def _refuse_given(self, what: str, **given: str | None) -> None:
         """Refuses what the provider cannot do by any of the things that are given.
 
         Raises:

@@ -26,9 +26,9 @@ class LiveAPI(Asking):
     def find_runs(self, wanted: RunFilter) -> list[Run]:
         """The newest runs; of what may be asked for CircleCI filters by branch alone."""
         sort = None if wanted.sort == _NEWEST_FIRST else wanted.sort
-        self._refuse("list runs", status=wanted.status, result=wanted.result, sort=sort)
-        self._refuse("list runs", commit=wanted.commit, author=wanted.author)
-        self._refuse("list runs", source_run=wanted.source_run)
+        self._refuse_given("list runs", status=wanted.status, result=wanted.result, sort=sort)
+        self._refuse_given("list runs", commit=wanted.commit, author=wanted.author)
+        self._refuse_given("list runs", source_run=wanted.source_run)
         project = self._project(wanted.pipeline or wanted.application or "")
         first = wanted.skip or 0
         found = self._runs(project, wanted.branch)
@@ -89,8 +89,8 @@ class LiveAPI(Asking):
     def trigger(self, wanted: TriggerRequest) -> None:
         """Starts what the config has for a branch; ``env`` becomes the parameters. CircleCI
         answers no run: its workflows come later."""
-        self._refuse("trigger runs", commit=wanted.commit, message=wanted.message)
-        self._refuse("trigger runs", source_run=wanted.source_run)
+        self._refuse_given("trigger runs", commit=wanted.commit, message=wanted.message)
+        self._refuse_given("trigger runs", source_run=wanted.source_run)
         project = self._project(wanted.pipeline)
         if project.vcs == "circleci":
             raise self.lacks("trigger runs of a project that no OAuth app connects")

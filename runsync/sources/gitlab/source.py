@@ -167,7 +167,7 @@ class GitLab(base.Source):
         result, sort = wanted.result, wanted.sort or "creationDateDesc"
         # GitLab has one word for both; a result says that a run is finished.
         status = None if result and wanted.status == Status.FINISHED else wanted.status
-        self._refuse(
+        self._refuse_given(
             "list runs",
             application=wanted.application,
             source_run=wanted.source_run,
@@ -198,8 +198,8 @@ class GitLab(base.Source):
         return text
 
     def trigger(self, wanted: base.TriggerRequest) -> Run:
-        self._refuse("trigger runs", commit=wanted.commit, message=wanted.message)
-        self._refuse("trigger runs", source_run=wanted.source_run)
+        self._refuse_given("trigger runs", commit=wanted.commit, message=wanted.message)
+        self._refuse_given("trigger runs", source_run=wanted.source_run)
         variables = [{"key": key, "value": value} for key, value in wanted.env]
         pipeline = Pipeline(wanted.pipeline)
         branch = wanted.branch or _object(self.client.get(self._path(pipeline)))["default_branch"]
