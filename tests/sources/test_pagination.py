@@ -67,6 +67,7 @@ def walked(
         assert not any(page.at_start for page in pages)
         return pages, False
     assert pages[-1].at_start
+    assert all(page.as_of == EPOCH for page in pages)
     return pages, True
 
 
@@ -122,14 +123,99 @@ def test_a_place_is_found_at_once_where_the_guess_is_right() -> None:
     assert len(moving.asked) == 1
 
 
-@pytest.mark.parametrize("guess", [0, 100, 900, 100_000])
-def test_a_place_is_found_soon_where_the_guess_is_wrong(guess: int) -> None:
-    moving = MovingList(10_000, [])
-    cursor = Cursor(EPOCH + timedelta(seconds=2500), "r5000")
+@pytest.mark.parametrize(
+    ("guess", "asked"),
+    [
+        (0, [0, 19, 58, 157, 496]),
+        (3, [1, 20, 59, 158, 497]),
+        (100, [98, 117, 156, 255, 594, 434, 523, 488]),
+        (450, [448, 467, 506, 496]),
+        (510, [508, 488]),
+        (900, [898, 878, 858, 778, 458, 627, 552, 514, 495]),
+        (1100, [1098, 1078, 1058, 978, 658, 329, 503, 425, 473, 497]),
+    ],
+)
+def test_a_place_is_found_soon_where_the_guess_is_wrong(guess: int, asked: list[int]) -> None:
+    """In jumps of 20, 100, 420 and so on until the place lies between two pages, then by halves."""
+    moving = MovingList(1000, [])
+    cursor = Cursor(created(500), "r500")
     next(walk(moving.fetch, ResumePoint(cursor, guess), name="the list"))
-    last = moving.asked[-1]
-    assert last <= 5000 < last + 20
+    assert moving.asked == asked
+
+
+def test_a_place_is_found_soon_where_the_guess_is_beyond_all_runs() -> None:
+    moving = MovingList(10_000, [])
+    next(walk(moving.fetch, ResumePoint(Cursor(created(5000), "r5000"), 100_000), name="the list"))
+    assert moving.asked[-1] <= 5000 < moving.asked[-1] + 20
     assert len(moving.asked) < 25
+
+
+@pytest.mark.parametrize(
+    ("cursor", "guess", "asked"),
+    [
+        # The page runs over the instant of the place.
+        (500, 480, [478, 497]),
+        (500, 499, [497]),
+        # The page ends in that instant: nothing newer stands below it.
+        (502, 480, [478]),
+        # The page begins in that instant: a run of it may stand above.
+        (501, 501, [499, 479]),
+    ],
+)
+def test_a_place_whose_run_was_deleted_is_found_by_its_time(
+    cursor: int, guess: int, asked: list[int]
+) -> None:
+    moving = MovingList(1000, [])
+    moving.numbers.remove(cursor)
+    pages = walk(moving.fetch, ResumePoint(Cursor(created(cursor), "x"), guess), name="the list")
+    next(pages)
+    assert moving.asked == asked
+
+
+@pytest.mark.parametrize(
+    ("moves", "asked"),
+    [
+        # 30 runs above are deleted, so that the next page shows none that was seen: up again.
+        ([(0, [0] * 30)], [0, 19, 0, 19, 37, 55, 69, 70]),
+        # Further than one page: 19 up, 38, 76.
+        ([*[(0, [])] * 3, (0, [0] * 66)], [0, 19, 37, 55, 73, 54, 16, 0, 19, 33, 34]),
+        # 50 arrive: runs newer than one that was seen are no reason to look further up.
+        ([(50, [])], [0, 19, 37, 55, 73, 91, 109, 127, 145, 149, 150]),
+    ],
+)
+def test_a_list_that_moves_is_followed(
+    moves: list[tuple[int, list[int]]], asked: list[int]
+) -> None:
+    moving = MovingList(100, moves)
+    pages, ended = walked(moving)
+    assert ended
+    assert {f"r{n}" for n in moving.always} <= set(ids_in(pages))
+    assert moving.asked == asked
+
+
+def test_ties_at_the_end_of_a_page_are_left_behind_though_runs_arrive() -> None:
+    """A page ends in 19 runs of one instant, and one run arrives with each request."""
+    moving = MovingList(60, [(1, [])] * 60)
+
+    def fetch(skip: int) -> Slice:
+        page = moving.fetch(skip)
+        return Slice([tied(e) if isinstance(e.item, Listed) else e for e in page.entries], EPOCH)
+
+    def tied(row: Entry) -> Entry:
+        assert isinstance(row.item, Listed)
+        number = int(row.item.run.id[1:])
+        cursor = Cursor(EPOCH + timedelta(seconds=number // 19), row.item.run.id)
+        return Entry(row.id, Listed(cursor, row.item.run))
+
+    pages = walk(fetch, None, name="the list")
+    next(page for page in pages if "r1" in ids_in([page]))
+    assert len(moving.asked) < 12
+
+
+@given(skip=st.integers(0, 400), most=st.integers(25, 60))
+def test_of_a_whole_page_as_much_as_can_be_is_left(skip: int, most: int) -> None:
+    _, size, cut = page_of(skip, most)
+    assert size - cut == max(length - skip % length for length in range(1, most + 1))
 
 
 @given(size=st.integers(0, 150), moves=MOVES, most=st.integers(25, 60))
