@@ -232,6 +232,32 @@ def test_a_body_without_end_is_given_up(service: Service, make_client: MakeClien
         make_client(limits=Limits(body=2**20)).get("/x")
 
 
+@pytest.mark.parametrize(
+    ("encoding", "error"), [("identity", "more than 1 MiB"), ("gzip", "broke off")]
+)
+def test_what_is_given_up_is_hung_up(
+    service: Service, make_client: MakeClient, encoding: str, error: str
+) -> None:
+    """At once, not when the error that holds the answer is forgotten."""
+    hung_up = threading.Event()
+
+    def endless(head: bytes, _: bytes) -> Any:
+        try:
+            yield 0, head
+            while True:
+                yield 0, b" " * 2**16
+        finally:
+            hung_up.set()
+
+    service.usual = Response(
+        length=2**40, pieces=endless, headers=(("Content-Encoding", encoding),)
+    )
+    with pytest.raises(SourceError, match=error) as caught:
+        make_client(limits=Limits(body=2**20, tries=1)).get("/x")
+    assert hung_up.wait(5)
+    assert caught.value.__traceback__
+
+
 # What is counted and logged.
 
 
