@@ -21,7 +21,7 @@ from runsync.cli.resolve import chosen_pipelines, tasks
 from runsync.errors import PartialError, TokenRefusedError
 
 if TYPE_CHECKING:
-    from runsync.sync.verify import Verdict
+    from runsync.sync.verify import Difference, Verdict
 
 COLUMNS = (
     "pipeline",
@@ -110,10 +110,15 @@ def _name_differences(verdicts: Sequence["Verdict"]) -> None:
     for one in found[:_SHOWN]:
         fields = f" ({', '.join(one.fields)})" if one.fields else ""
         mended = "; repaired" if one.repaired else ""
-        run = f"{one.pipeline}: run {one.id}" if one.id else f"{one.listing}: a row"
-        warn(f"{run} is {one.kind}{fields}{mended}")
+        warn(f"{_title(one)} is {one.kind}{fields}{mended}")
     if len(found) > _SHOWN:
         warn(f"and {len(found) - _SHOWN} more")
+
+
+def _title(one: "Difference") -> str:
+    if one.id:
+        return f"{one.pipeline}: run {one.id}"
+    return f"pipeline {one.pipeline}" if one.pipeline else f"{one.listing}: a row"
 
 
 def _end(verdicts: Sequence["Verdict"]) -> None:
@@ -124,6 +129,6 @@ def _end(verdicts: Sequence["Verdict"]) -> None:
         raise PartialError("; ".join(str(cause) for cause in causes))
     if left := sum(verdict.faults for verdict in verdicts):
         raise PartialError(
-            f"{left} {'run is' if left == 1 else 'runs are'} not stored as the provider tells; "
+            f"{left} {'row is' if left == 1 else 'rows are'} not stored as the provider tells; "
             "`runsync verify --repair` mends what can be mended"
         )

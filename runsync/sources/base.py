@@ -34,6 +34,8 @@ from runsync.records import (
 BEGUN = "begun"
 """Under which key of a listing's memory the provider's time of its first page stands, as ISO text,
 where the source needs it."""
+REMEMBERED_NAMES = ("default_branch", "workflow_names")
+"""Under which keys of a listing's memory stands what its pipelines are called."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,8 +26,7 @@ class AuditStore(ListingStore):
             .join(tables.pipelines, p.id == r.pipeline_id)
             .where(self._are(runs, r.id))
         )
-        with self.database.read() as connection:
-            rows = connection.execute(query).mappings().all()
+        rows = [row._mapping for row in self.database.rows(query)]
         return {(row["external_id"], row["id"]): dict(row) for row in rows}
 
     def stored_steps(self, runs: Iterable[Run]) -> dict[RunKey, dict[str, dict[str, Any]]]:
@@ -39,11 +38,19 @@ class AuditStore(ListingStore):
             .where(self._are(runs, s.run_id))
         )
         found: dict[RunKey, dict[str, dict[str, Any]]] = {}
-        with self.database.read() as connection:
-            for row in connection.execute(query).mappings():
-                steps = found.setdefault((row["external_id"], row["run_id"]), {})
-                steps[row["id"]] = dict(row)
+        for row in (row._mapping for row in self.database.rows(query)):
+            found.setdefault((row["external_id"], row["run_id"]), {})[row["id"]] = dict(row)
         return found
+
+    def stored_pipelines(self, external_ids: Iterable[str]) -> dict[str, dict[str, Any]]:
+        """``name`` and ``default_branch`` of these pipelines, by their external ids, with
+        ``label``: the user's own name for one, from whichever listing has it."""
+        p, listed = tables.pipelines.c, tables.listing_pipelines.c
+        label = select(func.min(listed.label)).where(listed.pipeline_id == p.id).scalar_subquery()
+        query = select(p.external_id, p.name, p.default_branch, label.label("label")).where(
+            p.source == self.source, p.external_id.in_(list(external_ids))
+        )
+        return {row.external_id: dict(row._mapping) for row in self.database.rows(query)}
 
     def _are(self, runs: Iterable[Run], id_column: ColumnElement[str]) -> ColumnElement[bool]:
         wanted = list(runs)
@@ -59,15 +66,15 @@ class AuditStore(ListingStore):
         p, r = tables.pipelines.c, tables.runs.c
         columns = (p.external_id, p.name, r.pipeline_id, r.id)
         last: tuple[int, str] = (-1, "")
+        present = (
+            runs_of_listing(self.listing, *columns)
+            .where(*_is_present(since))
+            .order_by(r.pipeline_id, r.id)
+            .limit(_AT_ONCE)
+        )
         while True:
-            query = (
-                runs_of_listing(self.listing, *columns)
-                .where(*_is_present(since), tuple_(r.pipeline_id, r.id) > tuple_(*last))
-                .order_by(r.pipeline_id, r.id)
-                .limit(_AT_ONCE)
-            )
-            with self.database.read() as connection:
-                rows = connection.execute(query).all()
+            below = present.where(tuple_(r.pipeline_id, r.id) > tuple_(*last))
+            rows = self.database.rows(below)
             for external_id, name, _, run_id in rows:
                 yield Pipeline(external_id, name), run_id
             if len(rows) < _AT_ONCE:
@@ -77,8 +84,7 @@ class AuditStore(ListingStore):
     def count_present(self, since: datetime | None = None) -> int:
         """How many runs ``present`` gives."""
         query = runs_of_listing(self.listing, func.count()).where(*_is_present(since))
-        with self.database.read() as connection:
-            return int(connection.execute(query).scalar_one())
+        return int(self.database.rows(query)[0][0])
 
     def mark_vanished(self, pipeline: Pipeline, run_id: str, at: datetime) -> None:
         """Marks a run that the provider no longer knows, ``at`` by its clock."""

@@ -12,12 +12,12 @@ import sqlite3
 import stat
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, Row, Select, create_engine, event, make_url
 from sqlalchemy.exc import (
     ArgumentError,
     DBAPIError,
@@ -109,6 +109,25 @@ class Database:
             if locked is not None and self._advisory_locks is not None:
                 self._advisory_locks.confirm(locked)
 
+    def query(self, read: Callable[[Connection], T]) -> T:
+        """Calls ``read`` with a connection whose reads see one state of the database.
+
+        Where the connection breaks, or cannot be made, it is called again as by ``transact``.
+
+        Raises:
+            DatabaseError: as :meth:`read`; the last attempt's.
+        """
+
+        def attempt() -> T:
+            with self.read() as connection:
+                return read(connection)
+
+        return _persistently(attempt, "read")
+
+    def rows(self, query: Select[*tuple[Any, ...]]) -> Sequence[Row[*tuple[Any, ...]]]:
+        """All rows of a query, asked for as by :meth:`query`."""
+        return self.query(lambda connection: connection.execute(query).all())
+
     def transact(self, write: Callable[[Connection], T], locked: str | None = None) -> T:
         """Calls ``write`` in a transaction, and again in another one until one is committed.
 
@@ -124,17 +143,12 @@ class Database:
         Raises:
             DatabaseError, LockedError: as :meth:`write`; the last attempt's.
         """
-        number = 1
-        while True:
-            try:
-                with self.write(locked) as connection:
-                    return write(connection)
-            except UnavailableError as error:
-                if number == _ATTEMPTS:
-                    raise
-                log.warning("attempt %d of %d to write failed: %s", number, _ATTEMPTS, error)
-            time.sleep(_FIRST_PAUSE_SECONDS * 2**number * random.uniform(0.5, 1))  # noqa: S311
-            number += 1
+
+        def attempt() -> T:
+            with self.write(locked) as connection:
+                return write(connection)
+
+        return _persistently(attempt, "write")
 
     def lock(self, listing: str, *, wait: bool = False) -> AbstractContextManager[None]:
         """Holds a listing's lock; it is released also where the process dies.
@@ -170,6 +184,20 @@ class Database:
             raise kind(f"the database {self.name} answers: {reason}{mend}") from error
         except SQLAlchemyError as error:
             raise DatabaseError(f"the database {self.name} cannot be used: {error}") from error
+
+
+def _persistently(attempt: Callable[[], T], what: str) -> T:
+    """Calls again, after ever longer pauses, what ended for a reason that may pass."""
+    number = 1
+    while True:
+        try:
+            return attempt()
+        except UnavailableError as error:
+            if number == _ATTEMPTS:
+                raise
+            log.warning("attempt %d of %d to %s failed: %s", number, _ATTEMPTS, what, error)
+        time.sleep(_FIRST_PAUSE_SECONDS * 2**number * random.uniform(0.5, 1))  # noqa: S311
+        number += 1
 
 
 def _file(url: URL) -> Path | None:

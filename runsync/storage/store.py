@@ -85,13 +85,12 @@ class ListingStore(SyncLog):
 
     def coverage(self) -> list[Interval]:
         """The complete intervals of this listing's history, newest first."""
-        with self.database.read() as connection:
-            return self._coverage(connection)
+        return self.database.query(self._coverage)
 
     def known(self, runs: Iterable[Run]) -> dict[RunKey, StoredState]:
         """What is stored of these runs, by their pipeline's external id and their own."""
-        with self.database.read() as connection:
-            return stored_states(connection, self.source, runs)
+        wanted = list(runs)
+        return self.database.query(partial(stored_states, source=self.source, runs=wanted))
 
     def unsettled(
         self, *, incomplete_only: bool = False, with_set_aside: bool = True
@@ -112,8 +111,7 @@ class ListingStore(SyncLog):
             .where(*([lacks_steps] if incomplete_only else []))
             .where(*([] if with_set_aside else [not_(is_set_aside())]))
         )
-        with self.database.read() as connection:
-            rows = connection.execute(query).all()
+        rows = self.database.rows(query)
         rows = sorted(rows, key=lambda row: (row.last_seen_at, row.id))
         return [(Pipeline(row.external_id, row.name), row.id) for row in rows]
 
@@ -123,8 +121,7 @@ class ListingStore(SyncLog):
         above = runs_of_listing(self.listing, func.count()).where(
             r.created_at > cursor.at, r.vanished_at.is_(None)
         )
-        with self.database.read() as connection:
-            return int(connection.execute(above).scalar_one())
+        return int(self.database.rows(above)[0][0])
 
     def newest(self) -> tuple[Pipeline, str] | None:
         """The newest run of this listing that the provider was last known to have."""
@@ -135,9 +132,8 @@ class ListingStore(SyncLog):
             .order_by(r.created_at.desc())
             .limit(1)
         )
-        with self.database.read() as connection:
-            row = connection.execute(query).first()
-        return None if row is None else (Pipeline(row[0], row[1]), row[2])
+        rows = self.database.rows(query)
+        return (Pipeline(rows[0][0], rows[0][1]), rows[0][2]) if rows else None
 
     def not_found_once(self) -> list[str]:
         """The runs that the provider did not know when last asked, and may know again."""
@@ -147,8 +143,7 @@ class ListingStore(SyncLog):
             .where(tables.is_unsettled, r.vanished_at.is_not(None))
             .order_by(r.id)
         )
-        with self.database.read() as connection:
-            return list(connection.execute(query).scalars())
+        return [row[0] for row in self.database.rows(query)]
 
     def set_aside_runs(self) -> list[SetAside]:
         """The runs of this listing that are set aside, those first that have been so longest."""
@@ -159,16 +154,15 @@ class ListingStore(SyncLog):
             .where(s.listing == self.listing)
             .order_by(s.at, s.run_id)
         )
-        with self.database.read() as connection:
-            rows = connection.execute(query).all()
+        rows = self.database.rows(query)
         return [SetAside(Pipeline(row[0], row[1]), *row[2:]) for row in rows]
 
     def memory(self) -> dict[str, Any]:
         """What the source wanted to keep of this listing."""
         found = tables.listings.c
-        with self.database.read() as connection:
-            query = select(found.memory).where(found.listing == self.listing)
-            return dict(connection.execute(query).scalar() or {})
+        query = select(found.memory).where(found.listing == self.listing)
+        rows = self.database.rows(query)
+        return dict(rows[0][0]) if rows else {}
 
     # Writing.
 

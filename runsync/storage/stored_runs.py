@@ -63,8 +63,7 @@ def find_runs(
         .limit(limit)
         .offset(skip)
     )
-    with database.read() as connection:
-        return [_run(row) for row in connection.execute(query).mappings()]
+    return [_run(row._mapping) for row in database.rows(query)]
 
 
 def steps_of(database: Database, run: StoredRun) -> list[Step]:
@@ -75,8 +74,7 @@ def steps_of(database: Database, run: StoredRun) -> list[Step]:
         .where(s.pipeline_id == run.pipeline_id, s.run_id == run.run.id)
         .order_by(s.position, s.id)
     )
-    with database.read() as connection:
-        return [_step(row) for row in connection.execute(query).mappings()]
+    return [_step(row._mapping) for row in database.rows(query)]
 
 
 def _conditions(wanted: StoredRunFilter) -> Iterator[ColumnElement[bool]]:

@@ -73,11 +73,14 @@ def status(
         wanted: what the config names; those that were never synced get a row too.
     """
     now = now or datetime.now(UTC)
-    with database.read() as connection:
+    wanted = list(wanted)
+
+    def read(connection: Connection) -> tuple[list[dict[str, Any]], dict[str, LastSync]]:
         pipelines = _pipelines(connection)
-        wanted = list(wanted)
         listings = {p["listing"] for p in pipelines} | {one.listing for one in wanted}
-        syncs = last_syncs(connection, listings)
+        return pipelines, last_syncs(connection, listings)
+
+    pipelines, syncs = database.query(read)
     intervals = {
         listing: ListingStore(database, source, listing).coverage()
         for source, listing in {(p["source"], p["listing"]) for p in pipelines}
@@ -119,8 +122,7 @@ def incomplete_runs(database: Database) -> list[dict[str, Any]]:
         .where(_INCOMPLETE)
         .order_by(runs.c.created_at.desc(), runs.c.id)
     )
-    with database.read() as connection:
-        return [dict(row) for row in connection.execute(query).mappings()]
+    return [dict(row._mapping) for row in database.rows(query)]
 
 
 def _pipelines(connection: Connection) -> list[dict[str, Any]]:

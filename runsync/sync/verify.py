@@ -3,7 +3,8 @@ stored; mends it on request.
 
 A whole audit reads every run with its steps and compares every column that the provider tells. A
 quick one reads the listing alone. A run that has not settled claims nothing, so it is not
-compared: the next sync reads it again.
+compared: the next sync reads it again. What is told of the runs' pipelines, their names and
+default branches, is compared too.
 """
 
 import math
@@ -29,6 +30,7 @@ from runsync.storage.database import Database
 from runsync.storage.store import RunToWrite
 from runsync.storage.upserts import RUN_FACTS, RUN_STATE, STEP_FACTS, STEP_STATE, VERSION_KEY
 from runsync.sync.outcome import Progress, Task, Watch
+from runsync.sync.pipeline_audit import PipelineAudit
 from runsync.sync.walk import cursors_of
 
 StoredSteps = Mapping[str, Mapping[str, Any]]
@@ -44,7 +46,7 @@ _MOST_FIELDS = 12
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One run that is not stored as the provider tells it.
+    """One run that is not stored as the provider tells it, or with an empty ``id`` a pipeline.
 
     ``kind`` is missing (not stored), extra (stored, gone upstream), different, unreadable (the
     provider's answer cannot be read) or new (created or changed since the last sync: no fault).
@@ -153,6 +155,7 @@ class _Audit:
         self._expected = max(self._store.count_present(since), 1)
         self._listed: set[int] = set()
         self._requests = RequestCounter()
+        self._pipelines = PipelineAudit(self._store)
         self._aside = {
             (one.pipeline.external_id, one.run_id) for one in self._store.set_aside_runs()
         }
@@ -168,6 +171,7 @@ class _Audit:
                     if self._is_below_since(page):
                         break
                 self._check_unlisted()
+                self._check_pipelines()
         except (SourceError, TokenRefusedError) as error:
             self._verdict.cause = error
         self._verdict.requests = self._requests.requests
@@ -205,6 +209,7 @@ class _Audit:
                 if item.lost and all(d.fields != (item.what,) for d in self._verdict.differences):
                     self._add("", "", "unreadable", (item.what,))
             elif isinstance(item, Listed) and hash(item.run.key) not in self._listed:
+                self._pipelines.note(item.run.pipeline)
                 self._listed.add(hash(item.run.key))
                 if self._since is None or item.run.created_at >= self._since:
                     fresh.append(item)
@@ -288,6 +293,12 @@ class _Audit:
     def _stored(self, run: Run) -> tuple[Mapping[str, Any] | None, StoredSteps]:
         row = self._store.stored([run]).get(run.key)
         return row, self._store.stored_steps([run]).get(run.key, {})
+
+    def _check_pipelines(self) -> None:
+        for pipeline, fields in self._pipelines.differing():
+            if self._repair:
+                self._pipelines.mend(pipeline)
+            self._add(_name(pipeline), "", "different", fields, repaired=self._repair)
 
     def _add(
         self,

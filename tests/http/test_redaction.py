@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from runsync.http.redaction import message_in, origin, reason, redacted
+from runsync.http.redaction import message_in, origin, path_of, reason, redacted
 
 SECRET = "s3cret/tok+en=="
 
@@ -42,6 +42,26 @@ def test_odd_headers_break_nothing(value: str) -> None:
 
 def test_other_headers_are_no_secrets() -> None:
     assert redacted("application/json", {"Accept": "application/json"}) == "application/json"
+
+
+@pytest.mark.parametrize("longer", ["abcd", "aabcd"])
+def test_a_secret_within_another_leaves_nothing_of_it(longer: str) -> None:
+    """Whichever of the two comes first, by its header or in the alphabet."""
+    for headers in (
+        {"Authorization": "Bearer abc", "Cookie": longer},
+        {"Authorization": f"Bearer {longer}", "Cookie": "abc"},
+    ):
+        assert redacted(f"you sent {longer}", headers) == "you sent ***"
+
+
+@pytest.mark.parametrize("first", [{"Accept": "a b"}, {"Authorization": "Basic !"}])
+def test_all_headers_are_looked_at(first: dict[str, str]) -> None:
+    assert redacted(f"got {SECRET}", first | {"Private-Token": SECRET}) == "got ***"
+
+
+def test_a_password_may_hold_a_colon() -> None:
+    encoded = base64.b64encode(b"me:one:two").decode()
+    assert redacted("got one:two", {"Authorization": f"Basic {encoded}"}) == "got ***"
 
 
 @given(st.text(max_size=60), st.text(min_size=8, max_size=20), st.text(max_size=20))
@@ -118,3 +138,9 @@ def test_the_reason_is_the_innermost_one() -> None:
         "Connection reset by peer"
     )
     assert reason(fail(ValueError("with a token"))) == "ValueError"
+    assert reason(OSError("Tunnel connection failed")) == "Tunnel connection failed"
+    assert reason(OSError()) == "OSError"
+
+
+def test_a_path_has_no_query() -> None:
+    assert path_of("https://ci.example/a/b?signature=c#d") == "/a/b"

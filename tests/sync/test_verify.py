@@ -173,6 +173,14 @@ def test_damage_is_named_and_mended(rig: Rig, damage: tuple[str, str, tuple[str,
     assert after == before
 
 
+def test_a_pipelines_name_is_compared_unless_the_config_has_another(rig: Rig) -> None:
+    change(rig, "UPDATE pipelines SET name = 'elsewhere'")
+    assert [d.fields for d in audit(rig).differences] == [("name",)]
+    assert audit(rig, repair=True).well
+    change(rig, "UPDATE listing_pipelines SET label = 'mine'", "UPDATE pipelines SET name = 'mine'")
+    assert audit(rig).differences == []
+
+
 def test_a_run_that_the_provider_does_not_know_is_extra(rig: Rig) -> None:
     change(
         rig,

@@ -191,6 +191,26 @@ def test_verify_finds_nothing_in_what_was_synced(
     assert (verdict.checked, verdict.differences) == (8, [])
 
 
+def test_verify_finds_a_pipeline_that_is_called_otherwise(
+    github: GitHub, world: World, sqlite: Database
+) -> None:
+    """Though a sync goes by what it was told a while ago. A repair lasts."""
+    world.add_run(AT, "success")
+    run_sync(sqlite, github)
+    world.workflows[101].name, world.default_branch = "Renamed", "trunk"
+    task = Task(github, workflow(github))
+    for repair in (False, True):
+        (verdict,) = verify(sqlite, [task], repair=repair)
+        (found,) = verdict.differences
+        told = (found.pipeline, found.id, found.kind, found.fields, found.repaired)
+        assert told == ("Renamed", "", "different", ("name", "default_branch"), repair)
+        assert verdict.well is repair
+    world.add_run(AT + DAY, "success")
+    run_sync(sqlite, github)
+    (verdict,) = verify(sqlite, [task])
+    assert verdict.differences == []
+
+
 def test_more_history_may_be_wanted_later(github: GitHub, world: World, sqlite: Database) -> None:
     for n in range(150):
         world.add_run(NOW - 20 * DAY + n * 3 * 3600 * SECOND)
