@@ -109,33 +109,17 @@ class Database:
             if locked is not None and self._advisory_locks is not None:
                 self._advisory_locks.confirm(locked)
 
-    def query(self, read: Callable[[Connection], T]) -> T:
-        """Calls ``read`` with a connection whose reads see one state of the database.
-
-        Where the connection breaks, or cannot be made, it is called again as by ``transact``.
-
-        Raises:
-            DatabaseError: as :meth:`read`; the last attempt's.
-        """
-
-        def attempt() -> T:
-            with self.read() as connection:
-                return read(connection)
-
-        return _persistently(attempt, "read")
-
-    def rows(self, query: Select[*tuple[Any, ...]]) -> Sequence[Row[*tuple[Any, ...]]]:
-        """All rows of a query, asked for as by :meth:`query`."""
-        return self.query(lambda connection: connection.execute(query).all())
-
-    def transact(self, write: Callable[[Connection], T], locked: str | None = None) -> T:
-        """Calls ``write`` in a transaction, and again in another one until one is committed.
+    def transact(
+        self, act: Callable[[Connection], T], locked: str | None = None, *, reads: bool = False
+    ) -> T:
+        """Calls ``act`` in a transaction, and again in another one until one is committed.
 
         A deadlock, a serialization failure or a connection that breaks, or cannot be made, ends
         one attempt; the next follows after a pause.
 
         Args:
             locked: as for :meth:`write`.
+            reads: with a connection of :meth:`read`, since nothing is written.
 
         Returns:
             What the call returned that was committed.
@@ -143,12 +127,21 @@ class Database:
         Raises:
             DatabaseError, LockedError: as :meth:`write`; the last attempt's.
         """
+        number = 1
+        while True:
+            try:
+                with self.read() if reads else self.write(locked) as connection:
+                    return act(connection)
+            except UnavailableError as error:
+                if number == _ATTEMPTS:
+                    raise
+                log.warning("attempt %d of %d failed: %s", number, _ATTEMPTS, error)
+            time.sleep(_FIRST_PAUSE_SECONDS * 2**number * random.uniform(0.5, 1))  # noqa: S311
+            number += 1
 
-        def attempt() -> T:
-            with self.write(locked) as connection:
-                return write(connection)
-
-        return _persistently(attempt, "write")
+    def rows(self, query: Select[*tuple[Any, ...]]) -> Sequence[Row[*tuple[Any, ...]]]:
+        """All rows of a query, asked for again as by :meth:`transact`."""
+        return self.transact(lambda connection: connection.execute(query).all(), reads=True)
 
     def lock(self, listing: str, *, wait: bool = False) -> AbstractContextManager[None]:
         """Holds a listing's lock; it is released also where the process dies.
@@ -184,20 +177,6 @@ class Database:
             raise kind(f"the database {self.name} answers: {reason}{mend}") from error
         except SQLAlchemyError as error:
             raise DatabaseError(f"the database {self.name} cannot be used: {error}") from error
-
-
-def _persistently(attempt: Callable[[], T], what: str) -> T:
-    """Calls again, after ever longer pauses, what ended for a reason that may pass."""
-    number = 1
-    while True:
-        try:
-            return attempt()
-        except UnavailableError as error:
-            if number == _ATTEMPTS:
-                raise
-            log.warning("attempt %d of %d to %s failed: %s", number, _ATTEMPTS, what, error)
-        time.sleep(_FIRST_PAUSE_SECONDS * 2**number * random.uniform(0.5, 1))  # noqa: S311
-        number += 1
 
 
 def _file(url: URL) -> Path | None:

@@ -85,12 +85,12 @@ class ListingStore(SyncLog):
 
     def coverage(self) -> list[Interval]:
         """The complete intervals of this listing's history, newest first."""
-        return self.database.query(self._coverage)
+        return self.database.transact(self._coverage, reads=True)
 
     def known(self, runs: Iterable[Run]) -> dict[RunKey, StoredState]:
         """What is stored of these runs, by their pipeline's external id and their own."""
-        wanted = list(runs)
-        return self.database.query(partial(stored_states, source=self.source, runs=wanted))
+        read = partial(stored_states, source=self.source, runs=[*runs])
+        return self.database.transact(read, reads=True)
 
     def unsettled(
         self, *, incomplete_only: bool = False, with_set_aside: bool = True

@@ -80,7 +80,7 @@ def status(
         listings = {p["listing"] for p in pipelines} | {one.listing for one in wanted}
         return pipelines, last_syncs(connection, listings)
 
-    pipelines, syncs = database.query(read)
+    pipelines, syncs = database.transact(read, reads=True)
     intervals = {
         listing: ListingStore(database, source, listing).coverage()
         for source, listing in {(p["source"], p["listing"]) for p in pipelines}
