@@ -5,7 +5,6 @@ sync may be killed anywhere. The statements and their rules stand in ``upserts``
 """
 
 from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -76,10 +75,6 @@ class ListingStore(SyncLog):
     label: str | None = None
     _pipelines: PipelineRows = field(default_factory=dict)
     """Those whose rows were committed."""
-
-    def lock(self, *, wait: bool = False) -> AbstractContextManager[None]:
-        """Holds the listing's lock; see :meth:`Database.lock`."""
-        return self.database.lock(self.listing, wait=wait)
 
     # Reading.
 

@@ -101,7 +101,8 @@ class ListingSync:
         """Syncs the listing, and says how that ended; it raises nothing but what ends a process."""
         started, cause = datetime.now(UTC), None
         try:
-            with self._store.lock(wait=self._options.wait):
+            lock = self._store.database.lock
+            with lock(self._listing.key, wait=self._options.wait):
                 outcome, cause = self._run_locked()
         except LockedError as error:
             outcome, cause = "locked", error
