@@ -1,0 +1,112 @@
+"""Where things stand in Azure DevOps: names that are checked, paths, and what an answer holds."""
+
+import re
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from runsync.errors import ConfigError, NotFoundError, SourceError
+from runsync.http.client import Response, checked_path
+from runsync.records import Pipeline, Run
+from runsync.sources import base
+from runsync.sources.azure.payloads import Project, read_run
+from runsync.sources.fields import BadRowError, Fields, describe
+
+VERSION = {"api-version": "7.1"}
+CONTINUATION = "x-ms-continuationtoken"
+Asked = Mapping[str, str | int | None]
+# What Azure DevOps forbids in the name of a project, and what has a meaning in an address.
+_FORBIDDEN = r"\x00-\x20\x7f-\x9f\\/:*?\"<>|;#$}{,+=\[\]&%@~^`!"
+_PROJECT = rf"(?![._])[^{_FORBIDDEN}](?:[^{_FORBIDDEN}]| (?! )){{0,63}}(?<![. ])"
+_NAME = re.compile(_PROJECT)
+_ID = re.compile(rf"(?P<project>{_PROJECT})/(?P<number>[1-9][0-9]{{0,9}})")
+_CLOUD = "dev.azure.com"
+
+
+class Organisation(base.Source):
+    """The organisation that ``base_url`` names."""
+
+    def check_organisation(self) -> None:
+        """Raises ConfigError where ``base_url`` names none."""
+        url = urlsplit(self._config.base_url)
+        parts = [part for part in url.path.split("/") if part]
+        if url.hostname == _CLOUD and len(parts) != 1:
+            raise ConfigError(
+                f"`base_url` of source {self.name!r} names no organisation; write "
+                f"https://{_CLOUD}/ORGANISATION"
+            )
+
+    def project(self, name: str) -> str:
+        """The name or id of a project as it is stored: in lower case, since no case is minded.
+
+        Raises:
+            ConfigError: it is none.
+        """
+        if _NAME.fullmatch(name) is None:
+            raise ConfigError(
+                f"{name!r} of source {self.name!r} is no project of Azure DevOps; write its name "
+                "or id, and no URL"
+            )
+        return name.lower()
+
+    def definition(self, external_id: str) -> tuple[Project, int]:
+        """The project and the number of a definition, from an ``id`` such as ``project/12``.
+
+        Raises:
+            ConfigError: it is none.
+        """
+        found = _ID.fullmatch(external_id)
+        if found is None:
+            raise ConfigError(
+                f"id {external_id!r} of source {self.name!r} is no definition of Azure Pipelines; "
+                "write the project and the definition's number, such as project/12"
+            )
+        return Project(self._config.base_url, found["project"].lower()), int(found["number"])
+
+    @staticmethod
+    def builds(project: Project) -> str:
+        """The path of a project's builds."""
+        return checked_path(project.name, "_apis", "build", "builds")
+
+    def path(self, pipeline: Pipeline, *parts: str) -> str:
+        """A path below the project of a pipeline."""
+        project, _ = self.definition(pipeline.external_id)
+        return checked_path(project.name, "_apis", "build", *parts)
+
+    def one(self, answer: Response, pipeline: Pipeline) -> Run:
+        """The run of an answer.
+
+        Raises:
+            NotFoundError: it is deleted, or of another pipeline.
+            SourceError: it cannot be read.
+        """
+        project, _ = self.definition(pipeline.external_id)
+        try:
+            run = read_run(answer.data, project)
+        except BadRowError as error:
+            raise SourceError(f"{self.name}: {error}") from error
+        if answer.data.get("deleted") is True:
+            raise NotFoundError(f"{self.name}: run {run.id} is deleted", answer.as_of)
+        if run.key[0] != pipeline.external_id:
+            raise NotFoundError(
+                f"{self.name}: run {run.id} is of {run.key[0]}, not of {pipeline.external_id}",
+                answer.as_of,
+            )
+        return run
+
+
+def rows_of(answer: Response, what: str) -> list[object]:
+    """The rows of an answer.
+
+    Raises:
+        SourceError: it holds no list, or not as many rows as it counts.
+    """
+    try:
+        fields = Fields(answer.data, what)
+        rows, count = fields.raw.get("value"), fields.integer("count")
+    except BadRowError as error:
+        raise SourceError(f"{error}; check base_url") from error
+    if not isinstance(rows, list):
+        raise SourceError(f"{what}: a list is due and {describe(rows)} came; check base_url")
+    if count is not None and len(rows) != count:
+        raise SourceError(f"{what}: {len(rows)} rows came where {count} are due; sync again")
+    return rows

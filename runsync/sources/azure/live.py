@@ -1,0 +1,184 @@
+"""The live API of Azure Pipelines, for people."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from runsync.errors import NotFoundError, RefusedError, SourceError, TokenRefusedError
+from runsync.http.client import Response, checked_path
+from runsync.records import Pipeline, Run, RunWithSteps, Step
+from runsync.sources.azure.api import CONTINUATION, VERSION, Asked, Organisation, rows_of
+from runsync.sources.azure.payloads import Project, needed_number, read_run
+from runsync.sources.azure.words import RESULT_FILTERS, STATUS_FILTERS
+from runsync.sources.base import (
+    Access,
+    Discovered,
+    RunFilter,
+    TriggerRequest,
+    header_number,
+)
+from runsync.sources.fields import BadRowError, Fields
+
+_SORTS = {"creationDateDesc": "queueTimeDescending", "creationDateAsc": "queueTimeAscending"}
+_MOST, _MOST_LISTED = 5000, 1000
+_READ_SCOPE = "vso.build"
+
+
+class LiveApi(Organisation):
+    """What people ask of a source."""
+
+    def find_run(self, pipeline: Pipeline, run_id: str) -> RunWithSteps:
+        return self.reread(pipeline, _checked_id(run_id))
+
+    def find_runs(self, wanted: RunFilter) -> list[Run]:
+        limit, skip = wanted.limit or 20, wanted.skip or 0
+        sort = wanted.sort or "creationDateDesc"
+        self._refuse(
+            "list runs",
+            commit=wanted.commit,
+            source_run=wanted.source_run,
+            status=None if wanted.status in {None, *STATUS_FILTERS} else wanted.status,
+            result=None if wanted.result in {None, *RESULT_FILTERS} else wanted.result,
+            sort=None if sort in _SORTS else sort,
+            skip=str(skip) if skip + limit > _MOST else None,
+        )
+        project, number = self._wanted(wanted)
+        asked: Asked = {
+            **VERSION,
+            "definitions": number,
+            "queryOrder": _SORTS[sort],
+            "statusFilter": STATUS_FILTERS.get(wanted.status or ""),
+            "resultFilter": RESULT_FILTERS.get(wanted.result or ""),
+            "branchName": _ref(wanted.branch),
+            "requestedFor": wanted.author,
+            "$top": limit + skip,
+        }
+        answer = self.client.get(self.builds(project), asked)
+        try:
+            rows = rows_of(answer, f"the builds of {project.name}")[skip : skip + limit]
+            return [read_run(raw, project) for raw in rows]
+        except BadRowError as error:
+            raise SourceError(f"{self.name}: {error}") from error
+
+    def _wanted(self, wanted: RunFilter) -> tuple[Project, int | None]:
+        if wanted.pipeline:
+            return self.definition(wanted.pipeline)
+        if wanted.application:
+            return Project(self._config.base_url, self.project(wanted.application)), None
+        raise RefusedError(f"source {self.name!r} lists runs of a pipeline or a project: name one")
+
+    def log(self, pipeline: Pipeline | None, run_id: str, step: Step) -> str:
+        number = step.extra.get("log")
+        if not isinstance(number, int):
+            raise NotFoundError(f"{self.name}: step {step.name!r} has no log")
+        path = self.path(self._known(pipeline), "builds", _checked_id(run_id), "logs", str(number))
+        text: str = self.client.get_text(path, VERSION).data
+        return _lines(text)
+
+    def trigger(self, wanted: TriggerRequest) -> Run:
+        """Queues a build; ``env`` becomes its variables."""
+        self._refuse("trigger runs", message=wanted.message, source_run=wanted.source_run)
+        project, number = self.definition(wanted.pipeline)
+        body: dict[str, Any] = {"definition": {"id": number}}
+        if wanted.branch:
+            body["sourceBranch"] = _ref(wanted.branch)
+        if wanted.commit:
+            body["sourceVersion"] = wanted.commit
+        if wanted.env:
+            body["parameters"] = json.dumps(dict(wanted.env))
+        answer = self.client.send("POST", self.builds(project), params=VERSION, body=body)
+        return self.one(answer, project.pipeline(number))
+
+    def abort(self, pipeline: Pipeline | None, run_id: str) -> Run:
+        known = self._known(pipeline)
+        path = self.path(known, "builds", _checked_id(run_id))
+        answer = self.client.send("PATCH", path, params=VERSION, body={"status": "cancelling"})
+        return self.one(answer, known)
+
+    def access(self) -> Access:
+        """Azure DevOps tells no scopes, so it is tried whether builds may be read."""
+        answer = self.client.get("/_apis/connectionData", {"api-version": "7.1-preview"})
+        account = _account(answer)
+        try:
+            answer = self.client.get(checked_path("_apis", "build", "controllers"), VERSION)
+            missing: tuple[str, ...] = ()
+        except TokenRefusedError:
+            missing = (_READ_SCOPE,)
+        return Access(
+            account=account,
+            scopes=None,
+            missing_scopes=missing,
+            limit_left=header_number(answer.headers, "X-RateLimit-Remaining"),
+            limit=header_number(answer.headers, "X-RateLimit-Limit"),
+            clock=answer.as_of,
+        )
+
+    def discover(self) -> Iterator[Discovered]:
+        for row in self._all(checked_path("_apis", "projects")):
+            name = row.needed_text("name")
+            yield Discovered("application_id", name, name)
+            for one in self._all(checked_path(name, "_apis", "build", "definitions")):
+                number = needed_number(one, "id")
+                folder = (one.text("path") or "").strip("\\")
+                title = "\\".join(filter(None, [folder, one.needed_text("name")]))
+                yield Discovered("id", f"{name}/{number}", title, within=name)
+
+    def _all(self, path: str) -> Iterator[Fields]:
+        """The rows of all pages of a list.
+
+        Raises:
+            SourceError: one cannot be read, or the pages have no end.
+        """
+        seen: set[str | None] = {None}
+        token = None
+        while True:
+            asked: Asked = {**VERSION, "$top": _MOST_LISTED, "continuationToken": token}
+            answer = self.client.get(path, asked)
+            try:
+                yield from [Fields(raw, path) for raw in rows_of(answer, path)]
+            except BadRowError as error:
+                raise SourceError(f"{self.name}: {error}") from error
+            token = answer.headers.get(CONTINUATION)
+            if not token:
+                return
+            if token in seen:
+                raise SourceError(f"{self.name}: {path} shows the same page again; check base_url")
+            seen.add(token)
+
+    def _refuse(self, what: str, **given: str | None) -> None:
+        for name, value in given.items():
+            if value is not None:
+                raise self.lacks(f"{what} by {name} ({value!r})")
+
+    def _known(self, pipeline: Pipeline | None) -> Pipeline:
+        if pipeline is None:
+            raise RefusedError(f"source {self.name!r} finds runs only by project: name it as well")
+        return pipeline
+
+
+def _checked_id(run_id: str) -> str:
+    if not (run_id.isascii() and run_id.isdecimal()):
+        raise RefusedError(f"{run_id!r} is no id of a build; those are numbers")
+    return run_id
+
+
+def _ref(branch: str | None) -> str | None:
+    return branch if branch is None or branch.startswith("refs/") else f"refs/heads/{branch}"
+
+
+def _lines(text: str) -> str:
+    """A log, which may come as text or as a list of its lines."""
+    try:
+        lines = json.loads(text)["value"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return text
+    is_log = isinstance(lines, list) and all(isinstance(line, str) for line in lines)
+    return "".join(f"{line}\n" for line in lines) if is_log else text
+
+
+def _account(answer: Response) -> str | None:
+    try:
+        user = Fields(answer.data, "the connection").child("authenticatedUser")
+        return user.text("providerDisplayName") if user else None
+    except BadRowError:
+        return None

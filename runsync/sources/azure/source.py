@@ -1,0 +1,293 @@
+"""Azure Pipelines, through REST API 7.1: Azure DevOps, and Azure DevOps Server from 2022.1 on.
+
+``base_url`` names the organisation. A definition is our pipeline, a build our run, a task our step.
+``id`` is the project and the definition's number, as in ``project/12``; ``application_id`` is a
+project with all its definitions.
+
+A build that is run again goes on in place and ends anew, so the listing goes by the time of the
+end, and before each walk those are asked for that are not over: two requests where nothing is new.
+A listed build tells all but its steps; they are its timeline, one request, and one more for each
+earlier attempt.
+"""
+
+import base64
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+from runsync.config import PipelineConfig
+from runsync.errors import ConfigError, ForbiddenError, NotFoundError, SourceError
+from runsync.http.client import checked_path
+from runsync.records import Cursor, Pipeline, Problem, Run, RunWithSteps, parse_time
+from runsync.sources.azure import walk
+from runsync.sources.azure.api import CONTINUATION, VERSION, Asked, rows_of
+from runsync.sources.azure.live import LiveApi
+from runsync.sources.azure.payloads import Project, iso, read_run
+from runsync.sources.azure.timeline import Timeline, read_details, read_timeline
+from runsync.sources.azure.walk import Part, Row
+from runsync.sources.azure.words import UNFINISHED
+from runsync.sources.base import Listed, Listing, Page, ResumePoint
+from runsync.sources.default_branch import DefaultBranch
+from runsync.sources.fields import BadRowError, Fields, storable
+
+PAGE_SIZE = 100
+_MOST_UNFINISHED = 1000
+_MOST_EMPTY_PAGES = 1000
+_LONGEST_RECHECK = timedelta(days=30)
+_SEEN, _DEFINITIONS = "seen", "definitions"
+
+
+class Azure(LiveApi):
+    """One organisation of Azure DevOps, or one collection of an Azure DevOps Server."""
+
+    # For a moment after its end a build's timeline has more to come.
+    grace = timedelta(minutes=2)
+    # What ended just before the last whole sync may have been shown only after it.
+    recheck = timedelta(minutes=10)
+
+    @staticmethod
+    def headers(token: str | None) -> dict[str, str]:
+        own = {"X-TFS-FedAuthRedirect": "Suppress"}  # a refusal, and no page to sign in
+        if token is None:
+            return own
+        return own | {"Authorization": f"Basic {base64.b64encode(f':{token}'.encode()).decode()}"}
+
+    @staticmethod
+    def is_limit(status: int, headers: Mapping[str, str], body: str) -> bool:
+        return "TF400733" in body
+
+    @staticmethod
+    def is_refusal(status: int, headers: Mapping[str, str]) -> bool:
+        """Who is not signed in gets a page to do so, or is sent to one."""
+        return status == 203 or (status == 302 and "_signin" in headers.get("Location", ""))
+
+    def listing(self, wanted: PipelineConfig) -> Listing:
+        kind, value = wanted.key
+        self.check_organisation()
+        if kind == "id":
+            project, number = self.definition(value)
+            ref = project.pipeline(number).external_id
+            return Listing(f"{self.name}/definition/{ref}", ref, wanted.name, (Pipeline(ref),))
+        if kind != "application_id":
+            raise ConfigError(
+                f"source {self.name!r} is an Azure Pipelines one: write `id` for a definition, or "
+                f"`application_id` for a project, not `{kind}`"
+            )
+        ref = self.project(value)
+        return Listing(f"{self.name}/application/{ref}", ref, wanted.name)
+
+    def recheck_since(self, memory: Mapping[str, Any], now: datetime) -> datetime:
+        last = parse_time(memory[_SEEN]) if _SEEN in memory else now
+        return max(min(last, now) - self.recheck, now - _LONGEST_RECHECK)
+
+    def pages(
+        self, listing: Listing, resume_point: ResumePoint | None, memory: dict[str, Any]
+    ) -> Iterator[Page]:
+        """Goes down by the time of the end; the first page begins with what is not over.
+
+        That is asked for before: what ends meanwhile is in one of the two answers, or in both.
+        """
+        lowest = resume_point.cursor.at if resume_point else None
+        head = [] if resume_point else self._unfinished(listing)
+        ask = partial(self._ask, listing, "completed", "finishTimeDescending")
+        top = lowest + walk.TICK if lowest else None
+        for part in walk.by_time(ask, top, PAGE_SIZE, self._title(listing)):
+            if lowest is None:
+                memory[_SEEN] = iso(part.as_of)
+            at_start = not part.more
+            if at_start and not part.rows:
+                at_start = self._is_end(listing, lowest, head)
+            items = _joined(head, part)
+            if items or at_start:
+                named = self._with_branches(items, memory, part.as_of)
+                yield Page(named, part.as_of, at_start=at_start)
+            head, lowest = [], min([row.at for row in part.rows], default=lowest)
+
+    def complete(self, run: Run) -> RunWithSteps:
+        path = self.path(run.pipeline, "builds", run.id, "timeline")
+        try:
+            answer = self.client.get(path, VERSION)
+            latest = read_timeline(answer.data, run.id)
+            earlier = [(n, self._earlier(run, path, n, one)) for n, one in latest.earlier()]
+        except NotFoundError:
+            # That proves nothing, unless the build is not found either.
+            as_of = self.client.get(self.path(run.pipeline, "builds", run.id), VERSION).as_of
+            problem = Problem(f"run {run.id}: its timeline is not found, though the run is there")
+            return RunWithSteps(run, (), as_of, (problem,), steps_read=False)
+        except BadRowError as error:
+            raise SourceError(f"{self.name}: {error}") from error
+        project, _ = self.definition(run.pipeline.external_id)
+        return read_details(run, latest, earlier, project, answer.as_of)
+
+    def reread(self, pipeline: Pipeline, run_id: str) -> RunWithSteps:
+        answer = self.client.get(self.path(pipeline, "builds", run_id), VERSION)
+        run = self.one(answer, pipeline)
+        if run.id != run_id:
+            raise SourceError(f"{self.name}: run {run_id} was asked for, and run {run.id} came")
+        return self.complete(run)
+
+    # Asking.
+
+    def _earlier(self, run: Run, path: str, attempt: int, timeline: str) -> Timeline:
+        """What an earlier attempt did."""
+        answer = self.client.get(f"{path}{checked_path(timeline)}", VERSION)
+        found = read_timeline(answer.data, run.id)
+        if found.records:
+            return found
+        return Timeline({}, (Problem(f"run {run.id}: the steps of attempt {attempt} are gone"),))
+
+    def _unfinished(self, listing: Listing) -> list[Listed | Problem]:
+        ask = partial(self._ask, listing, UNFINISHED, "queueTimeDescending")
+        parts = walk.by_time(ask, None, _MOST_UNFINISHED, self._title(listing))
+        return [row.item for part in parts for row in part.rows]
+
+    def _ask(
+        self,
+        listing: Listing,
+        status: str,
+        order: str,
+        low: datetime | None,
+        high: datetime | None,
+        size: int,
+    ) -> Part:
+        """Builds of a listing; pages of which this token may see nothing are passed over."""
+        project, number = self._of(listing)
+        asked: Asked = {
+            **VERSION,
+            "definitions": number,
+            "statusFilter": status,
+            "deletedFilter": "excludeDeleted",
+            "queryOrder": order,
+            "minTime": iso(low) if low else None,
+            "maxTime": iso(high) if high else None,
+            "$top": size,
+        }
+        path, title, token = self.builds(project), self._title(listing), None
+        for _ in range(_MOST_EMPTY_PAGES):
+            answer = self.client.get(path, {**asked, "continuationToken": token})
+            raws = rows_of(answer, title)
+            before, token = token, answer.headers.get(CONTINUATION)
+            if raws or not token or token == before:
+                break
+        if token and not raws:
+            raise SourceError(f"{title} shows empty pages without an end; check base_url")
+        top = high - walk.TICK if high else answer.as_of
+        return Part(self._read(listing, raws, top, order), answer.as_of, bool(token))
+
+    def _is_end(
+        self, listing: Listing, lowest: datetime | None, head: list[Listed | Problem]
+    ) -> bool:
+        """Whether an empty page is the end of a listing. Alone it proves nothing.
+
+        Raises:
+            NotFoundError: there is no such definition.
+            SourceError: there are builds below those that were read, or none at all any more.
+        """
+        if lowest is None:
+            self._check_definition(listing)
+            return not head
+        part = self._ask(listing, "completed", "finishTimeAscending", None, None, 1)
+        if not part.rows or part.rows[0].at < lowest:
+            raise SourceError(
+                f"{self._title(listing)} moves faster than it can be read; "
+                "what was read is kept: sync again"
+            )
+        return True
+
+    def _check_definition(self, listing: Listing) -> None:
+        """A definition that there is not has an empty listing."""
+        for pipeline in listing.pipelines:
+            _, number = self.definition(pipeline.external_id)
+            self.client.get(self.path(pipeline, "definitions", str(number)), VERSION)
+
+    def _with_branches(
+        self, items: list[Listed | Problem], memory: dict[str, Any], now: datetime
+    ) -> tuple[Listed | Problem, ...]:
+        """The items, their pipelines with their default branches."""
+        known = memory.setdefault(_DEFINITIONS, {})
+        branches: dict[str, str | None] = {}
+        named: list[Listed | Problem] = []
+        for item in items:
+            if isinstance(item, Listed):
+                one = item.run.pipeline
+                if one.external_id not in branches:
+                    kept = known.setdefault(one.external_id, {})
+                    branch = DefaultBranch(kept, partial(self._default_branch, one)).at(now)
+                    branches[one.external_id] = branch
+                one = replace(one, default_branch=branches[one.external_id])
+                item = replace(item, run=replace(item.run, pipeline=one))
+            named.append(item)
+        return tuple(named)
+
+    def _default_branch(self, pipeline: Pipeline) -> str | None:
+        _, number = self.definition(pipeline.external_id)
+        with suppress(NotFoundError, ForbiddenError, BadRowError):
+            answer = self.client.get(self.path(pipeline, "definitions", str(number)), VERSION)
+            repository = Fields(answer.data, "a definition").child("repository")
+            name = repository.text("defaultBranch") if repository else None
+            return storable(name).removeprefix("refs/heads/") if name else None
+        return None
+
+    # Reading.
+
+    def _read(self, listing: Listing, raws: list[object], at: datetime, order: str) -> list[Row]:
+        """Builds where they stand; ``at`` stands in until one tells its own time."""
+        project, _ = self._of(listing)
+        self._check_owner(listing, raws)
+        rows: list[Row] = []
+        for raw in raws:
+            if isinstance(raw, dict) and raw.get("deleted") is True:
+                continue
+            try:
+                run = read_run(raw, project)
+                when = run.created_at if order.startswith("queue") else run.finished_at
+                at = when or at
+                rows.append(Row(at, Listed(Cursor(at, run.id.zfill(20)), run)))
+            except BadRowError as error:
+                rows.append(Row(at, Problem(str(error))))
+        return rows
+
+    def _check_owner(self, listing: Listing, raws: list[object]) -> None:
+        """What is foreign may be any row, so none is taken.
+
+        Raises:
+            SourceError: there are builds of another definition, or of several projects.
+        """
+        _, number = self._of(listing)
+        found = [
+            {raw[key].get("id") for raw in raws if isinstance(raw, dict) and _is_object(raw, key)}
+            for key in ("definition", "project")
+        ]
+        definitions, projects = found
+        if len(projects) > 1 or (number and definitions - {number}):
+            raise SourceError(
+                f"{self._title(listing)} shows builds of other pipelines; check base_url"
+            )
+
+    def _of(self, listing: Listing) -> tuple[Project, int | None]:
+        """The project of a listing, and its definition's number where it is of one alone."""
+        if listing.pipelines:
+            return self.definition(listing.ref)
+        return Project(self._config.base_url, listing.ref), None
+
+    def _title(self, listing: Listing) -> str:
+        return f"{self.name}: the listing {listing.key}"
+
+
+def _joined(head: list[Listed | Problem], part: Part) -> list[Listed | Problem]:
+    """What is not over, and below it what is. Alone it proves nothing of what has ended between the
+    times at which it was queued, so all of it then stands at one."""
+    ended = {row.item.run.id for row in part.rows if isinstance(row.item, Listed)}
+    listed = [one for one in head if isinstance(one, Listed) and one.run.id not in ended]
+    if listed and not part.rows:
+        oldest = Cursor(min(one.cursor.at for one in listed), "")
+        listed = [replace(one, cursor=oldest) for one in listed]
+    unread = [one for one in head if isinstance(one, Problem)]
+    return [*unread, *listed, *(row.item for row in part.rows)]
+
+
+def _is_object(raw: dict[str, Any], key: str) -> bool:
+    return isinstance(raw.get(key), dict)

@@ -1,0 +1,224 @@
+"""Reads the timeline of a build: its tasks as steps, with the job that each is of.
+
+What says nothing of its own has no row: a stage, a phase or a job is told by its tasks. One that
+ended without any (it was skipped, or cancelled in the queue) has a row with its kind as ``phase``,
+and so has a checkpoint, and a job whose end none of its tasks explains: its agent was lost, or its
+time was over. What was run again stands in a timeline of its own, and is kept as ``retried``.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from runsync.records import Extra, Outcome, Problem, Result, Run, RunWithSteps, Status, Step
+from runsync.sources.azure.payloads import Project, read_state
+from runsync.sources.azure.words import REASONS
+from runsync.sources.fields import BadRowError, Fields, describe, row_name
+
+_STEP_KEYS = frozenset(
+    (
+        "id parentId type name startTime finishTime state result workerName order attempt issues "
+        "previousAttempts changeId lastModified currentOperation percentComplete details log url "
+        "_links identifier refName errorCount warningCount"
+    ).split()
+)
+_DEEPEST = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A record of a timeline. ``step`` is the row that it would be by itself."""
+
+    step: Step
+    kind: str
+    parent: str | None
+    order: int
+    attempt: int
+    previous: tuple[tuple[int, str], ...]
+    """Of what was run before: the number of the attempt, and its timeline's id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """The records of one timeline by their ids, and what could not be read of it."""
+
+    records: Mapping[str, Record]
+    problems: tuple[Problem, ...] = ()
+
+    def earlier(self) -> list[tuple[int, str]]:
+        """The timelines of what was run before, the oldest first: attempt and id."""
+        found = {one[1]: one for record in self.records.values() for one in record.previous}
+        return sorted(found.values())
+
+
+def read_timeline(data: object, run_id: str) -> Timeline:
+    """The records of an answer; a build that never began has no timeline (null).
+
+    Raises:
+        BadRowError: it is no timeline.
+    """
+    if data is None:
+        return Timeline({})
+    rows = Fields(data, f"run {run_id}: its timeline").raw.get("records")
+    if rows is not None and not isinstance(rows, list):
+        raise BadRowError(f"run {run_id}: a list of records is due, {describe(rows)} came")
+    records: dict[str, Record] = {}
+    problems = []
+    for raw in rows or ():
+        try:
+            record = _read_record(Fields(raw, f"run {run_id}: {row_name('record', raw)}"))
+            records[record.step.id] = record
+        except BadRowError as error:
+            problems.append(Problem(str(error)))
+    return Timeline(records, tuple(problems))
+
+
+def read_details(
+    run: Run,
+    timeline: Timeline,
+    earlier: Sequence[tuple[int, Timeline]],
+    project: Project,
+    as_of: datetime,
+) -> RunWithSteps:
+    """A run with its steps. ``earlier``: the numbers and timelines of attempts before."""
+    rows = list(_rows(timeline.records, timeline.records, run, project))
+    problems = timeline.problems
+    for attempt, before in earlier:
+        own = _without_repeats(before.records, timeline.records, attempt)
+        rows += _rows(own, {**timeline.records, **own}, run, project, retried=True)
+        problems += before.problems
+    ordered = [step for _, step in sorted(rows, key=lambda row: (row[0], row[1].id))]
+    steps = tuple(replace(step, position=place) for place, step in enumerate(ordered, 1))
+    run = replace(run, outcome=_outcome(run, steps))
+    return RunWithSteps(run, steps, as_of, problems)
+
+
+def _read_record(fields: Fields) -> Record:
+    issues = [
+        {key: text for key in ("type", "category", "message") if (text := one.text(key))}
+        for one in fields.objects("issues")
+    ]
+    state = read_state(fields, fields.needed_text("state"))
+    if state["result"] in (Result.FAILED, Result.ABORTED):
+        said = " ".join(one.get("message", "") for one in issues)
+        reason = next((outcome for text, outcome in REASONS.items() if text in said), None)
+        state["outcome"] = reason or state["outcome"]
+    log = fields.child("log")
+    own: Extra = {"issues": issues, "log": log.integer("id") if log else None}
+    told = {**fields.rest(_STEP_KEYS), **own}
+    step = Step(
+        id=fields.needed_id("id"),
+        position=0,
+        name=fields.text("name") or "(unnamed)",
+        runner=fields.text("workerName"),
+        extra={key: value for key, value in told.items() if value not in (None, [], {})},
+        **state,
+    )
+    previous = [
+        (one.integer("attempt") or 1, one.needed_id("timelineId"))
+        for one in fields.objects("previousAttempts")
+    ]
+    return Record(
+        step,
+        fields.needed_text("type"),
+        fields.text("parentId"),
+        fields.integer("order") or 0,
+        fields.integer("attempt") or 1,
+        tuple(previous),
+    )
+
+
+def _without_repeats(
+    before: Mapping[str, Record], now: Mapping[str, Record], attempt: int
+) -> dict[str, Record]:
+    """What an earlier timeline tells of other tries than the latest; one that goes by the id of the
+    latest gets one of its own."""
+    own: dict[str, Record] = {}
+    for record_id, record in before.items():
+        latest = now.get(record_id)
+        if latest is None:
+            own[record_id] = record
+        elif (latest.attempt, latest.step.started_at) != (record.attempt, record.step.started_at):
+            step = replace(record.step, id=f"{record_id}.{attempt}")
+            own[record_id] = replace(record, step=step)
+    return own
+
+
+def _rows(
+    records: Mapping[str, Record],
+    known: Mapping[str, Record],
+    run: Run,
+    project: Project,
+    *,
+    retried: bool = False,
+) -> Iterator[tuple[list[tuple[int, int, str]], Step]]:
+    """The steps of a timeline, each with its place in the order.
+
+    Args:
+        known: where parents are found.
+    """
+    children: dict[str, list[Record]] = {}
+    for record in records.values():
+        children.setdefault(record.parent or "", []).append(record)
+    for record_id, record in records.items():
+        if not _has_row(record, children.get(record_id, ())):
+            continue
+        path = _path(record, known)
+        place = [(one.order, one.attempt, one.step.name) for one in path]
+        yield place, _placed(record, path, run, project, retried=retried)
+
+
+def _has_row(record: Record, children: Sequence[Record]) -> bool:
+    if record.kind == "Task" or record.kind.startswith("Checkpoint."):
+        return True
+    if not children:
+        # Before its end something may come below it: a row for now would stay behind for ever.
+        return record.step.status is Status.FINISHED
+    failed = record.step.result is Result.FAILED
+    unexplained = failed and all(one.step.result is not Result.FAILED for one in children)
+    own_fault = record.step.outcome in (Outcome.TIMEOUT, Outcome.ERROR)
+    return record.kind == "Job" and (unexplained or own_fault)
+
+
+def _path(record: Record, known: Mapping[str, Record]) -> list[Record]:
+    """From the stage down to the record."""
+    path = [record]
+    while len(path) < _DEEPEST and (above := known.get(path[0].parent or "")):
+        path.insert(0, above)
+    return path
+
+
+def _placed(
+    record: Record, path: Sequence[Record], run: Run, project: Project, *, retried: bool
+) -> Step:
+    """The step of a record, with what those above it tell."""
+    job = next((one for one in path if one.kind == "Job"), None)
+    stage = next((one.step.name for one in path if one.kind == "Stage"), None)
+    attempt = max(one.attempt for one in path)
+    own: Extra = {
+        "stage": None if stage == "__default" else stage,
+        "attempt": attempt if attempt > 1 else None,
+        "retried": retried or None,
+    }
+    view = f"&j={job.step.id.partition('.')[0]}" if job else ""
+    task = f"&t={record.step.id.partition('.')[0]}" if record.kind == "Task" else ""
+    page = project.web(f"/results?buildId={run.id}&view=logs{view}{task}")
+    return replace(
+        record.step,
+        job=job.step.name if job else None,
+        phase=None if record.kind == "Task" else record.kind.lower(),
+        log_url=page if "log" in record.step.extra else None,
+        extra={**record.step.extra, **{k: v for k, v in own.items() if v is not None}},
+    )
+
+
+def _outcome(run: Run, steps: Sequence[Step]) -> Outcome | None:
+    """A build has no reason of its own: it failed by the CI's fault where all that decided it did,
+    and was aborted by a time-out where one says so."""
+    deciding = {step.outcome for step in steps if "retried" not in step.extra}
+    if run.result is Result.ABORTED and Outcome.TIMEOUT in deciding:
+        return Outcome.TIMEOUT
+    if run.outcome is not Outcome.FAILURE or Outcome.FAILURE in deciding:
+        return run.outcome
+    faults = (Outcome.ERROR, Outcome.TIMEOUT)
+    return next((fault for fault in faults if fault in deciding), run.outcome)
