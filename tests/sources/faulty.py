@@ -38,6 +38,7 @@ ENDPOINTS = ("listing", "steps", "run")
 PLACES = ("first", "middle", "last")
 ROW_KINDS = set("null-entries duplicates shuffled short-page empty-page".split())
 OWN_HEADERS = {"date", "content-type", "content-length", "connection", "server"}
+_ENVELOPES = ("workflow_runs", "jobs", "items", "value", "records")
 Json = dict[str, Any]
 
 
@@ -177,10 +178,7 @@ def _changed(answer: Response, change: Callable[[list[Any]], list[Any]]) -> Resp
     data = json.loads(answer.body)
     if not data:
         return answer
-    key = next(
-        (k for k in ("workflow_runs", "jobs", "items") if isinstance(data, dict) and k in data),
-        None,
-    )
+    key = next((k for k in _ENVELOPES if isinstance(data, dict) and k in data), None)
     if key:
         data = {**data, key: change(data[key])}
     elif isinstance(data, list):

@@ -9,6 +9,10 @@ import pytest
 
 from runsync import cli, reports
 from runsync.simulator import Clock, Simulator, World
+from tests.sources.azure.rig import NOW as AZURE_NOW
+from tests.sources.azure.simulator import AzureSimulator
+from tests.sources.azure.test_contract import AzureStage
+from tests.sources.azure.world import World as AzureWorld
 from tests.sources.buildbot.farm import Farm, Gatekeeper
 from tests.sources.buildbot.test_contract import BuildbotStage
 from tests.sources.circleci.rig import NOW as CIRCLE_NOW
@@ -47,6 +51,7 @@ def stages(
         gitlab = stack.enter_context(GitLabSimulator(GitLabWorld(GITLAB_NOW)).serving())
         jenkins = stack.enter_context(JenkinsSimulator(JenkinsWorld(JENKINS_NOW)).serving())
         circle = stack.enter_context(CircleSimulator(CircleWorld(CIRCLE_NOW)).serving())
+        azure = stack.enter_context(AzureSimulator(AzureWorld(AZURE_NOW)).serving())
         wercker = stack.enter_context(Simulator(World(Clock(NOW)), token=TOKEN))
         yield [
             WerckerStage(wercker, monkeypatch),
@@ -55,6 +60,7 @@ def stages(
             GitLabStage(gitlab, monkeypatch),
             JenkinsStage(jenkins, monkeypatch),
             CircleStage(circle, monkeypatch),
+            AzureStage(azure, monkeypatch),
         ]
 
 

@@ -1,7 +1,8 @@
 """Where things stand in Azure DevOps: names that are checked, paths, and what an answer holds."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 from runsync.errors import ConfigError, NotFoundError, SourceError
@@ -15,38 +16,34 @@ VERSION = {"api-version": "7.1"}
 CONTINUATION = "x-ms-continuationtoken"
 Asked = Mapping[str, str | int | None]
 # What Azure DevOps forbids in the name of a project, and what has a meaning in an address.
-_FORBIDDEN = r"\x00-\x20\x7f-\x9f\\/:*?\"<>|;#$}{,+=\[\]&%@~^`!"
-_PROJECT = rf"(?![._])[^{_FORBIDDEN}](?:[^{_FORBIDDEN}]| (?! )){{0,63}}(?<![. ])"
+_NO = r"\x00-\x20\x7f-\x9f\\/:*?\"<>|;#$}{,+=\[\]&%@~^`!"
+_PROJECT = rf"(?![._])[^{_NO}](?:[^{_NO}]| (?! )){{0,63}}(?<![. ])"
 _NAME = re.compile(_PROJECT)
-_ID = re.compile(rf"(?P<project>{_PROJECT})/(?P<number>[1-9][0-9]{{0,9}})")
+_ID = re.compile(rf"({_PROJECT})/([1-9][0-9]{{0,9}})")
 _CLOUD = "dev.azure.com"
 
 
 class Organisation(base.Source):
     """The organisation that ``base_url`` names."""
 
-    def check_organisation(self) -> None:
-        """Raises ConfigError where ``base_url`` names none."""
+    def project(self, name: str) -> Project:
+        """A project by its name or id, in lower case, since Azure DevOps does not mind case.
+
+        Raises:
+            ConfigError: it is none, or ``base_url`` names no organisation.
+        """
         url = urlsplit(self._config.base_url)
-        parts = [part for part in url.path.split("/") if part]
-        if url.hostname == _CLOUD and len(parts) != 1:
+        if url.hostname == _CLOUD and url.path.strip("/").count("/") + bool(url.path) != 1:
             raise ConfigError(
                 f"`base_url` of source {self.name!r} names no organisation; write "
                 f"https://{_CLOUD}/ORGANISATION"
             )
-
-    def project(self, name: str) -> str:
-        """The name or id of a project as it is stored: in lower case, since no case is minded.
-
-        Raises:
-            ConfigError: it is none.
-        """
         if _NAME.fullmatch(name) is None:
             raise ConfigError(
                 f"{name!r} of source {self.name!r} is no project of Azure DevOps; write its name "
                 "or id, and no URL"
             )
-        return name.lower()
+        return Project(self._config.base_url, name.lower())
 
     def definition(self, external_id: str) -> tuple[Project, int]:
         """The project and the number of a definition, from an ``id`` such as ``project/12``.
@@ -54,13 +51,12 @@ class Organisation(base.Source):
         Raises:
             ConfigError: it is none.
         """
-        found = _ID.fullmatch(external_id)
-        if found is None:
+        if (found := _ID.fullmatch(external_id)) is None:
             raise ConfigError(
                 f"id {external_id!r} of source {self.name!r} is no definition of Azure Pipelines; "
                 "write the project and the definition's number, such as project/12"
             )
-        return Project(self._config.base_url, found["project"].lower()), int(found["number"])
+        return self.project(found[1]), int(found[2])
 
     @staticmethod
     def builds(project: Project) -> str:
@@ -80,18 +76,22 @@ class Organisation(base.Source):
             SourceError: it cannot be read.
         """
         project, _ = self.definition(pipeline.external_id)
-        try:
+        with self.reading():
             run = read_run(answer.data, project)
-        except BadRowError as error:
-            raise SourceError(f"{self.name}: {error}") from error
         if answer.data.get("deleted") is True:
             raise NotFoundError(f"{self.name}: run {run.id} is deleted", answer.as_of)
         if run.key[0] != pipeline.external_id:
-            raise NotFoundError(
-                f"{self.name}: run {run.id} is of {run.key[0]}, not of {pipeline.external_id}",
-                answer.as_of,
-            )
+            what = f"run {run.id} is of {run.key[0]}, not of {pipeline.external_id}"
+            raise NotFoundError(f"{self.name}: {what}", answer.as_of)
         return run
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Raises SourceError where an answer cannot be read."""
+        try:
+            yield
+        except BadRowError as error:
+            raise SourceError(f"{self.name}: {error}") from error
 
 
 def rows_of(answer: Response, what: str) -> list[object]:

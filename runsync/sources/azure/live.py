@@ -2,26 +2,19 @@
 
 import json
 from collections.abc import Iterator
-from typing import Any
+from contextlib import suppress
 
 from runsync.errors import NotFoundError, RefusedError, SourceError, TokenRefusedError
-from runsync.http.client import Response, checked_path
+from runsync.http.client import checked_path
 from runsync.records import Pipeline, Run, RunWithSteps, Step
 from runsync.sources.azure.api import CONTINUATION, VERSION, Asked, Organisation, rows_of
 from runsync.sources.azure.payloads import Project, needed_number, read_run
 from runsync.sources.azure.words import RESULT_FILTERS, STATUS_FILTERS
-from runsync.sources.base import (
-    Access,
-    Discovered,
-    RunFilter,
-    TriggerRequest,
-    header_number,
-)
-from runsync.sources.fields import BadRowError, Fields
+from runsync.sources.base import Access, Discovered, RunFilter, TriggerRequest, header_number
+from runsync.sources.fields import Fields
 
 _SORTS = {"creationDateDesc": "queueTimeDescending", "creationDateAsc": "queueTimeAscending"}
 _MOST, _MOST_LISTED = 5000, 1000
-_READ_SCOPE = "vso.build"
 
 
 class LiveApi(Organisation):
@@ -54,56 +47,57 @@ class LiveApi(Organisation):
             "$top": limit + skip,
         }
         answer = self.client.get(self.builds(project), asked)
-        try:
-            rows = rows_of(answer, f"the builds of {project.name}")[skip : skip + limit]
+        rows = rows_of(answer, f"{self.name}: the builds of {project.name}")[skip : skip + limit]
+        with self.reading():
             return [read_run(raw, project) for raw in rows]
-        except BadRowError as error:
-            raise SourceError(f"{self.name}: {error}") from error
 
     def _wanted(self, wanted: RunFilter) -> tuple[Project, int | None]:
         if wanted.pipeline:
             return self.definition(wanted.pipeline)
         if wanted.application:
-            return Project(self._config.base_url, self.project(wanted.application)), None
+            return self.project(wanted.application), None
         raise RefusedError(f"source {self.name!r} lists runs of a pipeline or a project: name one")
 
     def log(self, pipeline: Pipeline | None, run_id: str, step: Step) -> str:
         number = step.extra.get("log")
+        path = self._path(pipeline, run_id)
         if not isinstance(number, int):
             raise NotFoundError(f"{self.name}: step {step.name!r} has no log")
-        path = self.path(self._known(pipeline), "builds", _checked_id(run_id), "logs", str(number))
-        text: str = self.client.get_text(path, VERSION).data
-        return _lines(text)
+        text: str = self.client.get_text(f"{path}{checked_path('logs', str(number))}", VERSION).data
+        with suppress(ValueError, KeyError, TypeError, RecursionError):
+            # It comes as a list of lines where JSON is asked for.
+            return "".join(f"{line}\n" for line in json.loads(text)["value"])
+        return text
 
     def trigger(self, wanted: TriggerRequest) -> Run:
         """Queues a build; ``env`` becomes its variables."""
         self._refuse("trigger runs", message=wanted.message, source_run=wanted.source_run)
         project, number = self.definition(wanted.pipeline)
-        body: dict[str, Any] = {"definition": {"id": number}}
-        if wanted.branch:
-            body["sourceBranch"] = _ref(wanted.branch)
-        if wanted.commit:
-            body["sourceVersion"] = wanted.commit
-        if wanted.env:
-            body["parameters"] = json.dumps(dict(wanted.env))
+        told = {
+            "sourceBranch": _ref(wanted.branch),
+            "sourceVersion": wanted.commit,
+            "parameters": json.dumps(dict(wanted.env)) if wanted.env else None,
+        }
+        body = {"definition": {"id": number}} | {k: v for k, v in told.items() if v}
         answer = self.client.send("POST", self.builds(project), params=VERSION, body=body)
         return self.one(answer, project.pipeline(number))
 
     def abort(self, pipeline: Pipeline | None, run_id: str) -> Run:
-        known = self._known(pipeline)
-        path = self.path(known, "builds", _checked_id(run_id))
-        answer = self.client.send("PATCH", path, params=VERSION, body={"status": "cancelling"})
-        return self.one(answer, known)
+        path, body = self._path(pipeline, run_id), {"status": "cancelling"}
+        answer = self.client.send("PATCH", path, params=VERSION, body=body)
+        return self.one(answer, pipeline or Pipeline(""))
 
     def access(self) -> Access:
         """Azure DevOps tells no scopes, so it is tried whether builds may be read."""
         answer = self.client.get("/_apis/connectionData", {"api-version": "7.1-preview"})
-        account = _account(answer)
+        with self.reading():
+            user = Fields(answer.data, "the connection").child("authenticatedUser")
+            account = user.text("providerDisplayName") if user else None
+        missing: tuple[str, ...] = ()
         try:
             answer = self.client.get(checked_path("_apis", "build", "controllers"), VERSION)
-            missing: tuple[str, ...] = ()
         except TokenRefusedError:
-            missing = (_READ_SCOPE,)
+            missing = ("vso.build",)
         return Access(
             account=account,
             scopes=None,
@@ -114,46 +108,46 @@ class LiveApi(Organisation):
         )
 
     def discover(self) -> Iterator[Discovered]:
-        for row in self._all(checked_path("_apis", "projects")):
-            name = row.needed_text("name")
+        for row in self._all("_apis", "projects"):
+            with self.reading():
+                name = row.needed_text("name")
             yield Discovered("application_id", name, name)
-            for one in self._all(checked_path(name, "_apis", "build", "definitions")):
-                number = needed_number(one, "id")
-                folder = (one.text("path") or "").strip("\\")
-                title = "\\".join(filter(None, [folder, one.needed_text("name")]))
-                yield Discovered("id", f"{name}/{number}", title, within=name)
+            for one in self._all(name, "_apis", "build", "definitions"):
+                with self.reading():
+                    ref = f"{name}/{needed_number(one, 'id')}"
+                    folder, title = (one.text("path") or "").strip("\\"), one.needed_text("name")
+                yield Discovered("id", ref, "\\".join(filter(None, [folder, title])), within=name)
 
-    def _all(self, path: str) -> Iterator[Fields]:
+    def _all(self, *parts: str) -> Iterator[Fields]:
         """The rows of all pages of a list.
 
         Raises:
             SourceError: one cannot be read, or the pages have no end.
         """
-        seen: set[str | None] = {None}
-        token = None
-        while True:
+        path, token = checked_path(*parts), None
+        seen: set[str | None] = set()
+        while token not in seen:
+            seen.add(token)
             asked: Asked = {**VERSION, "$top": _MOST_LISTED, "continuationToken": token}
             answer = self.client.get(path, asked)
-            try:
-                yield from [Fields(raw, path) for raw in rows_of(answer, path)]
-            except BadRowError as error:
-                raise SourceError(f"{self.name}: {error}") from error
+            with self.reading():
+                rows = [Fields(raw, path) for raw in rows_of(answer, f"{self.name}: {path}")]
+            yield from rows
             token = answer.headers.get(CONTINUATION)
             if not token:
                 return
-            if token in seen:
-                raise SourceError(f"{self.name}: {path} shows the same page again; check base_url")
-            seen.add(token)
+        raise SourceError(f"{self.name}: {path} shows the same page again; check base_url")
 
     def _refuse(self, what: str, **given: str | None) -> None:
         for name, value in given.items():
             if value is not None:
                 raise self.lacks(f"{what} by {name} ({value!r})")
 
-    def _known(self, pipeline: Pipeline | None) -> Pipeline:
+    def _path(self, pipeline: Pipeline | None, run_id: str) -> str:
+        checked = _checked_id(run_id)
         if pipeline is None:
             raise RefusedError(f"source {self.name!r} finds runs only by project: name it as well")
-        return pipeline
+        return self.path(pipeline, "builds", checked)
 
 
 def _checked_id(run_id: str) -> str:
@@ -164,21 +158,3 @@ def _checked_id(run_id: str) -> str:
 
 def _ref(branch: str | None) -> str | None:
     return branch if branch is None or branch.startswith("refs/") else f"refs/heads/{branch}"
-
-
-def _lines(text: str) -> str:
-    """A log, which may come as text or as a list of its lines."""
-    try:
-        lines = json.loads(text)["value"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return text
-    is_log = isinstance(lines, list) and all(isinstance(line, str) for line in lines)
-    return "".join(f"{line}\n" for line in lines) if is_log else text
-
-
-def _account(answer: Response) -> str | None:
-    try:
-        user = Fields(answer.data, "the connection").child("authenticatedUser")
-        return user.text("providerDisplayName") if user else None
-    except BadRowError:
-        return None

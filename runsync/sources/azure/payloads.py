@@ -98,12 +98,6 @@ def read_state(fields: Fields, word: str) -> dict[str, Any]:
     }
 
 
-def changed_at(build: Fields) -> datetime:
-    """The latest time that a build tells of itself."""
-    names = ("queueTime", "startTime", "finishTime", "lastChangedDate")
-    return max(when for name in names if (when := build.time(name)))
-
-
 def iso(when: datetime) -> str:
     """A UTC time as Azure DevOps reads it; all of one length, so that the later text is greater."""
     return f"{when.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
@@ -118,8 +112,12 @@ def needed_number(fields: Fields, key: str) -> int:
 
 
 def _version(build: Fields) -> str:
-    """Grows with every change, since all times are of one clock."""
-    return iso(changed_at(build))
+    """Grows with every change, since all times are of one clock. After the end only another end
+    counts: tags and retention change without a trace in the listing."""
+    names: tuple[str, ...] = ("queueTime", "startTime", "lastChangedDate")
+    if build.text("status") == "completed" and build.time("finishTime"):
+        names = ("finishTime",)
+    return iso(max(when for name in names if (when := build.time(name))))
 
 
 def _branch(build: Fields, trigger: Fields | None) -> str | None:

@@ -20,7 +20,6 @@ from typing import Any
 
 from runsync.config import PipelineConfig
 from runsync.errors import ConfigError, ForbiddenError, NotFoundError, SourceError
-from runsync.http.client import checked_path
 from runsync.records import Cursor, Pipeline, Problem, Run, RunWithSteps, parse_time
 from runsync.sources.azure import walk
 from runsync.sources.azure.api import CONTINUATION, VERSION, Asked, rows_of
@@ -31,13 +30,13 @@ from runsync.sources.azure.walk import Part, Row
 from runsync.sources.azure.words import UNFINISHED
 from runsync.sources.base import Listed, Listing, Page, ResumePoint
 from runsync.sources.default_branch import DefaultBranch
-from runsync.sources.fields import BadRowError, Fields, storable
+from runsync.sources.fields import BadRowError, Fields
 
 PAGE_SIZE = 100
-_MOST_UNFINISHED = 1000
-_MOST_EMPTY_PAGES = 1000
+_MOST_UNFINISHED = _MOST_EMPTY_PAGES = 1000
 _LONGEST_RECHECK = timedelta(days=30)
-_SEEN, _DEFINITIONS = "seen", "definitions"
+_SEEN, _BRANCHES = "seen", "default_branches"
+Item = Listed | Problem
 
 
 class Azure(LiveApi):
@@ -66,17 +65,17 @@ class Azure(LiveApi):
 
     def listing(self, wanted: PipelineConfig) -> Listing:
         kind, value = wanted.key
-        self.check_organisation()
         if kind == "id":
             project, number = self.definition(value)
-            ref = project.pipeline(number).external_id
-            return Listing(f"{self.name}/definition/{ref}", ref, wanted.name, (Pipeline(ref),))
+            one = project.pipeline(number)
+            key = f"{self.name}/definition/{one.external_id}"
+            return Listing(key, one.external_id, wanted.name, (one,))
         if kind != "application_id":
             raise ConfigError(
                 f"source {self.name!r} is an Azure Pipelines one: write `id` for a definition, or "
                 f"`application_id` for a project, not `{kind}`"
             )
-        ref = self.project(value)
+        ref = self.project(value).name
         return Listing(f"{self.name}/application/{ref}", ref, wanted.name)
 
     def recheck_since(self, memory: Mapping[str, Any], now: datetime) -> datetime:
@@ -100,27 +99,34 @@ class Azure(LiveApi):
             at_start = not part.more
             if at_start and not part.rows:
                 at_start = self._is_end(listing, lowest, head)
-            items = _joined(head, part)
-            if items or at_start:
+            if items := _joined(head, part):
                 named = self._with_branches(items, memory, part.as_of)
                 yield Page(named, part.as_of, at_start=at_start)
+            elif at_start:
+                yield Page((), part.as_of, at_start=True)
             head, lowest = [], min([row.at for row in part.rows], default=lowest)
 
     def complete(self, run: Run) -> RunWithSteps:
-        path = self.path(run.pipeline, "builds", run.id, "timeline")
+        path = self.path(run.pipeline, "builds", run.id)
         try:
-            answer = self.client.get(path, VERSION)
-            latest = read_timeline(answer.data, run.id)
-            earlier = [(n, self._earlier(run, path, n, one)) for n, one in latest.earlier()]
+            with self.reading():
+                answer = self.client.get(f"{path}/timeline", VERSION)
+                latest = read_timeline(answer.data, run.id)
+                earlier = [(n, self._earlier(run, n, one)) for n, one in latest.earlier()]
         except NotFoundError:
             # That proves nothing, unless the build is not found either.
-            as_of = self.client.get(self.path(run.pipeline, "builds", run.id), VERSION).as_of
+            as_of = self.client.get(path, VERSION).as_of
             problem = Problem(f"run {run.id}: its timeline is not found, though the run is there")
             return RunWithSteps(run, (), as_of, (problem,), steps_read=False)
-        except BadRowError as error:
-            raise SourceError(f"{self.name}: {error}") from error
         project, _ = self.definition(run.pipeline.external_id)
         return read_details(run, latest, earlier, project, answer.as_of)
+
+    def _earlier(self, run: Run, attempt: int, timeline: str) -> Timeline:
+        """What an earlier attempt did."""
+        path = self.path(run.pipeline, "builds", run.id, "timeline", timeline)
+        found = read_timeline(self.client.get(path, VERSION).data, run.id)
+        gone = Problem(f"run {run.id}: the steps of attempt {attempt} are gone")
+        return found if found.records else Timeline({}, (gone,))
 
     def reread(self, pipeline: Pipeline, run_id: str) -> RunWithSteps:
         answer = self.client.get(self.path(pipeline, "builds", run_id), VERSION)
@@ -131,15 +137,7 @@ class Azure(LiveApi):
 
     # Asking.
 
-    def _earlier(self, run: Run, path: str, attempt: int, timeline: str) -> Timeline:
-        """What an earlier attempt did."""
-        answer = self.client.get(f"{path}{checked_path(timeline)}", VERSION)
-        found = read_timeline(answer.data, run.id)
-        if found.records:
-            return found
-        return Timeline({}, (Problem(f"run {run.id}: the steps of attempt {attempt} are gone"),))
-
-    def _unfinished(self, listing: Listing) -> list[Listed | Problem]:
+    def _unfinished(self, listing: Listing) -> list[Item]:
         ask = partial(self._ask, listing, UNFINISHED, "queueTimeDescending")
         parts = walk.by_time(ask, None, _MOST_UNFINISHED, self._title(listing))
         return [row.item for part in parts for row in part.rows]
@@ -165,21 +163,17 @@ class Azure(LiveApi):
             "maxTime": iso(high) if high else None,
             "$top": size,
         }
-        path, title, token = self.builds(project), self._title(listing), None
+        token, title = None, self._title(listing)
         for _ in range(_MOST_EMPTY_PAGES):
-            answer = self.client.get(path, {**asked, "continuationToken": token})
-            raws = rows_of(answer, title)
-            before, token = token, answer.headers.get(CONTINUATION)
-            if raws or not token or token == before:
-                break
-        if token and not raws:
-            raise SourceError(f"{title} shows empty pages without an end; check base_url")
-        top = high - walk.TICK if high else answer.as_of
-        return Part(self._read(listing, raws, top, order), answer.as_of, bool(token))
+            answer = self.client.get(self.builds(project), {**asked, "continuationToken": token})
+            raws, token = rows_of(answer, title), answer.headers.get(CONTINUATION)
+            if raws or not token:
+                self._check_owner(listing, raws)
+                rows = _read(raws, project, high - walk.TICK if high else answer.as_of, order)
+                return Part(rows, answer.as_of, bool(token))
+        raise SourceError(f"{title} shows empty pages without an end; check base_url")
 
-    def _is_end(
-        self, listing: Listing, lowest: datetime | None, head: list[Listed | Problem]
-    ) -> bool:
+    def _is_end(self, listing: Listing, lowest: datetime | None, head: list[Item]) -> bool:
         """Whether an empty page is the end of a listing. Alone it proves nothing.
 
         Raises:
@@ -187,7 +181,8 @@ class Azure(LiveApi):
             SourceError: there are builds below those that were read, or none at all any more.
         """
         if lowest is None:
-            self._check_definition(listing)
+            for pipeline in listing.pipelines:
+                self._definition(pipeline)
             return not head
         part = self._ask(listing, "completed", "finishTimeAscending", None, None, 1)
         if not part.rows or part.rows[0].at < lowest:
@@ -197,58 +192,36 @@ class Azure(LiveApi):
             )
         return True
 
-    def _check_definition(self, listing: Listing) -> None:
-        """A definition that there is not has an empty listing."""
-        for pipeline in listing.pipelines:
-            _, number = self.definition(pipeline.external_id)
-            self.client.get(self.path(pipeline, "definitions", str(number)), VERSION)
+    def _definition(self, pipeline: Pipeline) -> Fields:
+        """What is told of a definition."""
+        number = pipeline.external_id.rpartition("/")[2]
+        answer = self.client.get(self.path(pipeline, "definitions", number), VERSION)
+        return Fields(answer.data, f"{self.name}: the definition {pipeline.external_id}")
 
     def _with_branches(
-        self, items: list[Listed | Problem], memory: dict[str, Any], now: datetime
-    ) -> tuple[Listed | Problem, ...]:
+        self, items: list[Item], memory: dict[str, Any], now: datetime
+    ) -> tuple[Item, ...]:
         """The items, their pipelines with their default branches."""
-        known = memory.setdefault(_DEFINITIONS, {})
-        branches: dict[str, str | None] = {}
-        named: list[Listed | Problem] = []
-        for item in items:
-            if isinstance(item, Listed):
-                one = item.run.pipeline
-                if one.external_id not in branches:
-                    kept = known.setdefault(one.external_id, {})
-                    branch = DefaultBranch(kept, partial(self._default_branch, one)).at(now)
-                    branches[one.external_id] = branch
-                one = replace(one, default_branch=branches[one.external_id])
-                item = replace(item, run=replace(item.run, pipeline=one))
-            named.append(item)
-        return tuple(named)
+        known = memory.setdefault(_BRANCHES, {})
+        pipelines = {
+            item.run.key[0]: item.run.pipeline for item in items if isinstance(item, Listed)
+        }
+        for key, one in pipelines.items():
+            branch = DefaultBranch(known.setdefault(key, {}), partial(self._default_branch, one))
+            pipelines[key] = replace(one, default_branch=branch.at(now))
+        return tuple(
+            replace(item, run=replace(item.run, pipeline=pipelines[item.run.key[0]]))
+            if isinstance(item, Listed)
+            else item
+            for item in items
+        )
 
     def _default_branch(self, pipeline: Pipeline) -> str | None:
-        _, number = self.definition(pipeline.external_id)
         with suppress(NotFoundError, ForbiddenError, BadRowError):
-            answer = self.client.get(self.path(pipeline, "definitions", str(number)), VERSION)
-            repository = Fields(answer.data, "a definition").child("repository")
+            repository = self._definition(pipeline).child("repository")
             name = repository.text("defaultBranch") if repository else None
-            return storable(name).removeprefix("refs/heads/") if name else None
+            return name.removeprefix("refs/heads/") if name else None
         return None
-
-    # Reading.
-
-    def _read(self, listing: Listing, raws: list[object], at: datetime, order: str) -> list[Row]:
-        """Builds where they stand; ``at`` stands in until one tells its own time."""
-        project, _ = self._of(listing)
-        self._check_owner(listing, raws)
-        rows: list[Row] = []
-        for raw in raws:
-            if isinstance(raw, dict) and raw.get("deleted") is True:
-                continue
-            try:
-                run = read_run(raw, project)
-                when = run.created_at if order.startswith("queue") else run.finished_at
-                at = when or at
-                rows.append(Row(at, Listed(Cursor(at, run.id.zfill(20)), run)))
-            except BadRowError as error:
-                rows.append(Row(at, Problem(str(error))))
-        return rows
 
     def _check_owner(self, listing: Listing, raws: list[object]) -> None:
         """What is foreign may be any row, so none is taken.
@@ -257,27 +230,41 @@ class Azure(LiveApi):
             SourceError: there are builds of another definition, or of several projects.
         """
         _, number = self._of(listing)
-        found = [
-            {raw[key].get("id") for raw in raws if isinstance(raw, dict) and _is_object(raw, key)}
-            for key in ("definition", "project")
-        ]
-        definitions, projects = found
-        if len(projects) > 1 or (number and definitions - {number}):
-            raise SourceError(
-                f"{self._title(listing)} shows builds of other pipelines; check base_url"
-            )
+        owners = {"definition": set[object](), "project": set[object]()}
+        for raw in raws:
+            for key, found in owners.items():
+                if isinstance(raw, dict) and isinstance(raw.get(key), dict):
+                    found.add(str(raw[key].get("id")))
+        if len(owners["project"]) > 1 or (number and owners["definition"] - {str(number)}):
+            title = self._title(listing)
+            raise SourceError(f"{title} shows builds of other pipelines; check base_url")
 
     def _of(self, listing: Listing) -> tuple[Project, int | None]:
         """The project of a listing, and its definition's number where it is of one alone."""
-        if listing.pipelines:
-            return self.definition(listing.ref)
-        return Project(self._config.base_url, listing.ref), None
+        return (
+            self.definition(listing.ref) if listing.pipelines else (self.project(listing.ref), None)
+        )
 
     def _title(self, listing: Listing) -> str:
         return f"{self.name}: the listing {listing.key}"
 
 
-def _joined(head: list[Listed | Problem], part: Part) -> list[Listed | Problem]:
+def _read(raws: list[object], project: Project, at: datetime, order: str) -> list[Row]:
+    """Builds where they stand; ``at`` stands in until one tells its own time."""
+    rows: list[Row] = []
+    for raw in raws:
+        if isinstance(raw, dict) and raw.get("deleted") is True:
+            continue
+        try:
+            run = read_run(raw, project)
+            at = (run.created_at if order.startswith("queue") else run.finished_at) or at
+            rows.append(Row(at, Listed(Cursor(at, run.id.zfill(20)), run)))
+        except BadRowError as error:
+            rows.append(Row(at, Problem(str(error))))
+    return rows
+
+
+def _joined(head: list[Item], part: Part) -> list[Item]:
     """What is not over, and below it what is. Alone it proves nothing of what has ended between the
     times at which it was queued, so all of it then stands at one."""
     ended = {row.item.run.id for row in part.rows if isinstance(row.item, Listed)}
@@ -287,7 +274,3 @@ def _joined(head: list[Listed | Problem], part: Part) -> list[Listed | Problem]:
         listed = [replace(one, cursor=oldest) for one in listed]
     unread = [one for one in head if isinstance(one, Problem)]
     return [*unread, *listed, *(row.item for row in part.rows)]
-
-
-def _is_object(raw: dict[str, Any], key: str) -> bool:
-    return isinstance(raw.get(key), dict)

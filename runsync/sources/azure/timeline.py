@@ -6,6 +6,7 @@ and so has a checkpoint, and a job whose end none of its tasks explains: its age
 time was over. What was run again stands in a timeline of its own, and is kept as ``retried``.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -23,6 +24,7 @@ _STEP_KEYS = frozenset(
     ).split()
 )
 _DEEPEST = 16
+_GUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,7 @@ def _read_record(fields: Fields) -> Record:
     own: Extra = {"issues": issues, "log": log.integer("id") if log else None}
     told = {**fields.rest(_STEP_KEYS), **own}
     step = Step(
-        id=fields.needed_id("id"),
+        id=_guid(fields, "id"),
         position=0,
         name=fields.text("name") or "(unnamed)",
         runner=fields.text("workerName"),
@@ -115,7 +117,7 @@ def _read_record(fields: Fields) -> Record:
         **state,
     )
     previous = [
-        (one.integer("attempt") or 1, one.needed_id("timelineId"))
+        (one.integer("attempt") or 1, _guid(one, "timelineId"))
         for one in fields.objects("previousAttempts")
     ]
     return Record(
@@ -126,6 +128,13 @@ def _read_record(fields: Fields) -> Record:
         fields.integer("attempt") or 1,
         tuple(previous),
     )
+
+
+def _guid(fields: Fields, key: str) -> str:
+    text = fields.needed_text(key)
+    if not _GUID.fullmatch(text):
+        raise BadRowError(f"{fields.what}: `{key}` is no id of a record or a timeline")
+    return text
 
 
 def _without_repeats(
