@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 
 from runsync.records import Extra, Outcome, Problem, Result, Run, RunWithSteps, Status, Step
 from runsync.sources.azure.payloads import Project, read_state
@@ -83,12 +84,13 @@ def read_details(
     as_of: datetime,
 ) -> RunWithSteps:
     """A run with its steps. ``earlier``: the numbers and timelines of attempts before."""
-    rows = list(_rows(timeline.records, timeline.records, run, project))
-    problems = timeline.problems
+    problems = sum((one.problems for _, one in earlier), timeline.problems)
+    # Where a record is missing it may be a task of what seems to have none.
+    shown = partial(_rows, run=run, project=project, tasks_only=bool(problems))
+    rows = list(shown(timeline.records, timeline.records, retried=False))
     for attempt, before in earlier:
         own = _without_repeats(before.records, timeline.records, attempt)
-        rows += _rows(own, {**timeline.records, **own}, run, project, retried=True)
-        problems += before.problems
+        rows += shown(own, {**timeline.records, **own}, retried=True)
     ordered = [step for _, step in sorted(rows, key=lambda row: (row[0], row[1].id))]
     steps = tuple(replace(step, position=place) for place, step in enumerate(ordered, 1))
     run = replace(run, outcome=_outcome(run, steps))
@@ -156,10 +158,11 @@ def _without_repeats(
 def _rows(
     records: Mapping[str, Record],
     known: Mapping[str, Record],
+    *,
     run: Run,
     project: Project,
-    *,
-    retried: bool = False,
+    tasks_only: bool,
+    retried: bool,
 ) -> Iterator[tuple[list[tuple[int, int, str]], Step]]:
     """The steps of a timeline, each with its place in the order.
 
@@ -170,7 +173,8 @@ def _rows(
     for record in records.values():
         children.setdefault(record.parent or "", []).append(record)
     for record_id, record in records.items():
-        if not _has_row(record, children.get(record_id, ())):
+        is_task = record.kind == "Task" or record.kind.startswith("Checkpoint.")
+        if not is_task and (tasks_only or not _has_row(record, children.get(record_id, ()))):
             continue
         path = _path(record, known)
         place = [(one.order, one.attempt, one.step.name) for one in path]
@@ -178,8 +182,6 @@ def _rows(
 
 
 def _has_row(record: Record, children: Sequence[Record]) -> bool:
-    if record.kind == "Task" or record.kind.startswith("Checkpoint."):
-        return True
     if not children:
         # Before its end something may come below it: a row for now would stay behind for ever.
         return record.step.status is Status.FINISHED

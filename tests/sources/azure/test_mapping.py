@@ -209,6 +209,14 @@ def test_what_ended_without_any_task_has_a_row(raw: dict[str, Any]) -> None:
     ]
 
 
+def test_a_job_of_which_a_record_cannot_be_read_has_no_row(raw: dict[str, Any]) -> None:
+    """It may have tasks: a row for now would stay behind for ever."""
+    timeline = read_timeline({"records": [record(1, "Job"), record(2, "Task"), None]}, "401")
+    found = read_details(read_run(raw, PROJECT), timeline, (), PROJECT, NOW)
+    assert [s.name for s in found.steps] == ["Task 2"]
+    assert len(found.problems) == 1
+
+
 def test_an_approval_that_is_waited_for_has_a_row(raw: dict[str, Any]) -> None:
     approval = record(2, "Checkpoint.Approval", 1, state="inProgress", result=None)
     _, steps = steps_of(raw, record(1, "Checkpoint", state="inProgress", result=None), approval)
