@@ -63,8 +63,12 @@ def test_some_faults(front: FaultyServer, world: World, sqlite: Database, case: 
     play(front, world, sqlite, case)
 
 
+# A timeline comes whole and counts nothing: of one that is cut nobody can tell.
+ALL = [case for case in cases() if (case.kind, case.endpoint) != ("short-page", "steps")]
+
+
 @pytest.mark.proof
-@pytest.mark.parametrize("case", list(cases()), ids=str)
+@pytest.mark.parametrize("case", ALL, ids=str)
 def test_all_faults(front: FaultyServer, world: World, sqlite: Database, case: Case) -> None:
     play(front, world, sqlite, case)
 
