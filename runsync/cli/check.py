@@ -46,6 +46,7 @@ def check(
 
     asked = chosen(format, as_json)
     settings = load_config(config)
+    style = chosen_format(asked, output)
     if not settings.checks:
         raise ConfigError(
             f"{settings.path} has no [[checks]]; add one, such as: "
@@ -55,7 +56,7 @@ def check(
     rules = [checked(rule, settings.cost) for rule in settings.checks]
     with closing(open_database(settings)) as database:
         found = [line for rule in rules for line in _findings(settings, database, rule)]
-    if chosen_format(asked, output) is Format.MARKDOWN:
+    if style is Format.MARKDOWN:
         write("".join(f"- {_line(one, markdown_text)}\n" for one in found), output)
     else:
         rows = [asdict(one) for one in found]

@@ -9,7 +9,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import IO
@@ -43,6 +43,7 @@ _SUFFIXES = {
     "": Format.TABLE,
 }
 _NAMES_SHOWN = 8
+_LONG_AGO = timedelta(days=60)
 _MOST_IN_A_CELL = 32_767
 
 
@@ -129,11 +130,14 @@ def emit(
 
 
 def _aged(row: Row) -> Row:
-    """A row for people, who ask how long ago a run was created."""
+    """A row for people, who ask how long ago a run was created, or when if that is long ago."""
     from runsync.cli.table import Age
 
     when = row.get("created_at")
-    return {**row, "created_at": Age.since(when)} if isinstance(when, datetime) else row
+    if not isinstance(when, datetime):
+        return row
+    age = Age.since(when)
+    return {**row, "created_at": age if age < _LONG_AGO else f"{when:%Y-%m-%d}"}
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -66,6 +66,7 @@ def _stored(config: Config) -> list[dict[str, Any]]:
 
     from sqlalchemy import func, select
 
+    from runsync.storage.labels import labels_by_id
     from runsync.storage.tables import listing_pipelines, pipelines, runs
 
     try:
@@ -76,7 +77,7 @@ def _stored(config: Config) -> list[dict[str, Any]]:
     counts = counted.subquery()
     query = (
         select(
-            pipelines.c.name.label("pipeline"),
+            pipelines.c.id,
             pipelines.c.source,
             pipelines.c.external_id,
             listing_pipelines.c.listing,
@@ -90,4 +91,6 @@ def _stored(config: Config) -> list[dict[str, Any]]:
         .order_by(pipelines.c.source, pipelines.c.name, pipelines.c.external_id)
     )
     with closing(open_database(config)) as database, database.read() as connection:
-        return [dict(row) for row in connection.execute(query).mappings()]
+        labels = labels_by_id(connection)
+        rows = [dict(row) for row in connection.execute(query).mappings()]
+    return [{"pipeline": labels[row.pop("id")], **row} for row in rows]

@@ -248,6 +248,7 @@ def _print(
     format: Format | None,
     output: Path | None,
 ) -> None:
+    style = chosen_format(format, output)  # refused before anything is computed
     from runsync import reports
     from runsync.reports import rows
 
@@ -255,7 +256,7 @@ def _print(
         frame = order(getattr(reports, function)(database, **asked))
         window = {name: asked[name] for name in ("since", "until", "pipelines", "tz")}
         _note_lacks(reports.lacking(database, **window, compared=function == "compare"))
-    if chosen_format(format, output) in (Format.JSON, Format.CSV):
+    if style in (Format.JSON, Format.CSV):
         columns, made = rows.plain(frame)
         emit(made, columns=columns, format=format, output=output)
         return

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _MOST_WORDS = 20
 _NAMES_SHOWN = 2
+_APPLICATION_KEYS = ("application_id", "repository")
 _KINDS = {"application": "application", "repository": "repository"}
 
 
@@ -29,6 +30,7 @@ _KINDS = {"application": "application", "repository": "repository"}
 class KnownPipeline:
     """A pipeline, or what owns several, that the config or the database names.
 
+    ``label`` tells a stored pipeline from others of its name.
     ``configured`` is the ``[[pipelines]]`` that brings it, where there is one.
     """
 
@@ -36,6 +38,7 @@ class KnownPipeline:
     external_id: str
     name: str | None = None
     configured: PipelineConfig | None = field(default=None, compare=False, repr=False)
+    label: str | None = field(default=None, compare=False)
 
 
 def chosen_pipelines(
@@ -93,9 +96,7 @@ def pipeline_named(config: Config, text: str, source: str | None = None) -> Know
 
 def application_named(config: Config, text: str, source: str | None = None) -> KnownPipeline:
     """The application, or repository, of that name or id, as :func:`pipeline_named` finds it."""
-    kinds = ("application_id", "repository")
-    known = [one for one in configured_pipelines(config) if _is_of(one, kinds)]
-    return _named(config, text, source, known, kinds)
+    return _named(config, text, source, configured_applications(config), _APPLICATION_KEYS)
 
 
 def configured_pipelines(config: Config) -> list[KnownPipeline]:
@@ -103,14 +104,21 @@ def configured_pipelines(config: Config) -> list[KnownPipeline]:
     return [KnownPipeline(p.source, p.key[1], p.name, p) for p in config.pipelines]
 
 
+def configured_applications(config: Config) -> list[KnownPipeline]:
+    """The applications and repositories that the ``[[pipelines]]`` name."""
+    return [one for one in configured_pipelines(config) if _is_of(one, _APPLICATION_KEYS)]
+
+
 def stored_pipelines(config: Config, database: "Database") -> list[KnownPipeline]:
     """The pipelines in the database, each once for every listing that holds it."""
     from sqlalchemy import select
 
+    from runsync.storage.labels import labels_by_id
     from runsync.storage.models import ListingPipelineRow, PipelineRow
 
     query = (
         select(
+            PipelineRow.id,
             PipelineRow.source,
             PipelineRow.external_id,
             PipelineRow.name,
@@ -121,13 +129,42 @@ def stored_pipelines(config: Config, database: "Database") -> list[KnownPipeline
     )
     with database.read() as connection:
         rows = connection.execute(query).all()
+        labels = labels_by_id(connection)
     return [
-        KnownPipeline(source, external_id, name, _holding(config, listing or ""))
-        for source, external_id, name, listing in rows
+        KnownPipeline(source, external_id, name, _holding(config, listing or ""), labels[number])
+        for number, source, external_id, name, listing in rows
     ]
 
 
-def only_one(known: Iterable[KnownPipeline], text: str, source: str | None = None) -> KnownPipeline:
+def stored_applications(config: Config, database: "Database") -> list[KnownPipeline]:
+    """The applications and repositories whose pipelines are in the database."""
+    from sqlalchemy import select
+
+    from runsync.storage.tables import listing_pipelines
+
+    with database.read() as connection:
+        listings = connection.scalars(select(listing_pipelines.c.listing).distinct()).all()
+    parts = [(listing, *listing.split("/", 2)) for listing in listings]
+    found = [(source, name, _holding(config, key)) for key, source, kind, name in parts
+             if kind in _KINDS]  # fmt: skip
+    return [KnownPipeline(source, id, own.name if own else None, own) for source, id, own in found]
+
+
+def known_source(config: Config, name: str, stored: Iterable[KnownPipeline]) -> str:
+    """The source of that name, which the config or the database knows.
+
+    Raises:
+        ConfigError: neither does.
+    """
+    known = {*config.sources, *(one.source for one in stored)}
+    if name not in known:
+        raise ConfigError(f"there is no source {name!r}; {offered(name, known)}")
+    return name
+
+
+def only_one(
+    known: Iterable[KnownPipeline], text: str, source: str | None = None, what: str = "pipeline"
+) -> KnownPipeline:
     """The pipeline of that name or id, or the only one that begins so.
 
     Raises:
@@ -136,7 +173,7 @@ def only_one(known: Iterable[KnownPipeline], text: str, source: str | None = Non
     mine = [one for one in known if source in (None, one.source)]
     if found := _fitting(mine, text):
         return found
-    raise ConfigError(f"there is no pipeline {text!r}; {offered(text, _words(mine))}")
+    raise ConfigError(f"there is no {what} {text!r}; {offered(text, _words(mine))}")
 
 
 def offered(text: str, words: Iterable[str]) -> str:
@@ -189,7 +226,7 @@ def _named(
     what = "pipeline" if "id" in kinds else "application"
     words = _words(mine)
     near = f"; {offered(text, words)}" if words else ""
-    raise ConfigError(f"there is no {what} {text!r} in source {name!r}, and it is not an id{near}")
+    raise ConfigError(f"there is no {what} {text!r}, and it is not an id of source {name!r}{near}")
 
 
 def _fitting(known: Iterable[KnownPipeline], text: str) -> KnownPipeline | None:
@@ -208,15 +245,16 @@ def _fitting(known: Iterable[KnownPipeline], text: str) -> KnownPipeline | None:
 
 
 def _is_called(known: KnownPipeline, text: str) -> bool:
-    return text in (known.external_id, known.name)
+    return text in (known.external_id, known.name, known.label)
 
 
 def _begins(known: KnownPipeline, text: str) -> bool:
-    return known.external_id.startswith(text) or (known.name or "").startswith(text)
+    names = (known.external_id, known.name or "", known.label or "")
+    return any(name.startswith(text) for name in names)
 
 
 def _words(known: Iterable[KnownPipeline]) -> list[str]:
-    return [one.name or one.external_id for one in known]
+    return [one.label or one.name or one.external_id for one in known]
 
 
 def _is_of(known: KnownPipeline, kinds: Sequence[str]) -> bool:

@@ -30,7 +30,7 @@ from runsync.cli.rows import (
     run_row,
     step_row,
 )
-from runsync.cli.stored import StoredOption, stored_list, stored_run, stored_steps
+from runsync.cli.stored import StoredOption, live_branch, stored_list, stored_run, stored_steps
 from runsync.cli.target import Target, target
 from runsync.cli.trigger import trigger
 from runsync.config import nearest
@@ -111,7 +111,13 @@ def list_(
         ),
     ] = None,
     branch: Annotated[
-        str | None, typer.Option("--branch", metavar="NAME", help="On this branch.")
+        str | None,
+        typer.Option(
+            "--branch",
+            metavar="NAME",
+            help="On this branch; default means the pipeline's default branch, where the database "
+            "knows it.",
+        ),
     ] = None,
     commit: Annotated[
         str | None, typer.Option("--commit", metavar="HASH", help="Of this commit.")
@@ -173,7 +179,7 @@ def list_(
         sort=sort,
         status=status,
         result=result,
-        branch=branch,
+        branch=live_branch(settings, branch, known, "pipeline" if pipeline else "application"),
         commit=commit,
         source_run=source_run,
         author=author,

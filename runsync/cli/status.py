@@ -20,7 +20,13 @@ from runsync.cli.options import (
 )
 from runsync.cli.output import Format, chosen_format, emit, note, write
 from runsync.cli.prometheus import exposition
-from runsync.cli.resolve import KnownPipeline, configured_pipelines, only_one, tokenless
+from runsync.cli.resolve import (
+    KnownPipeline,
+    configured_pipelines,
+    only_one,
+    stored_pipelines,
+    tokenless,
+)
 from runsync.cli.table import Age, ago
 from runsync.config import Config
 from runsync.errors import ConfigError, PartialError
@@ -129,7 +135,7 @@ def status_rows(config: Config, database: "Database", names: Sequence[str]) -> l
     from runsync.sync.status import status as read
 
     rows = read(database, list(_configured(config)))
-    return _named(config, rows, names) if names else rows
+    return _named(config, database, rows, names) if names else rows
 
 
 def emit_status(rows: Sequence[dict[str, Any]], format: Format | None, output: Path | None) -> None:
@@ -198,10 +204,11 @@ def _configured(config: Config) -> Iterator["Wanted"]:
 
 
 def _named(
-    config: Config, rows: Sequence[dict[str, Any]], names: Sequence[str]
+    config: Config, database: "Database", rows: Sequence[dict[str, Any]], names: Sequence[str]
 ) -> list[dict[str, Any]]:
     """The rows of these pipelines; the name of a listing means all of its pipelines."""
-    known = [KnownPipeline(row["source"], _id(row), row["pipeline"]) for row in rows]
+    known = stored_pipelines(config, database)
+    known += [KnownPipeline(row["source"], _id(row), row["pipeline"]) for row in rows]
     known += configured_pipelines(config)
     ids = {only_one(known, name).external_id for name in names}
     return [row for row in rows if {_id(row), _listed_id(row)} & ids]

@@ -7,8 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from runsync.cli.app_context import load_config, open_database
-from runsync.cli.resolve import configured_pipelines, only_one, stored_pipelines
+from runsync.cli.app_context import database_if_readable, load_config, open_database
+from runsync.cli.resolve import (
+    KnownPipeline,
+    configured_applications,
+    configured_pipelines,
+    known_source,
+    only_one,
+    stored_applications,
+    stored_pipelines,
+)
 from runsync.cli.rows import run_row, step_row
 from runsync.config import Config
 from runsync.errors import ConfigError
@@ -29,7 +37,9 @@ def stored_list(
     config: Path | None,
     *,
     pipeline: str | None,
+    application: str | None,
     source: str | None,
+    branch: str | None,
     limit: int | None,
     skip: int | None,
     sort: str | None,
@@ -38,13 +48,15 @@ def stored_list(
     """The rows of stored runs, newest first unless ``sort`` says otherwise.
 
     Raises:
-        ConfigError: no stored pipeline goes by that name.
+        ConfigError: no stored pipeline, application, source or branch goes by that name.
         DatabaseError: the database cannot be read.
     """
     from runsync.storage.stored_runs import StoredRunFilter, find_runs
 
     with _opened(config) as (settings, database):
         own = _pipeline(settings, database, pipeline, source)
+        own |= {"application": _application(settings, database, application, source)}
+        own |= {"branch": branch, "default_branches": _defaults(database, branch, own)}
         wanted = StoredRunFilter(**(filters | own))
         found = find_runs(
             database,
@@ -53,7 +65,26 @@ def stored_list(
             skip=skip or 0,
             oldest_first=sort == "creationDateAsc",
         )
-    return [run_row(one.run, one.source) for one in found]
+        labels = _labels(database)
+    return [run_row(one.run, one.source) | {"pipeline": labels[one.pipeline_id]} for one in found]
+
+
+def live_branch(config: Config, branch: str | None, known: KnownPipeline, kind: str) -> str | None:
+    """The branch to ask a service for: ``default`` is what the database knows to be that of the
+    pipeline, or of all pipelines of the application; where it knows none, the word itself.
+
+    Args:
+        kind: whether ``known`` is a ``pipeline`` or an ``application``.
+    """
+    from runsync.reports.query_spec import DEFAULT_BRANCH
+    from runsync.storage.stored_runs import StoredRunFilter, default_branches_of
+
+    if branch != DEFAULT_BRANCH:
+        return branch
+    own: dict[str, Any] = {"source": known.source, kind: known.external_id}
+    with database_if_readable(config) as database:
+        found = default_branches_of(database, StoredRunFilter(**own)) if database else {}
+    return next(iter(found.values())) if len({*found.values()}) == 1 else branch
 
 
 def stored_run(
@@ -89,13 +120,53 @@ def _opened(config: Path | None) -> Iterator[tuple[Config, "Database"]]:
 
 def _pipeline(
     config: Config, database: "Database", name: str | None, source: str | None
-) -> dict[str, str | None]:
+) -> dict[str, Any]:
     """What chooses the runs of a pipeline, by what people call it."""
+    stored = stored_pipelines(config, database)
+    if source is not None:
+        known_source(config, source, stored)
     if name is None:
         return {"source": source}
-    known = [*configured_pipelines(config), *stored_pipelines(config, database)]
-    one = only_one(known, name, source)
+    one = only_one([*configured_pipelines(config), *stored], name, source)
     return {"source": one.source, "pipeline": one.external_id}
+
+
+def _application(
+    config: Config, database: "Database", name: str | None, source: str | None
+) -> str | None:
+    """The id of an application, by what people call it."""
+    if name is None:
+        return None
+    known = [*configured_applications(config), *stored_applications(config, database)]
+    return only_one(known, name, source, "application").external_id
+
+
+def _defaults(
+    database: "Database", branch: str | None, own: dict[str, Any]
+) -> dict[int, str] | None:
+    """What ``default`` means in the pipelines that were chosen, as in the reports.
+
+    Raises:
+        ConfigError: none of them has a run on that branch.
+    """
+    from runsync.reports.branches import check_known
+    from runsync.reports.query_spec import DEFAULT_BRANCH
+    from runsync.storage.stored_runs import StoredRunFilter, branches_of, default_branches_of
+
+    if branch is None:
+        return None
+    of_these = StoredRunFilter(**own)
+    defaults = default_branches_of(database, of_these) if branch == DEFAULT_BRANCH else {}
+    if not defaults:
+        check_known([branch], branches_of(database, of_these))
+    return defaults
+
+
+def _labels(database: "Database") -> dict[int, str]:
+    from runsync.storage.labels import labels_by_id
+
+    with database.read() as connection:
+        return labels_by_id(connection)
 
 
 def _the_run(
@@ -109,6 +180,6 @@ def _the_run(
         raise ConfigError(f"run {run_id!r} is not stored; without --stored the service is asked")
     holders = {(one.source, one.run.pipeline.external_id): one for one in found}
     if len(holders) > 1:
-        names = ", ".join(f"{one.run.pipeline.name} ({one.source})" for one in holders.values())
+        names = ", ".join(f"{one.run.pipeline.name} ({id})" for (_, id), one in holders.items())
         raise ConfigError(f"run {run_id!r} is one of several: {names}; add --source or --pipeline")
     return max(found, key=lambda one: one.run.attempt)

@@ -96,6 +96,6 @@ def _holder_of(config: Config, run_id: str, source: str | None) -> KnownPipeline
             rows = [KnownPipeline(*row) for row in connection.execute(query)]
     found = [one for one in rows if one.source in ({source} if source else config.sources)]
     if len(found) > 1:
-        names = ", ".join(f"{known.name} ({known.source})" for known in found)
+        names = ", ".join(f"{known.name} ({known.external_id})" for known in found)
         raise ConfigError(f"run {run_id!r} is one of several: {names}; add --source or --pipeline")
     return found[0] if found else None

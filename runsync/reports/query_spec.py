@@ -213,15 +213,16 @@ def _checked_by(by: str | Iterable[str] | None, report: "Report") -> tuple[str, 
     if by is None:
         return report.by
     keys = tuple(dict.fromkeys(listed("by", by)))
+    known = ", ".join(report.keys)
     for key in keys:
         if key not in BY:
-            raise ConfigError(
-                f"{report.name} cannot be grouped by {key!r}{did_you_mean(key, report.keys)}"
-            )
+            near = did_you_mean(key, report.keys)
+            near = f"{near} Known: {known}" if near.endswith("?") else f"; known: {known}"
+            raise ConfigError(f"by (--by): {report.name} cannot be grouped by {key!r}{near}")
         if key not in report.keys:
             raise ConfigError(
-                f"{report.name} counts whole runs, which cannot be grouped by {key!r}; "
-                f"known: {', '.join(report.keys)}"
+                f"by (--by): {report.name} counts whole runs, which cannot be grouped by {key!r}; "
+                f"known: {known}"
             )
     return keys
 

@@ -1,4 +1,4 @@
-"""Stored pipelines as reports and exports name and choose them."""
+"""Stored pipelines as commands, reports and exports name and choose them."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -92,7 +92,7 @@ def _none(known: Sequence[StoredPipeline], word: str | int) -> list[StoredPipeli
     labels = [p.label for p in known]
     words = list(dict.fromkeys([*labels, *(p.external_id for p in known)]))
     mend = did_you_mean(word, words) or _listing(labels)
-    raise ConfigError(f"no pipeline in the database is called {word!r}{mend}")
+    raise ConfigError(f"there is no pipeline {word!r}{mend}")
 
 
 def _listing(labels: Sequence[str]) -> str:

@@ -4,10 +4,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy import ColumnElement, func, or_, select, tuple_
 
 from runsync.records import Outcome, Pipeline, Result, Run, Status, Step
 from runsync.storage.database import Database
+from runsync.storage.default_branches import default_branches
 from runsync.storage.tables import listing_pipelines, pipelines, runs, steps
 from runsync.storage.upserts import VERSION_KEY
 
@@ -20,7 +21,8 @@ _STEP_COLUMNS = [f.name for f in fields(Step) if f.name in steps.c]
 class StoredRunFilter:
     """Which stored runs are wanted: those that fit all that is not None.
 
-    ``run_id`` is an id; one without an attempt fits all attempts of that run.
+    ``run_id`` is an id; one without an attempt fits all attempts of that run. ``branch`` may be
+    ``""``: none; ``default_branches`` (see :func:`default_branches_of`) fit it too.
     """
 
     source: str | None = None
@@ -30,6 +32,7 @@ class StoredRunFilter:
     status: str | None = None
     result: str | None = None
     branch: str | None = None
+    default_branches: Mapping[int, str] | None = None
     commit: str | None = None
     source_run: str | None = None
     author: str | None = None
@@ -66,6 +69,32 @@ def find_runs(
     return [_run(row._mapping) for row in database.rows(query)]
 
 
+def branches_of(database: Database, wanted: StoredRunFilter) -> set[str]:
+    """The branches of the runs that fit; ``""`` stands for none."""
+    query = (
+        select(func.coalesce(runs.c.branch, ""))
+        .join(pipelines, pipelines.c.id == runs.c.pipeline_id)
+        .where(*_conditions(wanted))
+        .distinct()
+    )
+    with database.read() as connection:
+        return set(connection.scalars(query))
+
+
+def default_branches_of(database: Database, wanted: StoredRunFilter) -> dict[int, str]:
+    """The default branches of the pipelines of the runs that fit, where known, by number."""
+    query = (
+        select(runs.c.pipeline_id)
+        .join(pipelines, pipelines.c.id == runs.c.pipeline_id)
+        .where(*_conditions(wanted))
+        .distinct()
+    )
+    with database.read() as connection:
+        ids = set(connection.scalars(query))
+        known = default_branches(lambda rows: connection.execute(rows).all())
+    return {number: name for number, name in known.items() if name and number in ids}
+
+
 def steps_of(database: Database, run: StoredRun) -> list[Step]:
     """The steps of a run in their order."""
     s = steps.c
@@ -84,12 +113,15 @@ def _conditions(wanted: StoredRunFilter) -> Iterator[ColumnElement[bool]]:
         p.external_id: wanted.pipeline,
         r.status: wanted.status,
         r.result: wanted.result,
-        r.branch: wanted.branch,
         r.commit_hash: wanted.commit,
         r.source_run_id: wanted.source_run,
         r.author: wanted.author,
     }
     yield from (column == value for column, value in equal.items() if value is not None)
+    if wanted.branch is not None:
+        is_named = func.coalesce(r.branch, "") == wanted.branch
+        defaults = list((wanted.default_branches or {}).items())
+        yield or_(is_named, tuple_(r.pipeline_id, r.branch).in_(defaults)) if defaults else is_named
     if wanted.run_id is not None:
         first = wanted.run_id
         yield or_(r.id == first, r.id.startswith(f"{first}.", autoescape=True))

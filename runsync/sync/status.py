@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, case, func, or_, select
+from sqlalchemy import Connection, Select, and_, case, func, or_, select
 
 from runsync.coverage import Interval
 from runsync.records import Status
 from runsync.storage.database import Database
+from runsync.storage.labels import labels_by_id
 from runsync.storage.runs import is_set_aside
 from runsync.storage.store import ListingStore
 from runsync.storage.sync_log import LastSync, last_syncs
@@ -107,7 +108,7 @@ def incomplete_runs(database: Database) -> list[dict[str, Any]]:
     of_run = (set_aside.c.pipeline_id == runs.c.pipeline_id) & (set_aside.c.run_id == runs.c.id)
     query = (
         select(
-            pipelines.c.name.label("pipeline"),
+            runs.c.pipeline_id,
             pipelines.c.source,
             pipelines.c.external_id,
             runs.c.id,
@@ -122,7 +123,15 @@ def incomplete_runs(database: Database) -> list[dict[str, Any]]:
         .where(_INCOMPLETE)
         .order_by(runs.c.created_at.desc(), runs.c.id)
     )
-    return [dict(row._mapping) for row in database.rows(query)]
+    with database.read() as connection:
+        return _called(connection, query)
+
+
+def _called(connection: Connection, query: Select[Any]) -> list[dict[str, Any]]:
+    """The rows, each with the label of its pipeline in place of the number."""
+    labels = labels_by_id(connection)
+    rows = [dict(row) for row in connection.execute(query).mappings()]
+    return [{"pipeline": labels[row.pop("pipeline_id")], **row} for row in rows]
 
 
 def _pipelines(connection: Connection) -> list[dict[str, Any]]:
@@ -143,7 +152,7 @@ def _pipelines(connection: Connection) -> list[dict[str, Any]]:
     )
     query = (
         select(
-            pipelines.c.name.label("pipeline"),
+            listing_pipelines.c.pipeline_id,
             pipelines.c.source,
             pipelines.c.external_id,
             listing_pipelines.c.listing,
@@ -159,7 +168,7 @@ def _pipelines(connection: Connection) -> list[dict[str, Any]]:
         .outerjoin(counts, counts.c.pipeline_id == pipelines.c.id)
         .order_by(pipelines.c.source, pipelines.c.name, listing_pipelines.c.listing)
     )
-    return [dict(row) for row in connection.execute(query).mappings()]
+    return _called(connection, query)
 
 
 def _covered(intervals: list[Interval]) -> dict[str, Any]:

@@ -414,6 +414,13 @@ def test_durations(seconds: float, shown: str) -> None:
     assert table.duration(timedelta(seconds=seconds)) == shown
 
 
+def test_a_run_of_long_ago_is_told_by_its_date(written: Written) -> None:
+    for days, shown in ((59.9, "59 days ago"), (60.1, None)):
+        when = datetime.now(UTC) - timedelta(days=days)
+        text = written([{"created_at": when}], Format.TABLE, ["created_at"], brief=["created_at"])
+        assert text.splitlines()[2] == (shown or f"{when:%Y-%m-%d}")
+
+
 def test_a_table_of_runs_says_how_old_they_are_and_json_when_they_were_made(
     written: Written,
 ) -> None:

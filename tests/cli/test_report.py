@@ -244,3 +244,20 @@ def test_a_sort_that_cannot_be_is_refused(report: Callable[..., Said]) -> None:
     assert (code, out) == (2, "")
     assert "no column 'pass_rat'; did you mean 'pass_rate'?" in errors
     assert report("pass-rates", "--top", "0")[0] == 2
+
+
+def test_a_file_of_no_known_format_is_refused_before_anything_is_read(
+    report: Callable[..., Said], tmp_path: Path
+) -> None:
+    (tmp_path / "runsync.toml").write_text('database_url = "sqlite:///nosuch.db"')
+    for asked in (["pass-rates"], ["compare"]):
+        code, out, errors = report(*asked, "--output", str(tmp_path / "x.pdf"))
+        assert (code, out) == (2, "")
+        assert ".pdf says no format; known are .json" in errors
+
+
+def test_an_unknown_key_is_refused_by_the_name_of_its_option(report: Callable[..., Said]) -> None:
+    code, _, errors = report("pass-rates", "--by", "moon")
+    assert code == 2
+    assert "--by" in errors
+    assert "'moon'; known: pipeline, source, branch" in errors

@@ -8,7 +8,7 @@ import pytest
 from runsync.simulator import Simulator, World
 from tests.cli.conftest import NOW, Shell
 
-BUILD, DEPLOY = "b" * 24, "d" * 24
+BUILD, DEPLOY, APPLICATION = "b" * 24, "d" * 24, "a" * 24
 
 
 @pytest.fixture
@@ -89,6 +89,14 @@ def test_what_is_not_stored_is_an_error_of_one_sentence(
         (("show", "f" * 24), "is not stored"),
         (("steps", "f" * 24), "is not stored"),
         (("list", "--pipeline", "nosuch"), "there is no pipeline 'nosuch'"),
+        (("list", "--application", "nosuch"), f"no application 'nosuch'; known are: {APPLICATION}"),
+        (("list", "--source", "nosuch"), "there is no source 'nosuch'; known are: wercker"),
+        (("show", "f" * 24, "--source", "wrcker"), "there is no source 'wrcker'; did you mean"),
+        (("list", "--branch", "fix/ti"), "no run on the branch 'fix/ti'; did you mean 'fix/it'?"),
+        (
+            ("list", "--branch", "fix/it", "--pipeline", DEPLOY),
+            "there is no run on the branch 'fix/it'; known: master",
+        ),
         (("list", "--limit", "0"), "--limit must be 1 or more"),
         (("list", "--result", "odd"), "--result 'odd' is not known"),
     ]:
@@ -96,3 +104,55 @@ def test_what_is_not_stored_is_an_error_of_one_sentence(
         assert ended.code == 2
         assert said in ended.err
     assert len(simulator.requests) == asked
+
+
+def test_default_means_the_default_branch_of_each_pipeline(
+    shell: Shell, history: list[str], simulator: Simulator
+) -> None:
+    def asked() -> list[str]:
+        return [request.query.get("branch", "") for request in simulator.requests]
+
+    args = ("--stored", "--branch", "default", "--limit", "99", "--json")
+    stored = shell("runs", "list", *args).data
+    assert {(row["pipeline"], row["branch"]) for row in stored} == {
+        ("our-build", "main"),
+        ("deploy", "master"),
+    }
+    assert len(stored) == 21
+    simulator.reset_log()
+    args = ("--branch", "default", "--pipeline", "our-build", "--json")
+    live = shell("runs", "list", *args).data
+    assert {row["branch"] for row in live} == {"main"}
+    assert asked() == ["main"]
+    # Of an application only where its pipelines have one and the same; else it is a name.
+    shell("runs", "list", "--application", APPLICATION, "--branch", "default", "--json")
+    assert asked() == ["main", "default"]
+
+
+def test_pipelines_of_one_name_are_told_apart(
+    shell: Shell, home: Path, world: World, simulator: Simulator
+) -> None:
+    twins = ["1" * 24, "2" * 24]
+    for twin in twins:
+        world.add_pipeline("build", id=twin, application_id="c" * 24)
+        world.add_run(twin, status="finished", branch="main")
+    config = home / "runsync.toml"
+    more = f'[[pipelines]]\napplication_id = "{"c" * 24}"\n'
+    rule = "[[checks]]\nreport = 'status'\nabove = { age = '0s' }\n"
+    config.write_text(f"{config.read_text()}\n{more}{rule}".replace("        ", ""))
+    assert shell("sync").code == 0
+    wanted = {"build (11111111)", "build (22222222)"}
+    for command in (["status"], ["pipelines"], ["runs", "list", "--stored"]):
+        rows = shell(*command, "--json").data
+        assert wanted <= {row["pipeline"] for row in rows}
+    prometheus = shell("status", "--format", "prometheus").out
+    checked = shell("check", "--json").data
+    for name in wanted:
+        assert f'pipeline="{name}"' in prometheus
+        assert name in {line["pipeline"] for line in checked}
+        (row,) = shell("status", name, "--json").data
+        assert row["pipeline"] == name
+        (run,) = shell("runs", "list", "--stored", "--pipeline", name, "--json").data
+        assert run["pipeline"] == name
+    ended = shell("status", "build")
+    assert (ended.code, "fits several pipelines" in ended.err) == (2, True)

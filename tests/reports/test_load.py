@@ -168,10 +168,10 @@ def test_a_url_that_is_none_is_said_plainly() -> None:
 @pytest.mark.parametrize(
     ("by", "said"),
     [
-        ("pipline", "cannot be grouped by 'pipline'; did you mean 'pipeline'"),
+        ("pipline", "cannot be grouped by 'pipline'; did you mean 'pipeline'? Known: "),
         ("step", "queue_times counts whole runs, which cannot be grouped by 'step'"),
         ("runner", "cannot be grouped by 'runner'"),
-        ("", "cannot be grouped by ''; known: pipeline, source"),
+        ("", "by (--by): queue_times cannot be grouped by ''; known: pipeline, source"),
     ],
 )
 def test_a_key_that_makes_no_sense_is_refused(sqlite: Database, by: str, said: str) -> None:
@@ -183,11 +183,11 @@ def test_an_unknown_pipeline_is_named_with_the_nearest(sqlite: Database) -> None
     fill(
         sqlite, pipelines=[{**p, "external_id": f"5751{p['id']}"} for p in _named("build", "ship")]
     )
-    with pytest.raises(ConfigError, match="called 'biuld'; did you mean 'build'"):
+    with pytest.raises(ConfigError, match="there is no pipeline 'biuld'; did you mean 'build'"):
         reports.pass_rates(sqlite, pipelines=["biuld"])
     with pytest.raises(ConfigError, match=r"beginning of several pipelines: build .*ship"):
         reports.pass_rates(sqlite, pipelines=["5751"])
-    with pytest.raises(ConfigError, match="no pipeline in the database is called ''"):
+    with pytest.raises(ConfigError, match="there is no pipeline ''"):
         reports.pass_rates(sqlite, pipelines=[""])
 
 

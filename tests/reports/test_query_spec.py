@@ -107,7 +107,7 @@ def test_the_window_before_is_as_long_and_ends_where_this_begins(now: datetime) 
         ({"by": [5]}, "pass_rates cannot be grouped by 5"),
         ({"branches": 5}, "branches=5 is neither a name nor a list of names"),
         ({"pipelines": 5.5}, "pipelines=5.5 is neither a name nor a list of names"),
-        ({"pipelines": [None]}, "no pipeline in the database is called None"),
+        ({"pipelines": [None]}, "there is no pipeline None"),
         ({"result": 5}, "result=5 is no result"),
     ],
 )
