@@ -77,8 +77,7 @@ def branches_of(database: Database, wanted: StoredRunFilter) -> set[str]:
         .where(*_conditions(wanted))
         .distinct()
     )
-    with database.read() as connection:
-        return set(connection.scalars(query))
+    return {row[0] for row in database.rows(query)}
 
 
 def default_branches_of(database: Database, wanted: StoredRunFilter) -> dict[int, str]:
@@ -89,9 +88,8 @@ def default_branches_of(database: Database, wanted: StoredRunFilter) -> dict[int
         .where(*_conditions(wanted))
         .distinct()
     )
-    with database.read() as connection:
-        ids = set(connection.scalars(query))
-        known = default_branches(lambda rows: connection.execute(rows).all())
+    ids = {row[0] for row in database.rows(query)}
+    known = default_branches(database.rows)
     return {number: name for number, name in known.items() if name and number in ids}
 
 

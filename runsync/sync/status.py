@@ -123,8 +123,7 @@ def incomplete_runs(database: Database) -> list[dict[str, Any]]:
         .where(_INCOMPLETE)
         .order_by(runs.c.created_at.desc(), runs.c.id)
     )
-    with database.read() as connection:
-        return _called(connection, query)
+    return database.transact(lambda connection: _called(connection, query), reads=True)
 
 
 def _called(connection: Connection, query: Select[Any]) -> list[dict[str, Any]]:
