@@ -120,8 +120,8 @@ def test_default_means_the_default_branch_of_each_pipeline(
     }
     assert len(stored) == 21
     simulator.reset_log()
-    args = ("--branch", "default", "--pipeline", "our-build", "--json")
-    live = shell("runs", "list", *args).data
+    of_build = ("--branch", "default", "--pipeline", "our-build", "--json")
+    live = shell("runs", "list", *of_build).data
     assert {row["branch"] for row in live} == {"main"}
     assert asked() == ["main"]
     # Of an application only where its pipelines have one and the same; else it is a name.
