@@ -19,6 +19,8 @@ from urllib.request import urlopen
 
 import duckdb
 import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import ProgrammingError
 
 from runsync import cli
 from runsync.query import ask
@@ -29,8 +31,8 @@ from tests.reports.database_rows import at, fill, run
 
 def shown(tool: str, language: str) -> list[str]:
     """The code that the README shows for a tool."""
-    text = section("Open it in Datasette, DuckDB, Grafana, Metabase")
-    paragraph = re.search(rf"^\*\*{tool}\*\*.*?(?=^\*\*|\Z)", text, re.DOTALL | re.MULTILINE)
+    whole = section("Open it in Datasette, DuckDB, Grafana, Metabase")
+    paragraph = re.search(rf"^\*\*{tool}\*\*.*?(?=^\*\*|\Z)", whole, re.DOTALL | re.MULTILINE)
     assert paragraph
     return blocks(language, paragraph[0])
 
@@ -113,6 +115,27 @@ def test_duckdb_reads_the_export(synced: Path, monkeypatch: pytest.MonkeyPatch) 
     assert len(read) == 10
     ran = {(row["pipeline"], row["step"]): row["count"] for row in known}
     assert all(0 < runs <= ran[pipeline, step] for pipeline, step, _, runs in read)
+
+
+def test_the_role_may_read_and_nothing_else(postgres_url: str) -> None:
+    (sql,) = shown("A role that may only read", "sql")
+    with closing(Database(postgres_url)) as database:
+        fill(database, [run("a", at())])
+        with database.write() as connection:
+            for statement in filter(str.strip, sql.split(";")):
+                connection.execute(text(statement))
+        try:
+            with database.write() as connection:
+                connection.execute(text("SET LOCAL ROLE reader"))
+                assert connection.execute(text("SELECT id FROM v_runs")).all() == [("a",)]
+            with database.write() as connection:
+                connection.execute(text("SET LOCAL ROLE reader"))
+                with pytest.raises(ProgrammingError, match="permission denied"):
+                    connection.execute(text("DELETE FROM runs"))
+                connection.rollback()
+        finally:
+            with database.write() as connection:
+                connection.execute(text("DROP ROLE reader"))
 
 
 FROM, TO = "2026-01-01T00:00:00Z", "2026-12-31T00:00:00Z"
