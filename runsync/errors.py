@@ -69,6 +69,10 @@ class RefusedError(SourceError):
     exit_code = 2
 
 
+class TooLargeError(SourceError):
+    """The source answers more than is taken at once."""
+
+
 class RateLimitedError(SourceError):
     """The source asks to wait for longer than one sync should."""
 

@@ -28,7 +28,7 @@ import urllib3
 from requests.utils import get_environ_proxies
 
 from runsync import __version__
-from runsync.errors import CancelledError, RunsyncError, SourceError
+from runsync.errors import CancelledError, RunsyncError, SourceError, TooLargeError
 from runsync.http.connections import Adapter, Deadlines
 from runsync.http.rate_limiter import RateLimiter, http_date
 from runsync.http.redaction import message_in, origin, path_of, reason, redacted
@@ -309,7 +309,7 @@ class Client:
                     raise TimeoutError  # A head that was cut reads like one without a body.
                 if len(content) > self.limits.body:
                     response.raw.close()
-                    raise SourceError(
+                    raise TooLargeError(
                         f"{self._name}: {request.method} {path_of(url)} answers more than "
                         f"{self.limits.body // 2**20} MiB"
                     )

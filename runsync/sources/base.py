@@ -85,7 +85,7 @@ class Page:
     ``at_start``: nothing older is left. ``unchanged``: the provider says that the top is as it was
     when ``memory`` was kept; ``items`` is then empty. ``aside``: the items stand outside the order,
     since they have only now come into the listing (a job that was moved into a folder, with its
-    history), and say nothing of how far the walk has come.
+    history) or were found by their changes, and say nothing of how far the walk has come.
     """
 
     items: tuple[Listed | Problem | Cursor, ...]

@@ -19,6 +19,10 @@ from tests.sources.circleci.rig import NOW as CIRCLE_NOW
 from tests.sources.circleci.simulator import CircleSimulator
 from tests.sources.circleci.test_contract import CircleStage
 from tests.sources.circleci.world import World as CircleWorld
+from tests.sources.buildkite.rig import NOW as BUILDKITE_NOW
+from tests.sources.buildkite.simulator import BuildkiteSimulator
+from tests.sources.buildkite.test_contract import BuildkiteStage
+from tests.sources.buildkite.world import World as BuildkiteWorld
 from tests.sources.contract import Stage
 from tests.sources.github.server import Server, Service
 from tests.sources.github.test_contract import GitHubStage
@@ -49,6 +53,7 @@ def stages(
         stack.callback(server.stop)
         service.base = f"http://127.0.0.1:{server.server_address[1]}"
         gitlab = stack.enter_context(GitLabSimulator(GitLabWorld(GITLAB_NOW)).serving())
+        buildkite = stack.enter_context(BuildkiteSimulator(BuildkiteWorld(BUILDKITE_NOW)).serving())
         jenkins = stack.enter_context(JenkinsSimulator(JenkinsWorld(JENKINS_NOW)).serving())
         circle = stack.enter_context(CircleSimulator(CircleWorld(CIRCLE_NOW)).serving())
         azure = stack.enter_context(AzureSimulator(AzureWorld(AZURE_NOW)).serving())
@@ -61,6 +66,7 @@ def stages(
             JenkinsStage(jenkins, monkeypatch),
             CircleStage(circle, monkeypatch),
             AzureStage(azure, monkeypatch),
+            BuildkiteStage(buildkite, monkeypatch),
         ]
 
 

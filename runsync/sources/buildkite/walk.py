@@ -1,0 +1,211 @@
+"""Walks Buildkite's lists of builds, which come newest first and can be asked for by time.
+
+Why no build can be missed:
+
+1. A page is asked for by ``created_to``, a time that does not move, and by no number: pages by
+   number shift, and deep ones are refused.
+2. Bounds are whole seconds, as in Buildkite's documents. Builds of about one second may come in any
+   order, so the lowest second of a full page is left to the next page, which begins above it.
+3. More builds than a page in such a second are read by number, until two readings are alike.
+4. The list ends where a page that begins at builds that were seen shows no others. A page that
+   shows none proves nothing, unless a page that begins above it and does says the same.
+5. A row that cannot be read is a hole wherever it is shown.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+
+from runsync.errors import SourceError
+from runsync.records import Problem
+from runsync.sources.base import Listed, Page
+
+_SECOND = timedelta(seconds=1)
+# How far builds may stand out of order.
+_DISORDER = _SECOND
+_MOST_READINGS = 30
+_LONGEST_GAP = 10**10
+Params = Mapping[str, Any]
+Key = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of a list; one that cannot be read has the time of the row above."""
+
+    at: datetime
+    item: Listed | Problem
+
+    @property
+    def key(self) -> Key | None:
+        return self.item.run.key if isinstance(self.item, Listed) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """An answer. ``is_full``: more may follow."""
+
+    rows: list[Row]
+    as_of: datetime
+    is_full: bool
+
+
+Fetch = Callable[[Params], Part]
+
+
+def bound(when: datetime) -> str:
+    """A time as Buildkite's documents write it."""
+    return f"{when.astimezone(UTC).replace(microsecond=0, tzinfo=None).isoformat()}Z"
+
+
+def above(when: datetime) -> datetime:
+    """The bound below which all builds of ``when`` stand, and those out of order with them."""
+    return when.replace(microsecond=0) + _SECOND + _DISORDER
+
+
+class Walk:
+    """One walk down a list.
+
+    Args:
+        fetch: asks for a page with parameters.
+        asked: those of every page.
+        name: what the list is called in an error.
+    """
+
+    def __init__(self, fetch: Fetch, asked: Params, name: str) -> None:
+        self._fetch, self._asked, self._name = fetch, asked, name
+
+    def once(self) -> Iterator[Part]:
+        """The parts from the top down to one that is not full: what was cut off is not noticed."""
+        part, top = self._step(None)
+        while True:
+            yield part
+            if not part.is_full:
+                return
+            part, top = self._step(top)
+
+    def pages(
+        self, top: datetime | None, first: Callable[[Part], Iterator[Page]] = lambda _: iter(())
+    ) -> Iterator[Page]:
+        """The pages from the top, or from below ``top``, to the proven start of the list.
+
+        Args:
+            first: what comes before the first page, which it is given.
+        """
+        seen: set[Key] = set()
+        repeated, is_first = 0, True
+        while True:
+            part, below = self._step(top)
+            if is_first:
+                yield from first(part)
+                is_first = False
+            keys = {row.key for row in part.rows if row.key}
+            if not part.is_full and keys <= seen and (keys or not part.rows):
+                if top and not keys:
+                    self._prove_end(top)
+                # What cannot be read may be a build that was not seen.
+                unreadable = tuple(row.item for row in part.rows if row.key is None)
+                yield Page(unreadable, part.as_of, at_start=True)
+                return
+            items = [row.item for row in part.rows if row.key is None or row.key not in seen]
+            if items:
+                yield Page(tuple(items), part.as_of)
+            if below is None:
+                return
+            repeated = repeated + 1 if top and below >= top else 0
+            if repeated > _MOST_READINGS:
+                raise self._moves_too_fast()
+            seen, top = set() if part.is_full else keys, below
+
+    def _step(self, top: datetime | None) -> tuple[Part, datetime | None]:
+        """The next page, and below which time the one after it begins.
+
+        Returns:
+            None for that time where no row tells one.
+        """
+        part = self._fetch({**self._asked, "created_to": bound(top) if top else None})
+        rows = self._in_order(part.rows, top)
+        times = [row.at for row in rows if row.key]
+        if not times:
+            if part.is_full:
+                raise SourceError(f"{self._name}: no row of a whole page can be read")
+            return Part(rows, part.as_of, is_full=False), None
+        below = above(min(times))
+        if not part.is_full:
+            return Part(rows, part.as_of, is_full=False), min(below, top) if top else below
+        if top and below >= top:
+            floor = top - _SECOND - _DISORDER
+            return Part(self._window(floor, top), part.as_of, is_full=True), floor
+        return Part([row for row in rows if row.at >= below], part.as_of, is_full=True), below
+
+    def _in_order(self, rows: list[Row], top: datetime | None) -> list[Row]:
+        """The rows below ``top``.
+
+        Raises:
+            SourceError: it is no page of such rows, newest first.
+        """
+        lowest = top
+        for row in rows:
+            if lowest and row.key and row.at >= lowest + _DISORDER:
+                raise SourceError(
+                    f"{self._name} does not come newest first; check that base_url is Buildkite's"
+                )
+            lowest = min(lowest or row.at, row.at)
+        return [row for row in rows if top is None or row.at < top or row.key is None]
+
+    def _window(self, floor: datetime, top: datetime) -> list[Row]:
+        """All builds from ``floor`` on and before ``top``.
+
+        Raises:
+            SourceError: no two readings of them were alike.
+        """
+        before: set[Key | None] | None = None
+        for _ in range(_MOST_READINGS):
+            rows = self._all(floor, top)
+            keys = {row.key for row in rows}
+            if keys == before:
+                return rows
+            before = keys
+        raise self._moves_too_fast()
+
+    def _all(self, floor: datetime, top: datetime) -> list[Row]:
+        """The rows of all pages, by their number."""
+        params = {**self._asked, "created_from": bound(floor), "created_to": bound(top)}
+        found: list[Row] = []
+        before: list[Key | None] = []
+        for page in count(1):
+            part = self._fetch({**params, "page": page})
+            keys = [row.key for row in part.rows]
+            if any(not floor <= row.at < top for row in part.rows if row.key) or (
+                keys and keys == before
+            ):
+                raise SourceError(f"{self._name} ignores what is asked for; check base_url")
+            found, before = found + part.rows, keys
+            if not part.is_full:
+                break
+        return found
+
+    def _prove_end(self, top: datetime) -> None:
+        """Nothing stands below ``top`` if a list that begins above it, and shows builds, says so.
+
+        Raises:
+            SourceError: it does not.
+        """
+        low, high, seconds = 0, None, 1
+        while seconds not in (low, high) and seconds < _LONGEST_GAP:
+            part = self._fetch({**self._asked, "created_to": bound(top + seconds * _SECOND)})
+            if any(row.at < top for row in part.rows if row.key):
+                break
+            if part.rows and not part.is_full:
+                return
+            low, high = (low, seconds) if part.rows else (seconds, high)
+            seconds = (low + high) // 2 if high else low * 4
+        raise self._moves_too_fast()
+
+    def _moves_too_fast(self) -> SourceError:
+        return SourceError(
+            f"{self._name} moves faster than it can be read, or is suddenly empty; "
+            "what was read is kept: sync again"
+        )

@@ -1,0 +1,78 @@
+"""Buildkite's words in ours."""
+
+from runsync.records import ABORTED, FAILED, PASSED, SKIPPED, Ending, Outcome, Result, Status
+
+BLOCKED = "blocked"
+"""What a build is that waits for a person; its times tell how far it has come."""
+SHOWN_STATES = ("passed", "failed")
+"""What a blocked build may show as its state."""
+ACTIVE = ("creating", "scheduled", "running", "failing", "canceling")
+"""The states in which a build goes on by itself."""
+BUILD_STATUSES = {
+    **dict.fromkeys(("creating", "scheduled", "waiting"), Status.NOTSTARTED),
+    **dict.fromkeys(("running", "failing", "canceling"), Status.RUNNING),
+    **dict.fromkeys(
+        "passed failed canceled skipped not_run waiting_failed".split(), Status.FINISHED
+    ),
+}
+BUILD_ENDINGS = {
+    "passed": PASSED,
+    "failed": FAILED,
+    "waiting_failed": FAILED,
+    "canceled": ABORTED,
+    "skipped": SKIPPED,
+    "not_run": SKIPPED,
+}
+_WAITING = (
+    "pending waiting blocked limiting limited platform_limiting platform_limited scheduled"
+).split()
+_OVER = (
+    "passed failed finished canceled timed_out skipped broken expired waiting_failed "
+    "blocked_failed unblocked unblocked_failed"
+).split()
+JOB_STATUSES = {
+    **dict.fromkeys(_WAITING, Status.NOTSTARTED),
+    **dict.fromkeys(("assigned", "accepted"), Status.STARTED),
+    **dict.fromkeys(("running", "canceling", "timing_out"), Status.RUNNING),
+    **dict.fromkeys(_OVER, Status.FINISHED),
+}
+JOB_ENDINGS = {
+    "passed": PASSED,
+    "failed": FAILED,
+    "timed_out": Ending(Result.FAILED, Outcome.TIMEOUT),
+    "expired": Ending(Result.FAILED, Outcome.ERROR),
+    "canceled": ABORTED,
+    **dict.fromkeys(("skipped", "broken", "waiting_failed", "blocked_failed"), SKIPPED),
+}
+"""``expired``: no agent took it in time. ``broken``: its conditions say that it does not run.
+``waiting_failed``: what it waited for failed."""
+ERRORS = frozenset(
+    "agent_stop process_run_error agent_refused signature_rejected stack_error "
+    "agent_incompatible".split()
+)
+"""The values of ``signal_reason`` that are the CI's own fault."""
+LOST_AGENT = -1
+"""The exit status of a job whose agent is not heard of any more."""
+EVENTS = {
+    "webhook": "push",
+    "ui": "manual",
+    "frontend": "manual",
+    "trigger_job": "upstream",
+}
+"""Ours for a build's ``source``, where it is another word than api or schedule; a webhook's build
+of a pull request is ``pull_request``."""
+_OVER_BUILDS = ("passed", "failed", "canceled", "skipped", "not_run")
+STATES: dict[str, tuple[str, ...]] = {
+    **{state: (state,) for state in (*ACTIVE, *_OVER_BUILDS, BLOCKED)},
+    "notstarted": ("creating", "scheduled"),
+    "running": ("running", "failing", "canceling"),
+    "finished": _OVER_BUILDS,
+}
+"""By which states builds are found that have a status of ours or a state of Buildkite's."""
+RESULT_STATES = {
+    "passed": ("passed",),
+    "failed": ("failed",),
+    "aborted": ("canceled",),
+    "skipped": ("skipped", "not_run"),
+}
+"""By which states builds are found that have a result of ours."""
