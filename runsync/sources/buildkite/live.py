@@ -1,10 +1,10 @@
 """Buildkite's live API, for people; and what every request of the source goes through."""
 
 import re
-from collections.abc import Iterator
-from datetime import datetime
+from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import count
-from typing import Any
+from typing import Any, TypeVar
 
 from runsync.errors import ConfigError, NotFoundError, RefusedError, SourceError
 from runsync.http.client import Response, checked_path
@@ -17,9 +17,12 @@ from runsync.sources.fields import BadRowError, Fields, describe
 PAGE_SIZE = 100
 WITH_RETRIED = ("include_retried_jobs", "true")
 _SHOWN_RUNS = 20
-_NEEDED_SCOPE = "read_builds"
+_NEEDED_SCOPES = ("read_builds",)
+_LIMITS = ("RateLimit-User-", "RateLimit-")
 _NUMBER = re.compile(r"[1-9]\d{0,18}", re.ASCII)
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+T = TypeVar("T")
 
 
 class LiveApi(base.Source):
@@ -29,13 +32,11 @@ class LiveApi(base.Source):
         return self.reread(pipeline, self._number(run_id))
 
     def reread(self, pipeline: Pipeline, run_id: str) -> RunWithSteps:
-        found = self._one(
-            self.client.get(self.path(pipeline, "builds", run_id), [WITH_RETRIED]), pipeline
-        )
+        answer = self.client.get(self.path(pipeline, "builds", run_id), [WITH_RETRIED])
+        found = self._one(answer, pipeline)
         if found.run.id != run_id:
-            raise SourceError(
-                f"{self.name}: build {run_id} was asked for, and build {found.run.id} came"
-            )
+            came = f"build {run_id} was asked for, and build {found.run.id} came"
+            raise SourceError(f"{self.name}: {came}")
         return found
 
     def find_runs(self, wanted: base.RunFilter) -> list[Run]:
@@ -49,8 +50,7 @@ class LiveApi(base.Source):
         own = Pipeline(wanted.pipeline) if wanted.pipeline else None
         if own is None and not wanted.application:
             raise RefusedError(
-                f"source {self.name!r} finds builds by pipeline, such as my-org/my-pipeline, or "
-                "by organisation, as the application: name one"
+                f"source {self.name!r} finds builds by pipeline, or by organisation as application"
             )
         organization = (wanted.pipeline or wanted.application or "").partition("/")[0]
         path = self.path(own, "builds") if own else self.organization_path(wanted.application or "")
@@ -59,8 +59,8 @@ class LiveApi(base.Source):
         asked = [WITH_RETRIED, *((key, value) for key, value in given.items() if value)]
         asked += [("state[]", state) for state in self._states(wanted)]
         answer = self.client.get(path, asked)
-        rows = rows_of(answer, path)
-        return [self._read(raw, own, organization, answer.as_of).run for raw in rows]
+        told = (own, organization, self.client.base_url, answer.as_of)
+        return [self._sure(read_build, raw, *told).run for raw in rows_of(answer, path)]
 
     def _states(self, wanted: base.RunFilter) -> tuple[str, ...]:
         """Buildkite's states for our words; its own are taken as they are."""
@@ -76,7 +76,7 @@ class LiveApi(base.Source):
     def log(self, pipeline: Pipeline | None, run_id: str, step: Step) -> str:
         number = self._number(run_id)
         path = self.path(self._known(pipeline), "builds", number, "jobs", step.id, "log")
-        text = self._fields(self.client.get(path).data, path).text("content")
+        text = self._sure(Fields, self.client.get(path).data, path).text("content")
         if not text:
             raise NotFoundError(f"{self.name}: job {step.id} has no log, or it was deleted")
         return text
@@ -113,7 +113,7 @@ class LiveApi(base.Source):
         path, seen = checked_path(*parts), set[str]()
         for page in count(1):
             answer = self.client.get(path, {"per_page": PAGE_SIZE, "page": page})
-            rows = [self._fields(raw, f"{path}: a row") for raw in rows_of(answer, path)]
+            rows = [self._sure(Fields, raw, f"{path}: a row") for raw in rows_of(answer, path)]
             new = {row.text("slug") or "": row.text("name") for row in rows}
             new = {slug: name for slug, name in new.items() if SLUG.fullmatch(slug)}
             yield from ((slug, name or slug) for slug, name in new.items() if slug not in seen)
@@ -124,31 +124,20 @@ class LiveApi(base.Source):
     def access(self) -> base.Access:
         path = checked_path("v2", "access-token")
         answer = self.client.get(path)
-        token = self._fields(answer.data, path)
+        token = self._sure(Fields, answer.data, path)
         user, scopes = token.child("user"), token.raw.get("scopes")
         held = tuple(map(str, scopes)) if isinstance(scopes, list) else None
-        left, limit = min(
-            (self._limit(answer, prefix) for prefix in ("RateLimit-User-", "RateLimit-")),
-            key=lambda pair: PAGE_SIZE**9 if pair[0] is None else pair[0],
-        )
+        left = partial(base.header_number, answer.headers)
+        told = [name for name in _LIMITS if left(f"{name}Remaining") is not None]
+        lowest = min(told, key=lambda name: left(f"{name}Remaining") or 0, default="")
         return base.Access(
             account=user.text("name") if user else None,
             scopes=held,
-            missing_scopes=(_NEEDED_SCOPE,)
-            if held is not None and _NEEDED_SCOPE not in held
-            else (),
-            limit_left=left,
-            limit=limit,
+            missing_scopes=() if held is None else tuple({*_NEEDED_SCOPES} - {*held}),
+            limit_left=left(f"{lowest}Remaining"),
+            limit=left(f"{lowest}Limit"),
             clock=answer.as_of,
         )
-
-    @staticmethod
-    def _limit(answer: Response, prefix: str) -> tuple[int | None, int | None]:
-        """How much is left of a limit, and the limit."""
-        left, limit = (
-            base.header_number(answer.headers, prefix + name) for name in ("Remaining", "Limit")
-        )
-        return left, limit
 
     # What every request goes through.
 
@@ -168,11 +157,7 @@ class LiveApi(base.Source):
         return run_id
 
     def organization_path(self, slug: str) -> str:
-        """Where the builds of an organisation are listed.
-
-        Raises:
-            ConfigError: it is no slug of one.
-        """
+        """Where the builds of an organisation are listed; what is no slug of one is refused."""
         if not SLUG.fullmatch(slug):
             raise ConfigError(
                 f"{slug!r} of source {self.name!r} is no Buildkite organisation; write its slug, "
@@ -196,21 +181,15 @@ class LiveApi(base.Source):
 
     def _one(self, answer: Response, pipeline: Pipeline) -> RunWithSteps:
         organization = pipeline.external_id.partition("/")[0]
-        return self._read(answer.data, pipeline, organization, answer.as_of)
+        url = self.client.base_url
+        return self._sure(read_build, answer.data, pipeline, organization, url, answer.as_of)
 
-    def _read(
-        self, raw: object, own: Pipeline | None, organization: str, as_of: datetime
-    ) -> RunWithSteps:
+    def _sure(self, read: Callable[..., T], *told: object) -> T:
+        """What is read of an answer, which has no rows beside it that could be taken."""
         try:
-            return read_build(raw, own, organization, self.client.base_url, as_of)
+            return read(*told)
         except BadRowError as error:
-            raise SourceError(f"{self.name}: {error}") from error
-
-    def _fields(self, raw: object, what: str) -> Fields:
-        try:
-            return Fields(raw, f"{self.name}: {what}")
-        except BadRowError as error:
-            raise SourceError(f"{error}; check base_url") from error
+            raise SourceError(f"{self.name}: {error}; check base_url") from error
 
 
 def rows_of(answer: Response, what: str) -> list[Any]:

@@ -22,17 +22,8 @@ from runsync.records import (
     Status,
     Step,
 )
-from runsync.sources.buildkite.words import (
-    BLOCKED,
-    BUILD_ENDINGS,
-    BUILD_STATUSES,
-    ERRORS,
-    EVENTS,
-    JOB_ENDINGS,
-    JOB_STATUSES,
-    LOST_AGENT,
-    SHOWN_STATES,
-)
+from runsync.sources.buildkite import words
+from runsync.sources.buildkite.words import BLOCKED
 from runsync.sources.fields import (
     BadRowError,
     Fields,
@@ -51,19 +42,13 @@ _TIMES = (
 # What has a column, what is told only to show it, and what may hold values that are not to be kept.
 _TAKEN = (
     "id number url state created_at started_at finished_at graphql_id web_url build_url log_url "
-    "raw_log_url artifacts_url env name "
+    "raw_log_url artifacts_url env name test_engine cluster_queue_url"
 )
 _RUN_KEYS = frozenset(
-    (
-        f"{_TAKEN} blocked message commit branch source creator author meta_data jobs pipeline "
-        "test_engine"
-    ).split()
+    f"{_TAKEN} blocked message commit branch source creator author meta_data jobs pipeline".split()
 )
 _STEP_KEYS = frozenset(
-    (
-        f"{_TAKEN} label group_key agent step command artifact_paths cluster_url cluster_queue_url "
-        "retried_by"
-    ).split()
+    f"{_TAKEN} label group_key agent step command artifact_paths cluster_url retried_by".split()
 )
 _PRIVATE = frozenset("email avatar_url ip_address url web_url graphql_id".split())
 
@@ -152,11 +137,8 @@ def _env(build: Fields) -> tuple[tuple[str, str], ...]:
 def _people(build: Fields) -> dict[str, Any]:
     """Who created a build, or wrote what a push brought; never an e-mail address."""
     creator, author = build.child("creator"), build.child("author")
-    names = (_name(person) for person in (creator, author) if person)
-    return {
-        "author": next(filter(None, names), None),
-        "author_id": creator.text("id") if creator else None,
-    }
+    name = next(filter(None, (_name(one) for one in (creator, author) if one)), None)
+    return {"author": name, "author_id": creator.text("id") if creator else None}
 
 
 def _name(person: Fields) -> str | None:
@@ -168,7 +150,7 @@ def _event(build: Fields) -> str | None:
     source, request = build.text("source"), build.child("pull_request")
     if source == "webhook" and request and request.raw.get("id"):
         return "pull_request"
-    return source and EVENTS.get(source, source)
+    return source and words.EVENTS.get(source, source)
 
 
 def _origin(build: Fields) -> str | None:
@@ -183,9 +165,11 @@ def _state(build: Fields) -> dict[str, Any]:
     and may show an end: it is not over."""
     started, finished = build.time("started_at"), build.time("finished_at")
     word, blocked = build.needed_text("state"), build.raw.get("blocked") is True
-    shown = BLOCKED if blocked and word in SHOWN_STATES else word
-    status = map_status(shown, BUILD_STATUSES, started, None if shown == BLOCKED else finished)
-    result, _ = map_ending(shown, BUILD_ENDINGS, status)
+    shown = BLOCKED if blocked and word in words.SHOWN_STATES else word
+    status = map_status(
+        shown, words.BUILD_STATUSES, started, None if shown == BLOCKED else finished
+    )
+    result, _ = map_ending(shown, words.BUILD_ENDINGS, status)
     over = status is Status.FINISHED
     return {
         "status": status,
@@ -201,7 +185,7 @@ def _state(build: Fields) -> dict[str, Any]:
 def _outcome(run: Run, steps: tuple[Step, ...]) -> Outcome | None:
     """A build failed by the CI's fault where all jobs that decided it did."""
     word = run.raw_result or run.result.value
-    _, outcome = map_ending(word, BUILD_ENDINGS, run.status)
+    _, outcome = map_ending(word, words.BUILD_ENDINGS, run.status)
     deciding = {
         step.outcome
         for step in steps
@@ -246,7 +230,7 @@ def _read_jobs(build: Fields) -> tuple[tuple[Step, ...], tuple[Problem, ...]]:
 def _read_job(fields: Fields, position: int) -> Step:
     started, finished = fields.time("started_at"), fields.time("finished_at")
     word = fields.needed_text("state")
-    status = map_status(word, JOB_STATUSES, started, finished)
+    status = map_status(word, words.JOB_STATUSES, started, finished)
     result, outcome = _ending(fields, word, status)
     agent = fields.child("agent")
     return Step(
@@ -285,8 +269,10 @@ def _queue(job: Fields) -> str | None:
 def _ending(job: Fields, word: str, status: Status) -> Ending:
     if word == "finished":
         word = "passed" if job.integer("exit_status") == 0 else "failed"
-    ending = map_ending(word, JOB_ENDINGS, status)
-    is_lost = job.text("signal_reason") in ERRORS or job.integer("exit_status") == LOST_AGENT
+    ending = map_ending(word, words.JOB_ENDINGS, status)
+    is_lost = (
+        job.text("signal_reason") in words.ERRORS or job.integer("exit_status") == words.LOST_AGENT
+    )
     is_failure = ending.outcome is Outcome.FAILURE
     return ending._replace(outcome=Outcome.ERROR) if is_failure and is_lost else ending
 

@@ -26,7 +26,6 @@ _SECOND = timedelta(seconds=1)
 # How far builds may stand out of order.
 _DISORDER = _SECOND
 _MOST_READINGS = 30
-_LONGEST_GAP = 10**10
 Params = Mapping[str, Any]
 Key = tuple[str, str]
 
@@ -79,12 +78,11 @@ class Walk:
 
     def once(self) -> Iterator[Part]:
         """The parts from the top down to one that is not full: what was cut off is not noticed."""
-        part, top = self._step(None)
-        while True:
-            yield part
-            if not part.is_full:
-                return
+        top, goes_on = None, True
+        while goes_on:
             part, top = self._step(top)
+            yield part
+            goes_on = part.is_full
 
     def pages(
         self, top: datetime | None, first: Callable[[Part], Iterator[Page]] = lambda _: iter(())
@@ -120,11 +118,7 @@ class Walk:
             seen, top = set() if part.is_full else keys, below
 
     def _step(self, top: datetime | None) -> tuple[Part, datetime | None]:
-        """The next page, and below which time the one after it begins.
-
-        Returns:
-            None for that time where no row tells one.
-        """
+        """The next page, and the time below which the one after it begins, if a row tells one."""
         part = self._fetch({**self._asked, "created_to": bound(top) if top else None})
         rows = self._in_order(part.rows, top)
         times = [row.at for row in rows if row.key]
@@ -141,11 +135,7 @@ class Walk:
         return Part([row for row in rows if row.at >= below], part.as_of, is_full=True), below
 
     def _in_order(self, rows: list[Row], top: datetime | None) -> list[Row]:
-        """The rows below ``top``.
-
-        Raises:
-            SourceError: it is no page of such rows, newest first.
-        """
+        """The rows below ``top``, which have to come newest first."""
         lowest = top
         for row in rows:
             if lowest and row.key and row.at >= lowest + _DISORDER:
@@ -156,11 +146,7 @@ class Walk:
         return [row for row in rows if top is None or row.at < top or row.key is None]
 
     def _window(self, floor: datetime, top: datetime) -> list[Row]:
-        """All builds from ``floor`` on and before ``top``.
-
-        Raises:
-            SourceError: no two readings of them were alike.
-        """
+        """All builds from ``floor`` on and before ``top``, as two readings show them."""
         before: set[Key | None] | None = None
         for _ in range(_MOST_READINGS):
             rows = self._all(floor, top)
@@ -188,15 +174,11 @@ class Walk:
         return found
 
     def _prove_end(self, top: datetime) -> None:
-        """Nothing stands below ``top`` if a list that begins above it, and shows builds, says so.
-
-        Raises:
-            SourceError: it does not.
-        """
+        """Nothing stands below ``top`` if a list that begins above it, and shows any, says so."""
         low, high, seconds = 0, None, 1
-        while seconds not in (low, high) and seconds < _LONGEST_GAP:
+        while seconds not in (low, high) and seconds < 10**10:
             part = self._fetch({**self._asked, "created_to": bound(top + seconds * _SECOND)})
-            if any(row.at < top for row in part.rows if row.key):
+            if any(row.at < top or not row.key for row in part.rows):
                 break
             if part.rows and not part.is_full:
                 return

@@ -11,9 +11,8 @@ ACTIVE = ("creating", "scheduled", "running", "failing", "canceling")
 BUILD_STATUSES = {
     **dict.fromkeys(("creating", "scheduled", "waiting"), Status.NOTSTARTED),
     **dict.fromkeys(("running", "failing", "canceling"), Status.RUNNING),
-    **dict.fromkeys(
-        "passed failed canceled skipped not_run waiting_failed".split(), Status.FINISHED
-    ),
+    **dict.fromkeys(("passed", "failed", "canceled", "waiting_failed"), Status.FINISHED),
+    **dict.fromkeys(("skipped", "not_run"), Status.FINISHED),
 }
 BUILD_ENDINGS = {
     "passed": PASSED,
@@ -23,18 +22,15 @@ BUILD_ENDINGS = {
     "skipped": SKIPPED,
     "not_run": SKIPPED,
 }
-_WAITING = (
-    "pending waiting blocked limiting limited platform_limiting platform_limited scheduled"
-).split()
-_OVER = (
-    "passed failed finished canceled timed_out skipped broken expired waiting_failed "
-    "blocked_failed unblocked unblocked_failed"
-).split()
+_WAITING = "pending waiting blocked limiting limited platform_limiting platform_limited scheduled"
+_OVER = "passed failed finished canceled timed_out skipped broken expired"
+_UNREACHED = ("waiting_failed", "blocked_failed")
 JOB_STATUSES = {
-    **dict.fromkeys(_WAITING, Status.NOTSTARTED),
+    **dict.fromkeys(_WAITING.split(), Status.NOTSTARTED),
     **dict.fromkeys(("assigned", "accepted"), Status.STARTED),
     **dict.fromkeys(("running", "canceling", "timing_out"), Status.RUNNING),
-    **dict.fromkeys(_OVER, Status.FINISHED),
+    **dict.fromkeys(_OVER.split(), Status.FINISHED),
+    **dict.fromkeys(_UNREACHED, Status.FINISHED),
 }
 JOB_ENDINGS = {
     "passed": PASSED,
@@ -42,23 +38,15 @@ JOB_ENDINGS = {
     "timed_out": Ending(Result.FAILED, Outcome.TIMEOUT),
     "expired": Ending(Result.FAILED, Outcome.ERROR),
     "canceled": ABORTED,
-    **dict.fromkeys(("skipped", "broken", "waiting_failed", "blocked_failed"), SKIPPED),
+    **dict.fromkeys(("skipped", "broken", *_UNREACHED), SKIPPED),
 }
-"""``expired``: no agent took it in time. ``broken``: its conditions say that it does not run.
-``waiting_failed``: what it waited for failed."""
-ERRORS = frozenset(
-    "agent_stop process_run_error agent_refused signature_rejected stack_error "
-    "agent_incompatible".split()
-)
+"""``expired``: no agent took it in time. ``broken``: its conditions say that it does not run."""
+_STOPS = "agent_stop agent_refused agent_incompatible stack_error"
+ERRORS = frozenset([*_STOPS.split(), "process_run_error", "signature_rejected"])
 """The values of ``signal_reason`` that are the CI's own fault."""
 LOST_AGENT = -1
 """The exit status of a job whose agent is not heard of any more."""
-EVENTS = {
-    "webhook": "push",
-    "ui": "manual",
-    "frontend": "manual",
-    "trigger_job": "upstream",
-}
+EVENTS = {"webhook": "push", "ui": "manual", "frontend": "manual", "trigger_job": "upstream"}
 """Ours for a build's ``source``, where it is another word than api or schedule; a webhook's build
 of a pull request is ``pull_request``."""
 _OVER_BUILDS = ("passed", "failed", "canceled", "skipped", "not_run")

@@ -362,7 +362,7 @@ Steps = st.tuples(st.sampled_from(SPANS), st.sampled_from(KINDS), st.integers(0,
     during=st.lists(Steps, max_size=6),
     size=st.integers(2, 4),
     stamps=st.booleans(),
-    quota=st.sampled_from([None, 30]),
+    quota=st.sampled_from([None, None, 40]),
 )
 def test_any_history_is_exact_after_one_quiet_sync(
     sqlite: Database,
