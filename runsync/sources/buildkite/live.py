@@ -22,7 +22,7 @@ _LIMITS = ("RateLimit-User-", "RateLimit-")
 _NUMBER = re.compile(r"[1-9]\d{0,18}", re.ASCII)
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
-T = TypeVar("T")
+Told = TypeVar("Told")
 
 
 class LiveApi(base.Source):
@@ -184,7 +184,7 @@ class LiveApi(base.Source):
         url = self.client.base_url
         return self._sure(read_build, answer.data, pipeline, organization, url, answer.as_of)
 
-    def _sure(self, read: Callable[..., T], *told: object) -> T:
+    def _sure(self, read: Callable[..., Told], *told: object) -> Told:
         """What is read of an answer, which has no rows beside it that could be taken."""
         try:
             return read(*told)

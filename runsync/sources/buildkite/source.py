@@ -21,7 +21,7 @@ from runsync.records import Cursor, Pipeline, Problem, Run, RunWithSteps, Status
 from runsync.sources.base import BEGUN, Listed, Listing, Page, ResumePoint
 from runsync.sources.buildkite.live import PAGE_SIZE, WITH_RETRIED, LiveApi, has_next, rows_of
 from runsync.sources.buildkite.payloads import read_build
-from runsync.sources.buildkite.walk import Params, Part, Row, Walk, above, bound
+from runsync.sources.buildkite.walk import BuildWalk, Filters, Part, Row, bound, bound_above
 from runsync.sources.buildkite.words import ACTIVE, BLOCKED
 from runsync.sources.fields import BadRowError
 
@@ -62,12 +62,14 @@ class Buildkite(LiveApi):
     ) -> Iterator[Page]:
         walk = self._walk(listing, {})
         if resume_point:
-            yield from walk.pages(above(resume_point.cursor.at))
+            yield from walk.pages(bound_above(resume_point.cursor.at))
         else:
             yield from walk.pages(None, partial(self._changed, listing, memory))
 
-    def _walk(self, listing: Listing, asked: Params) -> Walk:
-        return Walk(partial(self._part, listing), asked, f"{self.name}: the listing {listing.key}")
+    def _walk(self, listing: Listing, asked: Filters) -> BuildWalk:
+        return BuildWalk(
+            partial(self._part, listing), asked, f"{self.name}: the listing {listing.key}"
+        )
 
     def _changed(self, listing: Listing, memory: dict[str, Any], top: Part) -> Iterator[Page]:
         """The builds that may have changed since the last whole sync, wherever they stand."""
@@ -75,7 +77,7 @@ class Buildkite(LiveApi):
         memory[_ASKED] = [at.isoformat() for at in (*since, top.as_of)][-2:]
         if not since:
             return
-        finished: Params = {"finished_from": bound(since[0] - self.recheck)}
+        finished: Filters = {"finished_from": bound(since[0] - self.recheck)}
         for asked in ({"state[]": ACTIVE}, finished):
             for part in self._walk(listing, asked).once():
                 if part.rows and not (top.rows or top.is_full):
@@ -103,7 +105,7 @@ class Buildkite(LiveApi):
 
     # Asking.
 
-    def _part(self, listing: Listing, params: Params) -> Part:
+    def _part(self, listing: Listing, params: Filters) -> Part:
         """The builds of a listing that fit ``params``."""
         answer, size = self._ask(listing.ref, params)
         own = listing.pipelines[0] if listing.pipelines else None
@@ -121,7 +123,7 @@ class Buildkite(LiveApi):
                 rows.append(Row(at, Problem(str(error))))
         return Part(rows, answer.as_of, has_next(answer) or len(raws) >= size)
 
-    def _ask(self, path: str, params: Params) -> tuple[Response, int]:
+    def _ask(self, path: str, params: Filters) -> tuple[Response, int]:
         """A page, and how many builds it was asked for."""
         given = [(k, v if isinstance(v, tuple) else (v,)) for k, v in params.items() if v]
         pairs = [WITH_RETRIED, *((key, str(value)) for key, values in given for value in values)]

@@ -26,8 +26,8 @@ _SECOND = timedelta(seconds=1)
 # How far builds may stand out of order.
 _DISORDER = _SECOND
 _MOST_READINGS = 30
-Params = Mapping[str, Any]
-Key = tuple[str, str]
+Filters = Mapping[str, Any]
+BuildKey = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Row:
     item: Listed | Problem
 
     @property
-    def key(self) -> Key | None:
+    def key(self) -> BuildKey | None:
         return self.item.run.key if isinstance(self.item, Listed) else None
 
 
@@ -51,7 +51,7 @@ class Part:
     is_full: bool
 
 
-Fetch = Callable[[Params], Part]
+FetchPart = Callable[[Filters], Part]
 
 
 def bound(when: datetime) -> str:
@@ -59,12 +59,12 @@ def bound(when: datetime) -> str:
     return f"{when.astimezone(UTC).replace(microsecond=0, tzinfo=None).isoformat()}Z"
 
 
-def above(when: datetime) -> datetime:
+def bound_above(when: datetime) -> datetime:
     """The bound below which all builds of ``when`` stand, and those out of order with them."""
     return when.replace(microsecond=0) + _SECOND + _DISORDER
 
 
-class Walk:
+class BuildWalk:
     """One walk down a list.
 
     Args:
@@ -73,7 +73,7 @@ class Walk:
         name: what the list is called in an error.
     """
 
-    def __init__(self, fetch: Fetch, asked: Params, name: str) -> None:
+    def __init__(self, fetch: FetchPart, asked: Filters, name: str) -> None:
         self._fetch, self._asked, self._name = fetch, asked, name
 
     def once(self) -> Iterator[Part]:
@@ -92,7 +92,7 @@ class Walk:
         Args:
             first: what comes before the first page, which it is given.
         """
-        seen: set[Key] = set()
+        seen: set[BuildKey] = set()
         repeated, is_first = 0, True
         while True:
             part, below = self._step(top)
@@ -126,7 +126,7 @@ class Walk:
             if part.is_full:
                 raise SourceError(f"{self._name}: no row of a whole page can be read")
             return Part(rows, part.as_of, is_full=False), None
-        below = above(min(times))
+        below = bound_above(min(times))
         if not part.is_full:
             return Part(rows, part.as_of, is_full=False), min(below, top) if top else below
         if top and below >= top:
@@ -147,7 +147,7 @@ class Walk:
 
     def _window(self, floor: datetime, top: datetime) -> list[Row]:
         """All builds from ``floor`` on and before ``top``, as two readings show them."""
-        before: set[Key | None] | None = None
+        before: set[BuildKey | None] | None = None
         for _ in range(_MOST_READINGS):
             rows = self._all(floor, top)
             keys = {row.key for row in rows}
@@ -160,7 +160,7 @@ class Walk:
         """The rows of all pages, by their number."""
         params = {**self._asked, "created_from": bound(floor), "created_to": bound(top)}
         found: list[Row] = []
-        before: list[Key | None] = []
+        before: list[BuildKey | None] = []
         for page in count(1):
             part = self._fetch({**params, "page": page})
             keys = [row.key for row in part.rows]
