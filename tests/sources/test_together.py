@@ -15,14 +15,14 @@ from tests.sources.azure.test_contract import AzureStage
 from tests.sources.azure.world import World as AzureWorld
 from tests.sources.buildbot.farm import Farm, Gatekeeper
 from tests.sources.buildbot.test_contract import BuildbotStage
-from tests.sources.circleci.rig import NOW as CIRCLE_NOW
-from tests.sources.circleci.simulator import CircleSimulator
-from tests.sources.circleci.test_contract import CircleStage
-from tests.sources.circleci.world import World as CircleWorld
 from tests.sources.buildkite.rig import NOW as BUILDKITE_NOW
 from tests.sources.buildkite.simulator import BuildkiteSimulator
 from tests.sources.buildkite.test_contract import BuildkiteStage
 from tests.sources.buildkite.world import World as BuildkiteWorld
+from tests.sources.circleci.rig import NOW as CIRCLE_NOW
+from tests.sources.circleci.simulator import CircleSimulator
+from tests.sources.circleci.test_contract import CircleStage
+from tests.sources.circleci.world import World as CircleWorld
 from tests.sources.contract import Stage
 from tests.sources.github.server import Server, Service
 from tests.sources.github.test_contract import GitHubStage
