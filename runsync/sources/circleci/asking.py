@@ -6,11 +6,11 @@ from datetime import datetime
 
 from runsync.errors import ConfigError, ForbiddenError, NotFoundError, SourceError
 from runsync.http.client import Response, checked_path
-from runsync.records import Problem
+from runsync.records import Pipeline, Problem
 from runsync.sources import base
 from runsync.sources.circleci.payloads import Origin, Project, Sibling, read_origin, siblings
 from runsync.sources.circleci.walk import Part
-from runsync.sources.fields import BadRowError, describe, storable
+from runsync.sources.fields import BadRowError, Fields, describe
 
 _MOST_PAGES = 100
 Siblings = tuple[dict[str, Sibling], list[tuple[object, str]]]
@@ -33,12 +33,23 @@ class Asking(base.Source):
         return project
 
     def _default_branch(self, project: Project) -> str | None:
-        with suppress(NotFoundError, ForbiddenError):
-            data = self.client.get(project.path()).data
-            info = data.get("vcs_info") if isinstance(data, dict) else None
-            name = info.get("default_branch") if isinstance(info, dict) else None
-            return storable(name) if isinstance(name, str) and name else None
+        with suppress(NotFoundError, ForbiddenError, BadRowError):
+            info = Fields(self.client.get(project.path()).data, project.slug).child("vcs_info")
+            return info.text("default_branch") or None if info else None
         return None
+
+    def _workflow(self, run_id: str) -> Fields:
+        """A workflow by its id, as CircleCI tells of it without its pipeline."""
+        return Fields(
+            self.client.get(checked_path("api", "v2", "workflow", run_id)).data, f"run {run_id}"
+        )
+
+    def _own(self, pipeline: Pipeline | None, workflow: Fields) -> Pipeline:
+        """The pipeline of a workflow: the one that is known, or what the workflow itself says."""
+        if pipeline is not None and pipeline.external_id:
+            return pipeline
+        project = self._project(workflow.needed_text("project_slug"))
+        return project.pipeline(workflow.needed_text("name"), self.client.base_url)
 
     def _show(self, project: Project, token: str | None, branch: str | None = None) -> Part:
         """A page of a project's origins, newest first."""

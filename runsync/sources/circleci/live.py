@@ -61,9 +61,9 @@ class LiveAPI(Asking):
         number = job_number(step)
         if number is None:
             raise NotFoundError(f"{self.name}: job {step.name!r} never ran, so it has no log")
-        if pipeline is None:
-            raise RefusedError(f"source {self.name!r} finds logs only by project: name it as well")
-        job = partial(self._project(pipeline.external_id).old_path, number)
+        known = pipeline and pipeline.external_id
+        own = known or self._workflow(self._checked_id(run_id)).needed_text("project_slug")
+        job = partial(self._project(own).old_path, number)
         places = self._outputs(self.client.get(job()).data, f"job {number}")
         file = {"file": "true"}
         texts = [

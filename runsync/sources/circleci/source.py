@@ -11,6 +11,7 @@ workflow in an old origin, which nothing announces, so origins are looked at aga
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -23,7 +24,6 @@ from runsync.errors import (
     NotFoundError,
     RateLimitedError,
     SourceError,
-    TokenRefusedError,
 )
 from runsync.http.client import checked_path
 from runsync.records import Outcome, Pipeline, Problem, Run, RunWithSteps, Step
@@ -43,7 +43,7 @@ from runsync.sources.circleci.payloads import (
     with_steps,
 )
 from runsync.sources.default_branch import DefaultBranch
-from runsync.sources.fields import BadRowError, Fields
+from runsync.sources.fields import BadRowError
 
 # A workflow's name, as far as an id can hold it.
 _NAME = re.compile(r"(?!\.{1,2}$)[^\x00-\x20/?#\x7f](?:[^\x00-\x1f?#\x7f]{0,198}[^\s/?#])?")
@@ -127,19 +127,24 @@ class CircleCI(LiveAPI):
         return RunWithSteps(with_steps(run, ordered), ordered, as_of, said)
 
     def reread(self, pipeline: Pipeline, run_id: str) -> RunWithSteps:
-        project = self._project(pipeline.external_id)
-        answer = self.client.get(checked_path("api", "v2", "workflow", run_id))
         try:
-            origin = self._origin(uuid(Fields(answer.data, f"run {run_id}"), "pipeline_id"))
+            workflow = self._workflow(run_id)
+            own = self._own(pipeline, workflow)
+            return self.complete(self._run(uuid(workflow, "pipeline_id"), run_id, own))
+        except BadRowError as error:
+            raise SourceError(f"{self.name}: {error}") from error
+
+    def _run(self, origin_id: str, run_id: str, own: Pipeline) -> Run:
+        """A run by the id of its origin and its own."""
+        project = self._project(own.external_id)
+        try:
+            origin = self._origin(origin_id)
             (found, _), _ = self._workflows(origin.id)
             if run_id not in found:
                 raise BadRowError(f"run {run_id} is there, but its pipeline does not show it")
-            run = read_run(found[run_id], origin, project, pipeline, self.client.base_url)
-        except BadRowError as error:
-            raise SourceError(f"{self.name}: {error}") from error
+            return read_run(found[run_id], origin, project, own, self.client.base_url)
         except NotFoundError as error:
             raise SourceError(f"run {run_id} is there, but not its pipeline: {error}") from error
-        return self.complete(run)
 
     def _runs_of(
         self, project: Project, branch: str | None, book: walk.Book, row: Origin | Problem
@@ -150,16 +155,13 @@ class CircleCI(LiveAPI):
         try:
             (found, bad), as_of = self._workflows(row.id)
         except NotFoundError:
-            try:
+            with suppress(NotFoundError):
                 self._origin(row.id)
-            except NotFoundError:
-                return [row.cursor]
-            return [_problem(row, "its workflows are not found, though it is there")]
-        except (TokenRefusedError, RateLimitedError, CancelledError) as error:
-            if not isinstance(error, ForbiddenError):
+                return [_problem(row, "its workflows are not found, though it is there")]
+            return [row.cursor]
+        except (ForbiddenError, SourceError) as error:
+            if isinstance(error, CancelledError | RateLimitedError):
                 raise
-            return [_problem(row, str(error))]
-        except SourceError as error:
             return [_problem(row, str(error))]
         is_old = as_of - row.at >= RETENTION
         items: Items = [

@@ -123,11 +123,15 @@ class TestLog:
         with pytest.raises(NotFoundError, match="'unit' never ran"):
             self.log(world, source, 1)
 
-    def test_of_no_project(self, world: World, source: CircleCI) -> None:
+    def test_of_a_run_whose_pipeline_nobody_knows(
+        self, world: World, source: CircleCI, simulator: CircleSimulator
+    ) -> None:
         (workflow,) = world.history(1)
-        step = source.reread(PIPELINE, str(workflow.id)).steps[0]
-        with pytest.raises(RefusedError, match="only by project"):
-            source.log(None, str(workflow.id), step)
+        simulator.logs[1] = {(99, 0): "one\n"}
+        found = source.find_run(Pipeline(""), str(workflow.id))
+        assert found.steps == source.find_run(PIPELINE, str(workflow.id)).steps
+        assert found.run.pipeline.external_id == PIPELINE.external_id
+        assert source.log(None, str(workflow.id), found.steps[0]) == "one\n"
 
 
 class TestAccess:
