@@ -1,7 +1,7 @@
 """How CircleCI is asked: projects, pages that go on by a token, and origins by their numbers."""
 
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import datetime
 
 from runsync.errors import ConfigError, ForbiddenError, NotFoundError, SourceError
@@ -31,6 +31,14 @@ class Asking(base.Source):
                 "write gh/org/repo, or gh/org/repo/workflow"
             )
         return project
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """A row that cannot be read in here is the source's error."""
+        try:
+            yield
+        except BadRowError as error:
+            raise SourceError(f"{self.name}: {error}") from error
 
     def _default_branch(self, project: Project) -> str | None:
         with suppress(NotFoundError, ForbiddenError, BadRowError):
@@ -95,15 +103,16 @@ class Asking(base.Source):
         return read_origin(self.client.get(checked_path("api", "v2", "pipeline", origin_id)).data)
 
     def _all(self, path: str) -> tuple[list[object], datetime]:
-        """The rows of all pages of a list, and the time of the last page."""
+        """The rows of all pages of a list, and the time of the first page."""
         found: list[object] = []
-        token: str | None = None
+        token, as_of = None, None
         for _ in range(_MOST_PAGES):
             answer = self.client.get(path, {"page-token": token})
             rows, token = _page(answer, path)
             found += [row for row in rows if row not in found]
+            as_of = as_of or answer.as_of
             if token is None:
-                return found, answer.as_of
+                return found, as_of
         raise SourceError(f"{self.name}: {path} shows pages without an end; check base_url")
 
 

@@ -11,7 +11,7 @@ from runsync.records import Pipeline, Run, RunWithSteps, Step
 from runsync.sources.base import Access, Discovered, RunFilter, TriggerRequest
 from runsync.sources.circleci.asking import Asking
 from runsync.sources.circleci.payloads import Origin, Project, is_uuid, job_number, read_run
-from runsync.sources.fields import BadRowError, Fields, describe
+from runsync.sources.fields import Fields, describe
 
 _SHOWN = 20
 _NEWEST_FIRST = "creationDateDesc"
@@ -35,25 +35,24 @@ class LiveAPI(Asking):
         return list(islice(found, first, first + (wanted.limit or _SHOWN)))
 
     def _runs(self, project: Project, branch: str | None) -> Iterator[Run]:
-        token: str | None = None
-        while True:
-            part = self._show(project, token, branch)
+        tokens: list[str | None] = [None]
+        while tokens[-1] not in tokens[:-1]:
+            part = self._show(project, tokens[-1], branch)
             for origin in part.rows:
                 if isinstance(origin, Origin):
                     yield from self._runs_in(project, origin)
-            if part.token is None or part.token == token:
-                return
-            token = part.token
+            tokens.append(part.token)
 
     def _runs_in(self, project: Project, origin: Origin) -> list[Run]:
         """The runs of an origin that can be read, newest first."""
         (found, _), _ = self._workflows(origin.id)
         url = self.client.base_url
-        runs = [
-            read_run(one, origin, project, project.pipeline(one.name, url), url)
-            for one in found.values()
-            if project.workflow in (None, one.name)
-        ]
+        with self._reading():
+            runs = [
+                read_run(one, origin, project, project.pipeline(one.name, url), url)
+                for one in found.values()
+                if project.workflow in (None, one.name)
+            ]
         return sorted(runs, key=lambda run: (run.created_at, run.id), reverse=True)
 
     def log(self, pipeline: Pipeline | None, run_id: str, step: Step) -> str:
@@ -61,30 +60,21 @@ class LiveAPI(Asking):
         number = job_number(step)
         if number is None:
             raise NotFoundError(f"{self.name}: job {step.name!r} never ran, so it has no log")
-        known = pipeline and pipeline.external_id
-        own = known or self._workflow(self._checked_id(run_id)).needed_text("project_slug")
-        job = partial(self._project(own).old_path, number)
-        places = self._outputs(self.client.get(job()).data, f"job {number}")
-        file = {"file": "true"}
-        texts = [
-            self.client.get_text(job("output", *place), file, follow_elsewhere=True).data
-            for place in places
-        ]
-        if not any(texts):
-            raise NotFoundError(f"{self.name}: job {number} has no log, or none any more")
-        return "".join(text if text.endswith("\n") else f"{text}\n" for text in texts if text)
-
-    def _outputs(self, raw: object, what: str) -> list[tuple[int, int]]:
-        """Where a job's commands have written anything: the numbers of step and container."""
-        try:
-            return [
+        with self._reading():
+            known = pipeline and pipeline.external_id
+            own = known or self._workflow(self._checked_id(run_id)).needed_text("project_slug")
+            job = partial(self._project(own).old_path, number)
+            places = [
                 (action.integer("step") or 0, action.integer("index") or 0)
-                for row in Fields(raw, what).objects("steps")
+                for row in Fields(self.client.get(job()).data, f"job {number}").objects("steps")
                 for action in row.objects("actions")
                 if action.raw.get("has_output")
             ]
-        except BadRowError as error:
-            raise SourceError(f"{self.name}: {error}") from error
+        ask = partial(self.client.get_text, params={"file": "true"}, follow_elsewhere=True)
+        texts = [ask(job("output", *place)).data for place in places]
+        if not any(texts):
+            raise NotFoundError(f"{self.name}: job {number} has no log, or none any more")
+        return "".join(text if text.endswith("\n") else f"{text}\n" for text in texts if text)
 
     def trigger(self, wanted: TriggerRequest) -> None:
         """Starts what the config has for a branch; ``env`` becomes the parameters. CircleCI
@@ -106,15 +96,9 @@ class LiveAPI(Asking):
     def access(self) -> Access:
         """Personal tokens may all that their user may, and are told no limit."""
         answer = self.client.get(checked_path("api", "v2", "me"))
-        login = answer.data.get("login") if isinstance(answer.data, dict) else None
-        return Access(
-            account=login if isinstance(login, str) else None,
-            scopes=None,
-            missing_scopes=(),
-            limit_left=None,
-            limit=None,
-            clock=answer.as_of,
-        )
+        with self._reading():
+            login = Fields(answer.data, "the token's user").text("login")
+        return Access(login, None, (), None, None, answer.as_of)
 
     def discover(self) -> Iterator[Discovered]:
         """The projects that the token's user follows: API v2 has no list of projects."""

@@ -127,12 +127,10 @@ class CircleCI(LiveAPI):
         return RunWithSteps(with_steps(run, ordered), ordered, as_of, said)
 
     def reread(self, pipeline: Pipeline, run_id: str) -> RunWithSteps:
-        try:
+        with self._reading():
             workflow = self._workflow(run_id)
             own = self._own(pipeline, workflow)
             return self.complete(self._run(uuid(workflow, "pipeline_id"), run_id, own))
-        except BadRowError as error:
-            raise SourceError(f"{self.name}: {error}") from error
 
     def _run(self, origin_id: str, run_id: str, own: Pipeline) -> Run:
         """A run by the id of its origin and its own."""
@@ -156,7 +154,7 @@ class CircleCI(LiveAPI):
             (found, bad), as_of = self._workflows(row.id)
         except NotFoundError:
             with suppress(NotFoundError):
-                self._origin(row.id)
+                self.client.get(checked_path("api", "v2", "pipeline", row.id))
                 return [_problem(row, "its workflows are not found, though it is there")]
             return [row.cursor]
         except (ForbiddenError, SourceError) as error:

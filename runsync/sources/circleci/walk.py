@@ -35,7 +35,8 @@ _FRESH = timedelta(hours=2)
 _LATE_BY = timedelta(days=1)
 _LOOKS = {
     "hour": (timedelta(days=1), timedelta(hours=1)),
-    "day": (RETENTION + _LATE_BY, timedelta(days=1)),
+    # A day more for re-runs that were not late, and one since a look may be noted a day too soon.
+    "day": (RETENTION + 2 * _LATE_BY, timedelta(days=1)),
 }
 """How far back origins are looked at again for re-runs, and how often."""
 _LOOKED, _LATE, _TOP = "looked", "late", "top"

@@ -6,7 +6,13 @@ from typing import Any
 import pytest
 
 from runsync.config import SourceConfig
-from runsync.errors import ConfigError, NotFoundError, RateLimitedError, RefusedError
+from runsync.errors import (
+    ConfigError,
+    NotFoundError,
+    RateLimitedError,
+    RefusedError,
+    SourceError,
+)
 from runsync.errors import TokenRefusedError as Refused
 from runsync.records import Pipeline
 from runsync.sources import open_source
@@ -182,3 +188,22 @@ def test_it_is_opened_by_its_type() -> None:
     assert isinstance(source, CircleCI)
     assert source.headers("t") == {"Circle-Token": "t"}
     assert source.headers(None) == {}
+
+
+def test_what_cannot_be_read_is_the_source_s_error(
+    world: World, source: CircleCI, simulator: CircleSimulator
+) -> None:
+    (workflow,) = world.history(1)
+    step = source.reread(PIPELINE, str(workflow.id)).steps[0]
+    world.spoilt[str(workflow.id)] = lambda raw: raw | {"status": None}
+    with pytest.raises(SourceError, match="`status` is missing"):
+        found(source)
+    with pytest.raises(SourceError, match="`status` is missing"):
+        source.find_run(PIPELINE, str(workflow.id))
+    simulator.answer = lambda *_: (200, {"steps": [7], "login": 7})  # type: ignore[method-assign]
+    with pytest.raises(SourceError, match="an object is due"):
+        source.log(PIPELINE, str(workflow.id), step)
+    with pytest.raises(SourceError, match="`login` must be text"):
+        source.access()
+    with pytest.raises(SourceError, match="a list of projects is due"):
+        list(source.discover())
