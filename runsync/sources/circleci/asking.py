@@ -109,7 +109,8 @@ class Asking(base.Source):
         for _ in range(_MOST_PAGES):
             answer = self.client.get(path, {"page-token": token})
             rows, token = _page(answer, path)
-            found += [row for row in rows if row not in found]
+            for row in rows:
+                found += [] if row in found else [row]
             as_of = as_of or answer.as_of
             if token is None:
                 return found, as_of

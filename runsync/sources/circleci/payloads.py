@@ -194,12 +194,15 @@ def siblings(
     """
     groups: dict[tuple[str, str], list[tuple[datetime, str, Fields]]] = {}
     bad: list[tuple[object, str]] = []
+    shown: dict[str, object] = {}
     for raw in raws:
         try:
             row = Fields(raw, row_name("run", raw))
             place = row.needed_time("created_at"), uuid(row, "id"), row
             if uuid(row, "pipeline_id") != origin_id:
                 raise BadRowError(f"{row.what}: it is of another pipeline")
+            if shown.setdefault(place[1], raw) is not raw:
+                raise BadRowError(f"{row.what}: it is shown twice, and not the same")
             groups.setdefault((row.needed_text("name"), row.text("tag") or ""), []).append(place)
         except BadRowError as error:
             bad.append((raw, str(error)))

@@ -143,6 +143,31 @@ def test_an_unreadable_workflow_is_a_hole_and_the_rest_is_stored(
     assert stored(sqlite) == truth(world)
 
 
+@pytest.mark.parametrize("is_same", [True, False])
+def test_a_workflow_that_is_shown_twice_is_one(
+    world: World,
+    simulator: CircleSimulator,
+    source: CircleCI,
+    sqlite: Database,
+    is_same: bool,
+) -> None:
+    (workflow,) = world.history(1)
+    honest = simulator.answer
+
+    def answer(asked: Asked, body: Any, token: str | None) -> Any:
+        status, data = honest(asked, body, token)
+        if asked.path.endswith("/workflow"):
+            again = [row if is_same else row | {"status": "running"} for row in data["items"]]
+            data = data | {"items": [*data["items"], *again]}
+        return status, data
+
+    simulator.answer = answer  # type: ignore[method-assign]
+    outcome = run(sqlite, source)
+    what = f"pipeline 1: run {workflow.id}: it is shown twice, and not the same"
+    assert outcome.problems == (() if is_same else (what,))
+    assert stored(sqlite) == truth(world)
+
+
 def test_of_another_workflow_an_unreadable_row_is_no_hole(
     world: World, source: CircleCI, sqlite: Database
 ) -> None:

@@ -28,7 +28,7 @@ MOST_SECONDS = 60
 PATHS = {"listing": r"/shop/pipeline$", "steps": r"/workflow/[^/]+/job$", "run": r"/workflow$"}
 RUNS = 8
 REQUESTS = {"listing": 3, "steps": RUNS, "run": RUNS}
-SOME = "empty-page foreign number-for-string null-entries".split()
+SOME = "duplicates empty-page foreign number-for-string null-entries".split()
 
 
 @pytest.fixture
