@@ -7,15 +7,13 @@ from datetime import datetime
 from typing import Any
 
 from runsync.errors import SourceError
-from runsync.http.client import Response
 from runsync.records import Problem
 from runsync.sources.fields import BadRowError, Fields, describe
-from runsync.sources.jenkins.payloads import BUILD_TREE
+from runsync.sources.jenkins.payloads import BUILD_TREE, is_job_name
 from runsync.sources.jenkins.walk import JobAnswer
 
 _LEVELS = 3
 _DEEPEST = 30
-_BRANCH = "BranchJobProperty"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,52 +44,44 @@ def items_tree(builds: str | None, *, deep: bool) -> str:
 
 
 def items_in(
-    name: str,
-    answer: Response,
-    ask: Callable[[str], Response],
-    is_name: Callable[[str], bool],
+    above: str,
+    listed: object,
+    as_of: datetime,
+    ask: Callable[[str], tuple[object, datetime]],
+    seen: set[str],
+    level: int = 0,
 ) -> Iterator[FoundItem]:
-    """A folder and all that is in it, each folder before what is in it, each name once.
+    """All that is in a folder, each folder before what is in it, each name once.
 
     Args:
-        ask: for a folder that lies too deep for this answer.
+        listed: what it tells as its ``jobs``.
+        ask: for those of a folder that lies too deep for this answer.
 
     Raises:
-        SourceError: the answer is none of a folder.
+        SourceError: it is no list, or a folder lies in itself.
     """
-    yield FoundItem(name, answer.as_of)
-    seen: set[str] = set()
-    waiting = [(name, answer.data.get("jobs"), answer.as_of, 0)]
-    while waiting:
-        above, children, as_of, level = waiting.pop()
-        if not isinstance(children, list):
-            raise SourceError(f"{above!r} shows no list of jobs but {describe(children)}")
-        inner: list[tuple[str, Any, datetime, int]] = []
-        for raw in children:
-            found = _read_item(raw, above, as_of, is_name)
-            yield_it = isinstance(found.item, Problem) or found.item not in seen
-            if isinstance(found.item, str) and yield_it:
-                seen.add(found.item)
-                if found.job is None and level < _DEEPEST:
-                    listed = raw.get("jobs")
-                    if listed is None:
-                        deeper = ask(found.item)
-                        listed, as_of = deeper.data.get("jobs", []), deeper.as_of
-                    inner.append((found.item, listed, as_of, level + 1))
-            if yield_it:
-                yield found
-        waiting += reversed(inner)
+    if not isinstance(listed, list) or level > _DEEPEST:
+        raise SourceError(f"folder {above!r} shows no list of jobs but {describe(listed)}")
+    for raw in listed:
+        found = _read_item(raw, above, as_of)
+        if isinstance(found.item, Problem):
+            yield found
+        elif found.item not in seen:
+            seen.add(found.item)
+            yield found
+            if found.job is None:
+                told = raw if isinstance(raw, dict) else {}
+                inner, at = (told["jobs"], as_of) if "jobs" in told else ask(found.item)
+                yield from items_in(found.item, inner, at, ask, seen, level + 1)
 
 
-def _read_item(
-    raw: object, above: str, as_of: datetime, is_name: Callable[[str], bool]
-) -> FoundItem:
+def _read_item(raw: object, above: str, as_of: datetime) -> FoundItem:
     """One entry of ``jobs``."""
     try:
         fields = Fields(raw, f"a job in {above or 'Jenkins'}")
         part = fields.needed_text("name")
         name = f"{above}/{part}" if above else part
-        if "/" in part or not is_name(name):
+        if "/" in part or not is_job_name(name):
             raise BadRowError(f"{fields.what}: {describe(part)} is no name of a job")
         if "nextBuildNumber" not in fields.raw:
             return FoundItem(name, as_of)
@@ -115,7 +105,4 @@ def read_job(fields: Fields, as_of: datetime) -> JobAnswer:
 
 def is_branch_job(raw: Any) -> bool:
     """Whether a job is that of a branch: one of a multibranch project's."""
-    properties = raw.get("property")
-    return isinstance(properties, list) and any(
-        isinstance(one, dict) and str(one.get("_class")).endswith(_BRANCH) for one in properties
-    )
+    return "BranchJobProperty" in str(raw.get("property"))

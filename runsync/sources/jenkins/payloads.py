@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from runsync.http.client import checked_path
 from runsync.records import Outcome, Pipeline, Problem, Result, Run, RunWithSteps, Status, Step
-from runsync.sources.fields import BadRowError, Fields, map_ending, raw_word, storable
+from runsync.sources.fields import BadRowError, Fields, map_ending, raw_word, row_name, storable
 from runsync.sources.jenkins.words import (
     ENDINGS,
     EVENTS,
@@ -27,16 +27,17 @@ BUILD_TREE = (
     "changeSets[items[commitId,msg,author[fullName]]],"
     "changeSet[items[commitId,msg,author[fullName]]]"
 )
+# What Jenkins allows in a name; the rest is escaped in the names of branches. Nothing invisible.
+_CHARACTER = r"[^\x00-\x20\x7f-\xa0?*/\\%!@#$^&|<>\[\]:;\ud800-\udfff]|%[0-9A-F]{2}"
+_PART = rf"(?!\.{{1,2}}(?:/|$))(?:{_CHARACTER})(?:(?: |{_CHARACTER})*(?:{_CHARACTER}))?"
+_NAME = re.compile(rf"{_PART}(?:/{_PART})*")
+_LONGEST_NAME = 500
+_NUMBER = re.compile(r"[1-9][0-9]{0,9}", re.ASCII)
 _WAITS = ("blockedDurationMillis", "buildableDurationMillis", "waitingDurationMillis")
 _PULL_REQUEST = re.compile(r"(?:PR|MR)-\d+(?:-(?:head|merge))?")
 _REMOTE = re.compile(r"(?:refs/)?(?:remotes/)?(?:origin/)?(?:refs/heads/)?")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LONGEST_MS = 2**46
-_STAGE_KEYS = frozenset(
-    "_links id name title execNode status state type startTimeMillis durationMillis "
-    "totalDurationMillis pauseDurationMillis error children agent url nextSibling placeholder "
-    "synthetic isSequential".split()
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +48,16 @@ class BuildRun(Run):
     as_of: datetime = field(compare=False)
     has_stages: bool = field(compare=False)
     machine: str | None = field(compare=False)
+
+
+def is_job_name(name: str) -> bool:
+    """Whether it has the form of a full name of a job or folder."""
+    return len(name) <= _LONGEST_NAME and bool(_NAME.fullmatch(name))
+
+
+def is_build_id(text: str) -> bool:
+    """Whether it has the form of a build's number."""
+    return bool(_NUMBER.fullmatch(text))
 
 
 def job_path(name: str) -> tuple[str, ...]:
@@ -82,8 +93,8 @@ def read_build(
     finished = created + _span(fields, "duration") if status is Status.FINISHED else None
     word = fields.text("result") if finished else None
     result, outcome = map_ending(word, ENDINGS, status)
-    causes = [cause for action in actions for cause in _causes(action, interrupted=False)]
-    if result is Result.ABORTED and any(_timed_out(action) for action in actions):
+    causes, stops = _causes(actions), _causes(actions, interrupted=True)
+    if result is Result.ABORTED and any(_word(cause) in TIMEOUT_CAUSES for cause in stops):
         outcome = Outcome.TIMEOUT
     head = pipeline.external_id.rpartition("/")[2] if is_branch else None
     commit, branch = _revision(actions)
@@ -128,14 +139,10 @@ def _status(build: Fields) -> Status:
     return Status.FINISHED
 
 
-def _causes(action: Fields, *, interrupted: bool) -> Iterator[Fields]:
+def _causes(actions: list[Fields], *, interrupted: bool = False) -> list[Fields]:
     """What started a build, or what interrupted it: two kinds of actions have causes."""
-    if (_word(action) == "InterruptedBuildAction") is interrupted:
-        yield from action.objects("causes")
-
-
-def _timed_out(action: Fields) -> bool:
-    return any(_word(cause) in TIMEOUT_CAUSES for cause in _causes(action, interrupted=True))
+    those = [a for a in actions if (_word(a) == "InterruptedBuildAction") is interrupted]
+    return [cause for action in those for cause in action.objects("causes")]
 
 
 def _word(fields: Fields) -> str:
@@ -182,20 +189,16 @@ def _change(build: Fields, commit: str | None) -> tuple[str | None, str | None, 
     changes since the build before; else of the newest change, unless there are several lists."""
     one = build.child("changeSet")
     lists = [*build.objects("changeSets"), *([one] if one else [])]
-    changes = [list(changes.objects("items")) for changes in lists]
-    changes = [items for items in changes if items]
-    for item in (item for items in changes for item in items):
-        if commit and item.text("commitId") == commit:
-            return commit, item.text("msg"), _author(item)
-    if commit or len(changes) != 1:
+    changes = [items for changes in lists if (items := list(changes.objects("items")))]
+    if commit:
+        found = [item for items in changes for item in items if item.text("commitId") == commit]
+    else:
+        found = changes[0][-1:] if len(changes) == 1 else []
+    if not found:
         return commit, None, None
-    last = changes[0][-1]
-    return last.text("commitId"), last.text("msg"), _author(last)
-
-
-def _author(change: Fields) -> str | None:
-    author = change.child("author")
-    return author.text("fullName") if author else None
+    author = found[0].child("author")
+    name = author.text("fullName") if author else None
+    return found[0].text("commitId"), found[0].text("msg"), name
 
 
 def _told(
@@ -206,10 +209,12 @@ def _told(
     told: dict[str, Any] = {"displayName": title} if title and title != f"#{number}" else {}
     names = [one.text("name") for action in actions for one in action.objects("parameters")]
     told |= {"parameters": [name for name in names if name]} if any(names) else {}
-    for cause in causes:
-        if project := cause.text("upstreamProject"):
-            return told | {"upstream": f"{project}#{cause.integer('upstreamBuild') or '?'}"}
-    return told
+    above = [
+        f"{project}#{cause.integer('upstreamBuild') or '?'}"
+        for cause in causes
+        if (project := cause.text("upstreamProject"))
+    ]
+    return told | ({"upstream": above[0]} if above else {})
 
 
 # Steps.
@@ -231,45 +236,21 @@ def whole_build(run: BuildRun) -> Step:
     )
 
 
-def read_described(run: Run, data: object, as_of: datetime) -> RunWithSteps:
-    """The stages of the stage view (``wfapi/describe``): one after the other, inner ones too.
+def read_stages(view: str, run: Run, data: object, as_of: datetime) -> RunWithSteps:
+    """A build with its stages, as a view tells them: the stage view one after the other, inner ones
+    too; the graph view as a tree, of which a stage that only holds others is their job.
 
     Raises:
-        BadRowError: it is not of this build, or no such answer.
+        BadRowError: it is no such answer, or not of this build.
     """
     fields = Fields(data, f"the stages of build {run.id} of {run.pipeline.external_id}")
-    if fields.text("id") != run.id or not isinstance(fields.raw.get("stages"), list):
+    told = fields if view == "wfapi" else fields.child("data")
+    stages = told.raw.get("stages") if told else None
+    if not isinstance(stages, list) or (view == "wfapi" and fields.text("id") != run.id):
         raise BadRowError(f"{fields.what}: another answer came; check base_url")
-    return _with_steps(run, [(raw, None) for raw in fields.raw["stages"]], as_of)
-
-
-def read_graph(run: Run, data: object, as_of: datetime) -> RunWithSteps:
-    """The stages of the graph view (``stages/tree``). A stage that only holds others is their job.
-
-    Raises:
-        BadRowError: it is no such answer.
-    """
-    fields = Fields(data, f"the stages of build {run.id} of {run.pipeline.external_id}")
-    graph = fields.child("data")
-    if graph is None or not isinstance(graph.raw.get("stages"), list):
-        raise BadRowError(f"{fields.what}: another answer came; check base_url")
-    return _with_steps(run, list(_leaves(graph.raw["stages"], None)), as_of)
-
-
-def _leaves(stages: list[Any], job: str | None) -> Iterator[tuple[object, str | None]]:
-    for raw in stages:
-        inner = raw.get("children") if isinstance(raw, dict) else None
-        if isinstance(inner, list) and inner:
-            name = raw.get("name")
-            yield from _leaves(inner, name if isinstance(name, str) else job)
-        elif not (isinstance(raw, dict) and raw.get("placeholder")):
-            yield raw, job
-
-
-def _with_steps(run: Run, stages: list[tuple[object, str | None]], as_of: datetime) -> RunWithSteps:
     steps: dict[str, Step] = {}
     problems: list[Problem] = []
-    for place, (raw, job) in enumerate(stages, 1):
+    for place, (raw, job) in enumerate(_leaves(stages), 1):
         try:
             step = _read_stage(raw, place, job, run)
             if step.id in steps:
@@ -280,15 +261,28 @@ def _with_steps(run: Run, stages: list[tuple[object, str | None]], as_of: dateti
     return RunWithSteps(run, tuple(steps.values()), as_of, tuple(problems))
 
 
+def _leaves(stages: list[Any]) -> Iterator[tuple[object, str | None]]:
+    """The stages that hold no others, each with the one that holds it."""
+    waiting: list[tuple[Any, str | None]] = [(raw, None) for raw in reversed(stages)]
+    while waiting:
+        raw, job = waiting.pop()
+        told = raw if isinstance(raw, dict) else {}
+        if isinstance(inner := told.get("children"), list) and inner:
+            name = told.get("name")
+            waiting += [(one, name if isinstance(name, str) else job) for one in reversed(inner)]
+        elif not told.get("placeholder"):
+            yield raw, job
+
+
 def _read_stage(raw: object, place: int, job: str | None, run: Run) -> Step:
-    known = raw.get("id") if isinstance(raw, dict) else None
-    fields = Fields(raw, f"stage {known if isinstance(known, str) else '(no id)'}")
+    fields = Fields(raw, row_name("stage", raw))
     word = fields.text("status") or fields.text("state")
     status = STAGE_STATUSES.get(word or "", Status.FINISHED if word else run.status)
+    over = status is Status.FINISHED
     result, outcome = map_ending(word, STAGE_ENDINGS, status)
     started = _moment(fields, "startTimeMillis") if result is not Result.SKIPPED else None
     length = "totalDurationMillis" if "totalDurationMillis" in fields.raw else "durationMillis"
-    over = status is Status.FINISHED and started is not None
+    # An error's text may tell anything; its class does not.
     error, paused = fields.child("error"), fields.integer("pauseDurationMillis")
     told = {"pauseDurationMillis": paused or None, "error": error and error.text("type")}
     return Step(
@@ -300,11 +294,11 @@ def _read_stage(raw: object, place: int, job: str | None, run: Run) -> Step:
         status=status,
         result=result,
         outcome=outcome,
-        raw_status=raw_word(word, status) if status is not Status.FINISHED else None,
-        raw_result=raw_word(word, result) if status is Status.FINISHED else None,
+        raw_status=None if over else raw_word(word, status),
+        raw_result=raw_word(word, result) if over else None,
         started_at=started,
         finished_at=started + _span(fields, length) if started and over else None,
-        extra=fields.rest(_STAGE_KEYS) | {k: v for k, v in told.items() if v is not None},
+        extra={key: value for key, value in told.items() if value is not None},
     )
 
 
@@ -316,15 +310,3 @@ def _moment(fields: Fields, key: str) -> datetime | None:
 
 def _span(fields: Fields, key: str) -> timedelta:
     return timedelta(milliseconds=max(fields.integer(key, _LONGEST_MS) or 0, 0))
-
-
-__all__ = [
-    "BUILD_TREE",
-    "BuildRun",
-    "build_number",
-    "job_path",
-    "read_build",
-    "read_described",
-    "read_graph",
-    "whole_build",
-]

@@ -1,6 +1,5 @@
 """What is asked of Jenkins for jobs, builds and stages, by checked names."""
 
-import re
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import suppress
@@ -11,32 +10,12 @@ from runsync.http.client import Response, checked_path
 from runsync.records import Cursor, Pipeline, Problem, Run, RunWithSteps
 from runsync.sources.base import Listed, Source
 from runsync.sources.fields import BadRowError, Fields, describe
-from runsync.sources.jenkins import walk
-from runsync.sources.jenkins.items import (
-    FoundItem,
-    is_branch_job,
-    items_in,
-    items_tree,
-    read_job,
-)
-from runsync.sources.jenkins.payloads import (
-    BUILD_TREE,
-    BuildRun,
-    job_path,
-    read_build,
-    read_described,
-    read_graph,
-    whole_build,
-)
-from runsync.sources.jenkins.walk import JobAnswer, JobList
+from runsync.sources.jenkins import items, payloads, walk
+from runsync.sources.jenkins.payloads import BUILD_TREE, BuildRun, job_path
 
-# What Jenkins allows in a name; the rest is escaped in the names of branches. Nothing invisible.
-_CHARACTER = r"[^\x00-\x20\x7f-\xa0?*/\\%!@#$^&|<>\[\]:;\ud800-\udfff]|%[0-9A-F]{2}"
-_PART = rf"(?!\.{{1,2}}(?:/|$))(?:{_CHARACTER})(?:(?: |{_CHARACTER})*(?:{_CHARACTER}))?"
-_NAME = re.compile(rf"{_PART}(?:/{_PART})*")
-_LONGEST_NAME = 500
-_NUMBER = re.compile(r"[1-9][0-9]{0,9}", re.ASCII)
 _VIEWS = {"wfapi": ("wfapi", "describe"), "graph": ("stages", "tree")}
+# Where a job itself answers if one of these views is installed.
+_SIGNS = (("wfapi", "describe"), ("multi-pipeline-graph", "runs"))
 
 
 class JenkinsReader(Source):
@@ -55,24 +34,21 @@ class JenkinsReader(Source):
         if not isinstance(run, BuildRun):
             return self.reread(run.pipeline, run.id)
         if not run.has_stages or self._view == "none":
-            return RunWithSteps(run, (whole_build(run),), run.as_of)
+            return RunWithSteps(run, (payloads.whole_build(run),), run.as_of)
         return self._with_stages(run)
 
     def reread(self, pipeline: Pipeline, run_id: str) -> RunWithSteps:
         answer = self.client.get(self._build_path(pipeline, run_id), {"tree": BUILD_TREE})
-        name = pipeline.external_id
         try:
-            run = self._read(answer.data, name, answer.as_of)
+            run = self._read(answer.data, pipeline.external_id, answer.as_of)
         except BadRowError as error:
             raise SourceError(f"{self.name}: {error}") from error
         if run.id != run_id:
             raise SourceError(f"{self.name}: build {run_id} was asked for, and {run.id} came")
         return self.complete(run)
 
-    # Names.
-
     def _checked_name(self, name: str) -> str:
-        if not is_job_name(name):
+        if not payloads.is_job_name(name):
             raise ConfigError(
                 f"{name!r} of source {self.name!r} is no name of a Jenkins job; write its full "
                 "name, such as folder/app or folder/app/feature%2Fx, and no URL"
@@ -80,7 +56,7 @@ class JenkinsReader(Source):
         return name
 
     def _build_path(self, pipeline: Pipeline, run_id: str, *more: str) -> str:
-        if not _NUMBER.fullmatch(run_id):
+        if not payloads.is_build_id(run_id):
             raise RefusedError(f"{run_id!r} is no number of a Jenkins build")
         name = self._checked_name(pipeline.external_id)
         return checked_path(*job_path(name), run_id, *(more or ("api", "json")))
@@ -98,41 +74,47 @@ class JenkinsReader(Source):
             )
         return answer
 
-    def _job(self, name: str, position: int, size: int) -> JobAnswer:
+    def _job(self, name: str, position: int, size: int) -> walk.JobAnswer:
         """A job with its builds from a position on.
 
         Raises:
             RefusedError: it is a folder.
         """
-        tree = items_tree(f"{{{position},{position + size}}}", deep=False)
+        tree = items.items_tree(f"{{{position},{position + size}}}", deep=False)
         answer = self._item(name, tree)
         if "nextBuildNumber" not in answer.data:
-            raise RefusedError(
-                f"{self.name}: {name!r} is a folder or a project, no job; write "
-                f'`application_id = "{name}"` in the config'
-            )
-        self._branches[name] = is_branch_job(answer.data)
+            raise self._other_key(name, "a folder or a project, no job", "application_id")
+        self._branches[name] = items.is_branch_job(answer.data)
         try:
-            return read_job(Fields(answer.data, f"job {name}"), answer.as_of)
+            return items.read_job(Fields(answer.data, f"job {name}"), answer.as_of)
         except BadRowError as error:
             raise SourceError(f"{self.name}: {error}") from error
 
-    def _items(self, name: str, builds: str | None) -> Iterator[FoundItem]:
-        """All that is in a folder.
+    def _items(self, name: str, builds: str | None) -> Iterator[items.FoundItem]:
+        """A folder and all that is in it.
 
         Raises:
             RefusedError: it is a job.
         """
-        tree = items_tree(builds, deep=True)
-        answer = self._item(name, tree)
-        if "jobs" not in answer.data:
-            raise RefusedError(
-                f'{self.name}: {name!r} is a job, no folder; write `id = "{name}"` in the config'
-            )
-        for found in items_in(name, answer, lambda inner: self._item(inner, tree), is_job_name):
+        tree = items.items_tree(builds, deep=True)
+
+        def ask(name: str) -> tuple[object, datetime]:
+            answer = self._item(name, tree)
+            if "jobs" not in answer.data:
+                raise self._other_key(name, "a job, no folder", "id")
+            return answer.data["jobs"], answer.as_of
+
+        listed, as_of = ask(name)
+        yield items.FoundItem(name, as_of)
+        for found in items.items_in(name, listed, as_of, ask, set()):
             if found.job and isinstance(found.item, str):
                 self._branches[found.item] = found.is_branch
             yield found
+
+    def _other_key(self, name: str, what: str, key: str) -> RefusedError:
+        return RefusedError(
+            f'{self.name}: {name!r} is {what}; write `{key} = "{name}"` in the config'
+        )
 
     @property
     def _branches(self) -> dict[str, bool]:
@@ -141,15 +123,14 @@ class JenkinsReader(Source):
 
     def _is_branch(self, name: str) -> bool:
         if name not in self._branches:
-            self._branches[name] = is_branch_job(
-                self._item(name, "nextBuildNumber,property[_class]").data
-            )
+            answer = self._item(name, "nextBuildNumber,property[_class]")
+            self._branches[name] = items.is_branch_job(answer.data)
         return self._branches[name]
 
-    def _job_list(self, name: str) -> JobList:
+    def _job_list(self, name: str) -> walk.JobList:
         """What the walk asks of a job."""
 
-        def ask(position: int) -> JobAnswer:
+        def ask(position: int) -> walk.JobAnswer:
             return self._job(name, position, walk.PAGE_SIZE)
 
         def read(raw: object, as_of: datetime) -> Listed | Problem:
@@ -166,14 +147,14 @@ class JenkinsReader(Source):
                 return data.get("timestamp") if isinstance(data, dict) else None
             return None
 
-        return JobList(name, ask, read, time_of)
+        return walk.JobList(name, ask, read, time_of)
 
     # Builds.
 
     def _read(self, raw: object, name: str, as_of: datetime) -> BuildRun:
         url, is_branch = self.client.base_url, self._is_branch(name)
         page = url + checked_path(*job_path(name)) + "/"
-        return read_build(raw, Pipeline(name, name, page), url, as_of, is_branch=is_branch)
+        return payloads.read_build(raw, Pipeline(name, name, page), url, as_of, is_branch=is_branch)
 
     def _with_stages(self, run: BuildRun) -> RunWithSteps:
         """The build with its stages.
@@ -185,33 +166,24 @@ class JenkinsReader(Source):
         for view in [known] if known else _VIEWS:
             with suppress(NotFoundError):
                 answer = self.client.get(self._build_path(run.pipeline, run.id, *_VIEWS[view]))
-                details = self._read_stages(view, run, answer)
+                try:
+                    details = payloads.read_stages(view, run, answer.data, answer.as_of)
+                except BadRowError as error:
+                    raise SourceError(f"{self.name}: {error}") from error
                 self._view = view
                 return details
         there = self.client.get(self._build_path(run.pipeline, run.id), {"tree": "number"})
         if not known and not self._has_views(run.pipeline):
             self._view = self._view or "none"
         if self._view == "none":
-            return RunWithSteps(run, (whole_build(run),), run.as_of)
+            return RunWithSteps(run, (payloads.whole_build(run),), run.as_of)
         problem = Problem(f"run {run.id}: its stages are not found, though the build is there")
         return RunWithSteps(run, (), there.as_of, (problem,), steps_read=False)
 
-    def _read_stages(self, view: str, run: BuildRun, answer: Response) -> RunWithSteps:
-        read = read_described if view == "wfapi" else read_graph
-        try:
-            return read(run, answer.data, answer.as_of)
-        except BadRowError as error:
-            raise SourceError(f"{self.name}: {error}") from error
-
     def _has_views(self, pipeline: Pipeline) -> bool:
         """Whether the job itself answers where a plugin that shows stages would."""
-        for place in (("wfapi", "describe"), ("multi-pipeline-graph", "runs")):
+        for place in _SIGNS:
             with suppress(NotFoundError):
                 self.client.get(checked_path(*job_path(pipeline.external_id), *place))
                 return True
         return False
-
-
-def is_job_name(name: str) -> bool:
-    """Whether it has the form of a full name of a job or folder."""
-    return len(name) <= _LONGEST_NAME and bool(_NAME.fullmatch(name))

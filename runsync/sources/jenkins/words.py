@@ -1,6 +1,6 @@
 """Jenkins' words in ours."""
 
-from runsync.records import ABORTED, FAILED, PASSED, SKIPPED, Ending, Status
+from runsync.records import ABORTED, FAILED, PASSED, SKIPPED, Status
 
 ENDINGS = {
     "SUCCESS": PASSED,
@@ -12,37 +12,24 @@ ENDINGS = {
     "ABORTED": ABORTED,
 }
 STAGE_STATUSES = {
-    "IN_PROGRESS": Status.RUNNING,
-    "PAUSED_PENDING_INPUT": Status.RUNNING,
-    "running": Status.RUNNING,
-    "paused": Status.RUNNING,
+    **dict.fromkeys("IN_PROGRESS PAUSED_PENDING_INPUT running paused".split(), Status.RUNNING),
     "queued": Status.NOTSTARTED,
 }
 """Of stages that are not over: the words of the stage view in capitals, those of the graph view
 not. Any other word is an end."""
-STAGE_ENDINGS: dict[str, Ending] = {
-    **dict.fromkeys(["SUCCESS", "success"], PASSED),
-    **dict.fromkeys(["FAILED", "FAILURE", "failure", "UNSTABLE", "unstable"], FAILED),
-    **dict.fromkeys(["ABORTED", "aborted"], ABORTED),
-    **dict.fromkeys(["NOT_EXECUTED", "NOT_BUILT", "not_built", "SKIPPED", "skipped"], SKIPPED),
+STAGE_ENDINGS = {
+    **ENDINGS,
+    **{word.lower(): ending for word, ending in ENDINGS.items()},
+    "FAILED": FAILED,
+    **dict.fromkeys("NOT_EXECUTED SKIPPED skipped".split(), SKIPPED),
 }
 EVENTS = {
-    "UserIdCause": "manual",
-    "UserCause": "manual",
-    "ReplayCause": "manual",
-    "RebuildCause": "manual",
-    "TimerTriggerCause": "schedule",
-    "ParameterizedTimerTriggerCause": "schedule",
-    "SCMTriggerCause": "push",
-    "BranchEventCause": "push",
-    "BranchIndexingCause": "push",
-    "GitHubPushCause": "push",
-    "GitHubPRCause": "pull_request",
-    "GhprbCause": "pull_request",
-    "GitLabWebHookCause": "push",
-    "BitBucketPushCause": "push",
-    "UpstreamCause": "upstream",
-    "BuildUpstreamCause": "upstream",
+    **dict.fromkeys("UserIdCause UserCause ReplayCause RebuildCause".split(), "manual"),
+    **dict.fromkeys("TimerTriggerCause ParameterizedTimerTriggerCause".split(), "schedule"),
+    **dict.fromkeys("SCMTriggerCause BranchEventCause BranchIndexingCause".split(), "push"),
+    **dict.fromkeys("GitHubPushCause GitLabWebHookCause BitBucketPushCause".split(), "push"),
+    **dict.fromkeys("GitHubPRCause GhprbCause".split(), "pull_request"),
+    **dict.fromkeys("UpstreamCause BuildUpstreamCause".split(), "upstream"),
     "RemoteCause": "api",
 }
 """Ours for the class of a build's first cause, without its package."""

@@ -15,8 +15,7 @@ from runsync.sources.fields import BadRowError
 from runsync.sources.jenkins.payloads import (
     BuildRun,
     read_build,
-    read_described,
-    read_graph,
+    read_stages,
     whole_build,
 )
 from runsync.sources.jenkins.source import Jenkins
@@ -200,7 +199,7 @@ def test_what_is_no_build_is_named(raw: Any) -> None:
 
 
 def described(*stages: Any, **run: Any) -> RunWithSteps:
-    return read_described(build(run), {"id": "7", "stages": list(stages)}, NOW)
+    return read_stages("wfapi", build(run), {"id": "7", "stages": list(stages)}, NOW)
 
 
 def stage(**more: Any) -> dict[str, Any]:
@@ -253,16 +252,15 @@ def test_two_stages_of_one_id_and_bad_ones_are_named() -> None:
     assert [problem.what for problem in details.problems] == [
         "run 7: stage 6: two of them have this id",
         "run 7: stage (no id): an object is due, null came",
-        "run 7: stage : `id` is missing",
+        "run 7: stage (no id): `id` is missing",
     ]
 
 
 @pytest.mark.parametrize("data", [None, [], {}, {"id": "7"}, {"id": "8", "stages": []}])
 def test_other_answers_than_stages_are_refused(data: Any) -> None:
-    with pytest.raises(BadRowError):
-        read_described(build({}), data, NOW)
-    with pytest.raises(BadRowError):
-        read_graph(build({}), data, NOW)
+    for view in ("wfapi", "graph"):
+        with pytest.raises(BadRowError):
+            read_stages(view, build({}), data, NOW)
 
 
 def test_stages_of_the_graph_view(
@@ -285,6 +283,13 @@ def test_stages_of_the_graph_view(
     ]
     assert [step.position for step in steps] == [1, 2, 3]
     assert simulator.paths()[-1].endswith("/1/stages/tree")
+
+
+def test_stages_nested_beyond_reason_are_read_or_named() -> None:
+    raw = stage()
+    for _ in range(20_000):
+        raw = stage(children=[raw])
+    assert len(read_stages("graph", build({}), {"data": {"stages": [raw]}}, NOW).steps) == 1
 
 
 def test_a_branch_is_known_for_one_also_by_its_number(
@@ -314,8 +319,8 @@ KEYS = (
 def test_nothing_but_a_named_row_comes_of_odd_answers(raw: dict[str, Any], stages: Any) -> None:
     try:
         run = build(raw)
-        read_described(run, {"id": run.id, "stages": stages}, NOW)
-        read_graph(run, {"data": {"stages": stages}}, NOW)
+        read_stages("wfapi", run, {"id": run.id, "stages": stages}, NOW)
+        read_stages("graph", run, {"data": {"stages": stages}}, NOW)
     except BadRowError:
         pass
 
