@@ -62,3 +62,9 @@ def test_a_run_settles_at_the_end_of_the_grace_period(late: int, settled: bool) 
     assert source.settles(read(DONE, as_of=at)) is settled
     validator = Validator("etag", CREATED, FINISHED + TEN_MINUTES)
     assert UnchangedRun(Pipeline("p"), "1", validator, at).settled is settled
+
+
+@pytest.mark.parametrize(("before", "queued"), [(0, 60_000), (1500, 61_500), (None, None)])
+def test_the_queue_may_lie_before_a_run_is_created(before: int | None, queued: int | None) -> None:
+    assert read(queued_before_ms=before).run.queued_ms == queued
+    assert read(queued_before_ms=before, started_at=None).run.queued_ms is None

@@ -105,6 +105,28 @@ def test_what_is_posted(service: Service, client: Client) -> None:
     assert sent.headers["content-type"] == "application/json"
 
 
+def test_a_form_is_posted_with_headers_of_its_own(service: Service, client: Client) -> None:
+    client.send("POST", "/runs", form={"a": "ä & b"}, headers={"X-Crumb": "c"})
+    (sent,) = service.seen
+    assert (sent.body, dict(sent.query)) == (b"a=%C3%A4+%26+b", {})
+    assert sent.headers["content-type"] == "application/x-www-form-urlencoded"
+    assert sent.headers["x-crumb"] == "c"
+    client.send("POST", "/runs")
+    assert "x-crumb" not in service.seen[1].headers
+
+
+def test_a_redirect_of_an_order_is_an_answer_where_it_is_due(
+    service: Service, client: Client
+) -> None:
+    service.usual = Response(302, headers=(("Location", "https://elsewhere.example/x"),))
+    answer = client.send("POST", "/stop", redirect_is_answer=True)
+    assert (answer.status, answer.data) == (302, None)
+    assert answer.headers["Location"] == "https://elsewhere.example/x"
+    with pytest.raises(SourceError, match="not followed"):
+        client.send("POST", "/stop")
+    assert len(service.seen) == 2
+
+
 def test_a_put_without_a_body_says_so(service: Service, client: Client) -> None:
     service.usual = Response(204)
     assert client.send("PUT", "/abort").data is None

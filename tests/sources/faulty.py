@@ -38,7 +38,7 @@ ENDPOINTS = ("listing", "steps", "run")
 PLACES = ("first", "middle", "last")
 ROW_KINDS = set("null-entries duplicates shuffled short-page empty-page".split())
 OWN_HEADERS = {"date", "content-type", "content-length", "connection", "server"}
-_ENVELOPES = ("workflow_runs", "jobs", "items", "value", "records")
+_ENVELOPES = ("workflow_runs", "jobs", "items", "value", "records", "allBuilds", "stages")
 Json = dict[str, Any]
 
 
@@ -190,4 +190,5 @@ def _changed(answer: Response, change: Callable[[list[Any]], list[Any]]) -> Resp
 
 def _wrongly_typed(rows: list[Any]) -> list[Any]:
     """A text as the id, a number as the creation time."""
-    return [{**row, "id": "x42", "created_at": 1467633084851} for row in rows[:1]] + rows[1:]
+    wrong = {"id": "x42", "created_at": 1467633084851, "number": "x42"}
+    return [{**row, **wrong} for row in rows[:1]] + rows[1:]

@@ -34,3 +34,13 @@ def test_a_hole_between_places_stays_one() -> None:
 def test_a_page_of_places_alone_leads_to_what_is_covered() -> None:
     walk = Walk([Interval(place(8), place(1), reaches_start=True)])
     assert walk.take(Page((place(9), place(8), place(7)), NOW + timedelta(days=1)))[1] is Turn.END
+
+
+def test_a_page_aside_says_nothing_of_how_far_the_walk_has_come() -> None:
+    walk = Walk([Interval(place(8), place(1), reaches_start=True)])
+    later = NOW + timedelta(days=1)
+    assert walk.take(Page((run(5), run(3)), later, aside=True)) == ([], Turn.NEXT_PAGE)
+    assert walk.take(Page((run(9), run(8)), later)) == (
+        [Interval(place(9), place(8))],
+        Turn.END,
+    )

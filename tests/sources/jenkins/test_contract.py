@@ -115,6 +115,7 @@ class TestJenkins(SourceContract):
             yield self.stage_class(simulator, monkeypatch)
 
 
+@pytest.mark.proof
 class TestFreestyle(TestJenkins):
     stage_class = FreestyleStage
 

@@ -392,7 +392,7 @@ LIVES: dict[str, Any] = {
 }
 
 
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(**LIVES)
 def test_any_history_is_exact_after_a_quiet_sync(
     sqlite: Database, steps: list[Any], during: list[Any], size: int, view: str
