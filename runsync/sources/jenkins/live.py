@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from runsync.errors import NotFoundError, RefusedError, SourceError
+from runsync.errors import ForbiddenError, NotFoundError, RefusedError, SourceError
 from runsync.http.client import Response, checked_path
 from runsync.records import Pipeline, Run, Status, Step
 from runsync.sources.base import Access, Discovered, RunFilter, TriggerRequest
@@ -111,7 +111,7 @@ class LiveJenkins(JenkinsReader):
     def _send(self, path: str, form: dict[str, str] | None) -> Response:
         """Gives an order, once. A user with a password needs a crumb for it, and its session."""
         headers: dict[str, str] = {}
-        with suppress(NotFoundError):
+        with suppress(NotFoundError, ForbiddenError):
             answer = self.client.get(checked_path("crumbIssuer", "api", "json"))
             told = [str(_object(answer).get(key)) for key in ("crumbRequestField", "crumb")]
             if all(_HEADER.fullmatch(text) for text in told):

@@ -49,15 +49,13 @@ class Jenkins(LiveJenkins):
     ) -> Iterator[Page]:
         if listing.pipelines:
             job = self._job(listing.ref, 0, walk.PAGE_SIZE)
-            yield from walk.pages_of_job(self._job_list(listing.ref), job, resume_point, memory)
-            return
-        found = list(self._items(listing.ref, f"{{0,{FIRST_BUILDS}}}"))
-        for one in found:
-            if isinstance(one.item, Problem):
-                yield Page((one.item,), one.as_of, aside=True)
-        jobs = [
-            (self._job_list(one.item), one.job)
-            for one in found
-            if isinstance(one.item, str) and one.job is not None
-        ]
-        yield from walk.pages_of_folder(jobs, memory, found[0].as_of)
+            jobs, as_of = [(self._job_list(listing.ref), job)], job.as_of
+        else:
+            found = list(self._items(listing.ref, f"{{0,{FIRST_BUILDS}}}"))
+            named = [(one.item, one.job) for one in found if isinstance(one.item, str)]
+            jobs, as_of = [(self._job_list(n), job) for n, job in named if job], found[0].as_of
+            bad = tuple(one.item for one in found if isinstance(one.item, Problem))
+            if bad:
+                yield Page(bad, as_of, aside=True)
+        is_folder = not listing.pipelines
+        yield from walk.pages(jobs, resume_point, memory, as_of, is_folder=is_folder)

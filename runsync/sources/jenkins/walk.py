@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from runsync.errors import HistoryRestartedError, SourceError
+from runsync.errors import NOTHING_MORE_TO_ASK, HistoryRestartedError, SourceError
 from runsync.records import Problem
 from runsync.sources.base import Listed, Page, ResumePoint
 from runsync.sources.jenkins.payloads import build_number
@@ -28,6 +28,9 @@ _MOST_TRIES = 64
 _NOTHING = 2**63
 """Stands above every number."""
 _NO_BUILD = [0, 0]
+_LATEST = ""
+"""No job's name; under it stand the clock of the last sync and the latest time that a build has."""
+_CLOCK_SLACK = 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,12 +146,12 @@ def has_restarted(job: JobList, answer: JobAnswer, known: list[int]) -> bool:
         return False
     if answer.next <= number:
         return True
-    numbers = {build_number(raw): raw for raw in answer.rows if isinstance(raw, dict)}
-    if number in numbers:
-        return numbers[number].get("timestamp") != at
-    if number < min((n for n in numbers if n), default=0):
-        return job.time_of(number) not in (None, at)
-    return False
+    shown = {n: raw for raw in answer.rows if isinstance(raw, dict) and (n := build_number(raw))}
+    if number in shown:
+        told = shown[number].get("timestamp")
+    else:
+        told = job.time_of(number) if shown and number < min(shown) else None
+    return isinstance(told, int) and told != at
 
 
 def restarted(name: str) -> HistoryRestartedError:
@@ -160,27 +163,34 @@ def restarted(name: str) -> HistoryRestartedError:
     )
 
 
-def merged(walks: Sequence[JobWalk], as_of: datetime) -> Iterator[Page]:
+def merged(walks: Sequence[JobWalk], as_of: datetime, *, is_folder: bool = True) -> Iterator[Page]:
     """The builds of several jobs by time, newest first, each job's in its own order.
 
     A page ends where a job has to be asked for more, so that what was asked for anyway is a page.
+    A job of a folder that cannot be read leaves a hole.
     """
     heads: list[tuple[float, int]] = []
     items: list[list[Listed | Problem]] = [[] for _ in walks]
-    lows = [float("inf")] * len(walks)
+    times = [float("inf")] * len(walks)
     page: list[Listed | Problem] = []
 
     def load(place: int) -> None:
         """Has a job's next builds wait for their turn."""
         walk = walks[place]
         while not items[place] and not walk.ended:
-            items[place] = walk.take()[::-1]
+            try:
+                items[place] = walk.take()[::-1]
+            except NOTHING_MORE_TO_ASK:
+                raise
+            except SourceError as error:
+                if not is_folder:
+                    raise
+                items[place], walk.ended = [Problem(str(error))], True
         if items[place]:
             item = items[place][-1]
-            if isinstance(item, Listed):
-                # Where a clock ran back, a build stands below the newer one all the same.
-                lows[place] = min(lows[place], item.cursor.at.timestamp())
-            heapq.heappush(heads, (-lows[place], place))
+            # What tells no time stands beside the build above it.
+            times[place] = item.cursor.at.timestamp() if isinstance(item, Listed) else times[place]
+            heapq.heappush(heads, (-times[place], place))
 
     for place in range(len(walks)):
         load(place)
@@ -196,49 +206,45 @@ def merged(walks: Sequence[JobWalk], as_of: datetime) -> Iterator[Page]:
     yield Page(tuple(page), as_of, at_start=True)
 
 
-def pages_of_job(
-    job: JobList,
-    answer: JobAnswer,
+def pages(
+    jobs: Sequence[tuple[JobList, JobAnswer]],
     resume_point: ResumePoint | None,
     memory: dict[str, Any],
+    as_of: datetime,
+    *,
+    is_folder: bool,
 ) -> Iterator[Page]:
-    """The pages of one job, and what is to be remembered of it.
-
-    Raises:
-        HistoryRestartedError: it was made again.
-    """
-    before = (memory.get(JOBS_KEY) or {}).get(job.name, _NO_BUILD)
-    if has_restarted(job, answer, before):
-        raise restarted(job.name)
-    memory[JOBS_KEY] = {job.name: anchor_of(answer.rows) or before}
-    walk = JobWalk(job, None if resume_point else answer, resume_point)
-    yield from merged([walk], answer.as_of)
-
-
-def pages_of_folder(
-    jobs: Sequence[tuple[JobList, JobAnswer]], memory: dict[str, Any], as_of: datetime
-) -> Iterator[Page]:
-    """The pages of a folder, from the top, and what is to be remembered of each job.
+    """The pages of a job, or of a folder from its top, and what is to be remembered of each job.
 
     A job that was not there in the last sync may bring a history that lies below what is covered:
-    that is read aside, down to what is known of it. One that was made again is a problem.
+    that is read aside, down to what is known of it. So is all that is new where a clock was ahead:
+    what came since then lies below, too.
+
+    Raises:
+        HistoryRestartedError: the job was made again; one of a folder's is a problem.
     """
-    is_first = JOBS_KEY not in memory
     known: dict[str, list[int]] = dict(memory.get(JOBS_KEY) or {})
+    last_sync, latest = known.pop(_LATEST, _NO_BUILD)
+    is_ahead = latest > last_sync + _CLOCK_SLACK
     # What is not there now stands with a 0 behind it, until it is again.
     after = {name: [*at[:2], 0] for name, at in known.items()}
     in_order: list[JobWalk] = []
     for job, answer in jobs:
         before, walk = known.get(job.name, _NO_BUILD), JobWalk(job, answer)
         if has_restarted(job, answer, before):
+            if not is_folder:
+                raise restarted(job.name)
             yield Page((Problem(str(restarted(job.name)), lost=False),), as_of, aside=True)
             continue
-        if is_first or (job.name in known and len(before) == 2):
-            in_order.append(walk)
+        was_there = JOBS_KEY not in memory or (job.name in known and len(before) == 2)
+        if was_there and not is_ahead:
+            resumed = None if is_folder else resume_point
+            in_order.append(JobWalk(job, None, resumed) if resumed else walk)
         else:
             while not walk.ended and not walk.is_below(before[0]):
                 yield Page(tuple(walk.take()), as_of, aside=True)
         if not walk.has_holes:
             after[job.name] = anchor_of(answer.rows) or before[:2]
-    memory[JOBS_KEY] = after
-    yield from merged(in_order, as_of)
+    latest = max([latest, *(at[1] for at in after.values())])
+    memory[JOBS_KEY] = after | {_LATEST: [int(as_of.timestamp() * 1000), latest]}
+    yield from merged(in_order, as_of, is_folder=is_folder)

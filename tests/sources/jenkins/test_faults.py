@@ -78,7 +78,8 @@ def play(front: FaultyServer, world: World, database: Database, case: Case) -> N
     assert outcome in ("ok", "partial", "failed")
     front.rule = None
     assert_nothing_wrong_is_claimed(database, world)
-    if outcome == "ok":
+    # A build may have no stages at all: the next sync asks again before it is believed.
+    if outcome == "ok" and (case.kind, case.endpoint) != ("empty-page", "steps"):
         assert without_pages(stored(database)) == truth(world)
     world.pass_time(hours=1)
     assert sync_once(front, database, PATIENT) == "ok"

@@ -310,6 +310,57 @@ def test_a_folder_goes_on_without_the_job_whose_numbers_begin_again(
     assert rows.keys() - before.keys() == {(JOB, str(build.number)) for build in later}
 
 
+@pytest.mark.parametrize("folder", [None, FOLDER])
+def test_a_clock_that_was_ahead_hides_nothing(
+    world: World, source: Jenkins, job: Item, sqlite: Database, folder: str | None
+) -> None:
+    other = world.add("team/other", FREESTYLE)
+    for one in (job, other):
+        world.history(one, 4)
+    ahead = world.start(job, "Build")
+    ahead.timestamp += 90 * 86_400_000
+    world.end(ahead)
+    ahead.duration = 1000
+    world.pass_time(hours=1)
+    run(sqlite, source, folder=folder)
+    for _ in range(2):
+        for one in (job, other):
+            world.history(one, 50, gap=1200)
+        world.pass_time(hours=1)
+        assert run(sqlite, source, folder=folder).outcome == "ok"
+        assert_exact(sqlite, world, folder or JOB)
+
+
+def test_a_row_that_cannot_be_read_is_no_new_beginning(
+    world: World, source: Jenkins, job: Item, sqlite: Database
+) -> None:
+    world.history(job, 3)
+    world.pass_time(hours=1)
+    run(sqlite, source)
+    world.spoilt[JOB, 3] = lambda raw: raw | {"timestamp": None}
+    assert run(sqlite, source).outcome == "partial"
+    world.spoilt.clear()
+    assert run(sqlite, source).outcome == "ok"
+
+
+def test_a_job_of_a_folder_whose_list_is_none_is_a_hole(
+    world: World, source: Jenkins, job: Item, sqlite: Database
+) -> None:
+    bad = world.add("team/bad")
+    for one in (job, bad):
+        world.history(one, 30)
+    world.pass_time(hours=1)
+    for number in range(2, 31):
+        world.spoilt["team/bad", number] = lambda raw: raw | {"number": "x"}
+    outcome = run(sqlite, source, folder=FOLDER)
+    assert (outcome.outcome, len(outcome.problems)) == ("partial", 1)
+    assert "job team/bad does not list its builds by their numbers" in outcome.problems[0]
+    assert len(stored(sqlite)) == 30
+    world.spoilt.clear()
+    assert run(sqlite, source, folder=FOLDER).outcome == "ok"
+    assert_exact(sqlite, world, FOLDER)
+
+
 def test_builds_that_somebody_deletes_from_the_top_are_no_new_numbers(
     world: World, source: Jenkins, job: Item, sqlite: Database
 ) -> None:
