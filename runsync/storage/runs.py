@@ -195,8 +195,7 @@ def _step_rule(answer: RunToWrite, stored: StoredState | None) -> StepRule:
     """What an answer may do to the steps that are stored of its run."""
     if stored is None or _brings_newer_steps(answer, stored):
         return StepRule.FINAL if answer.settled else StepRule.NEWER
-    is_superseded = stored.settled and not answer.settled
-    return StepRule.SUPERSEDED if is_superseded else StepRule.OLDER
+    return StepRule.SUPERSEDED if stored.settled else StepRule.OLDER
 
 
 def _brings_newer_steps(answer: RunToWrite, stored: StoredState) -> bool:

@@ -134,6 +134,21 @@ def test_a_re_run_of_a_re_run_is_found_as_long_as_it_may_be(
     assert simulator.kinds() == ["list"]
 
 
+def test_a_clock_that_was_wrong_once_puts_no_look_off(
+    world: World, source: CircleCI, sqlite: Database
+) -> None:
+    old = world.history(1)[0]
+    world.history(30)
+    world.pass_time(days=3650)
+    run(sqlite, source)
+    world.pass_time(days=-3640)
+    again = world.rerun(world.pipelines[0], old)
+    assert again
+    world.end(again)
+    run(sqlite, source)
+    assert str(again.id) in stored(sqlite)
+
+
 def test_workflows_that_come_late_are_found(
     world: World, source: CircleCI, sqlite: Database
 ) -> None:
