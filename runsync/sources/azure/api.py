@@ -15,8 +15,8 @@ from runsync.sources.fields import BadRowError, Fields, describe
 VERSION = {"api-version": "7.1"}
 CONTINUATION = "x-ms-continuationtoken"
 Asked = Mapping[str, str | int | None]
-# What Azure DevOps forbids in the name of a project, and what has a meaning in an address.
-_NO = r"\x00-\x20\x7f-\x9f\\/:*?\"<>|;#$}{,+=\[\]&%@~^`!"
+# What Azure DevOps forbids in the name of a project, and control characters.
+_NO = r"\x00-\x20\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\\/:*?\"<>|;#$}{,+=\[\]%"
 _PROJECT = rf"(?![._])[^{_NO}](?:[^{_NO}]| (?! )){{0,63}}(?<![. ])"
 _NAME = re.compile(_PROJECT)
 _ID = re.compile(rf"({_PROJECT})/([1-9][0-9]{{0,9}})")

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import suppress
 
 from runsync.errors import NotFoundError, RefusedError, SourceError, TokenRefusedError
 from runsync.http.client import checked_path
@@ -26,7 +25,7 @@ class LiveApi(Organisation):
     def find_runs(self, wanted: RunFilter) -> list[Run]:
         limit, skip = wanted.limit or 20, wanted.skip or 0
         sort = wanted.sort or "creationDateDesc"
-        self._refuse(
+        self._refuse_given(
             "list runs",
             commit=wanted.commit,
             source_run=wanted.source_run,
@@ -63,15 +62,17 @@ class LiveApi(Organisation):
         path = self._path(pipeline, run_id)
         if not isinstance(number, int):
             raise NotFoundError(f"{self.name}: step {step.name!r} has no log")
-        text: str = self.client.get_text(f"{path}{checked_path('logs', str(number))}", VERSION).data
-        with suppress(ValueError, KeyError, TypeError, RecursionError):
-            # It comes as a list of lines where JSON is asked for.
-            return "".join(f"{line}\n" for line in json.loads(text)["value"])
-        return text
+        answer = self.client.get_text(f"{path}{checked_path('logs', str(number))}", VERSION)
+        if "json" not in answer.headers.get("Content-Type", ""):
+            return str(answer.data)
+        try:
+            return "".join(f"{line}\n" for line in json.loads(answer.data)["value"])
+        except (ValueError, KeyError, TypeError, RecursionError):
+            raise SourceError(f"{self.name}: the log of step {step.name!r} has no lines") from None
 
     def trigger(self, wanted: TriggerRequest) -> Run:
         """Queues a build; ``env`` becomes its variables."""
-        self._refuse("trigger runs", message=wanted.message, source_run=wanted.source_run)
+        self._refuse_given("trigger runs", message=wanted.message, source_run=wanted.source_run)
         project, number = self.definition(wanted.pipeline)
         told = {
             "sourceBranch": _ref(wanted.branch),
@@ -137,11 +138,6 @@ class LiveApi(Organisation):
             if not token:
                 return
         raise SourceError(f"{self.name}: {path} shows the same page again; check base_url")
-
-    def _refuse(self, what: str, **given: str | None) -> None:
-        for name, value in given.items():
-            if value is not None:
-                raise self.lacks(f"{what} by {name} ({value!r})")
 
     def _path(self, pipeline: Pipeline | None, run_id: str) -> str:
         checked = _checked_id(run_id)

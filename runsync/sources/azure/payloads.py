@@ -15,7 +15,7 @@ _COLUMNS = (
 ).split()
 # Values of variables and of parameters are never stored, nor demands and properties, which may hold
 # one; nor is what moves no build in the listing when it changes.
-_SECRET = "parameters templateParameters properties demands".split()
+_SECRET = "parameters templateParameters variables properties demands".split()
 _LATER = (
     "tags keepForever retainedByRelease lastChangedDate lastChangedBy deleted deletedBy "
     "deletedDate deletedReason queuePosition"

@@ -181,8 +181,9 @@ class Azure(LiveApi):
             SourceError: there are builds below those that were read, or none at all any more.
         """
         if lowest is None:
-            for pipeline in listing.pipelines:
-                self._definition(pipeline)
+            with self.reading():
+                for pipeline in listing.pipelines:
+                    self._definition(pipeline)
             return not head
         part = self._ask(listing, "completed", "finishTimeAscending", None, None, 1)
         if not part.rows or part.rows[0].at < lowest:

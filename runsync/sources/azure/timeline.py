@@ -18,11 +18,9 @@ from runsync.sources.azure.words import REASONS
 from runsync.sources.fields import BadRowError, Fields, describe, row_name
 
 _STEP_KEYS = frozenset(
-    (
-        "id parentId type name startTime finishTime state result workerName order attempt issues "
-        "previousAttempts changeId lastModified currentOperation percentComplete details log url "
-        "_links identifier refName errorCount warningCount"
-    ).split()
+    "id parentId type name startTime finishTime state result workerName order attempt issues log "
+    "previousAttempts changeId lastModified currentOperation percentComplete details url _links "
+    "identifier refName errorCount warningCount variables inputs".split()
 )
 _DEEPEST = 16
 _GUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
@@ -50,8 +48,7 @@ class Timeline:
 
     def earlier(self) -> list[tuple[int, str]]:
         """The timelines of what was run before, the oldest first: attempt and id."""
-        found = {one[1]: one for record in self.records.values() for one in record.previous}
-        return sorted(found.values())
+        return sorted({one for record in self.records.values() for one in record.previous})
 
 
 def read_timeline(data: object, run_id: str) -> Timeline:
@@ -85,16 +82,16 @@ def read_details(
 ) -> RunWithSteps:
     """A run with its steps. ``earlier``: the numbers and timelines of attempts before."""
     problems = sum((one.problems for _, one in earlier), timeline.problems)
+    page = project.web(f"/results?buildId={run.id}&view=logs")
     # Where a record is missing it may be a task of what seems to have none.
-    shown = partial(_rows, run=run, project=project, tasks_only=bool(problems))
-    rows = list(shown(timeline.records, timeline.records, retried=False))
+    shown = partial(_rows, page=page, tasks_only=bool(problems))
+    rows = list(shown(timeline.records, timeline.records, retried=None))
     for attempt, before in earlier:
         own = _without_repeats(before.records, timeline.records, attempt)
         rows += shown(own, {**timeline.records, **own}, retried=True)
     ordered = [step for _, step in sorted(rows, key=lambda row: (row[0], row[1].id))]
     steps = tuple(replace(step, position=place) for place, step in enumerate(ordered, 1))
-    run = replace(run, outcome=_outcome(run, steps))
-    return RunWithSteps(run, steps, as_of, problems)
+    return RunWithSteps(replace(run, outcome=_outcome(run, steps)), steps, as_of, problems)
 
 
 def _read_record(fields: Fields) -> Record:
@@ -118,17 +115,14 @@ def _read_record(fields: Fields) -> Record:
         extra={key: value for key, value in told.items() if value not in (None, [], {})},
         **state,
     )
-    previous = [
-        (one.integer("attempt") or 1, _guid(one, "timelineId"))
-        for one in fields.objects("previousAttempts")
-    ]
+    tries = fields.objects("previousAttempts")
     return Record(
         step,
         fields.needed_text("type"),
         fields.text("parentId"),
         fields.integer("order") or 0,
         fields.integer("attempt") or 1,
-        tuple(previous),
+        tuple((one.integer("attempt") or 1, _guid(one, "timelineId")) for one in tries),
     )
 
 
@@ -159,26 +153,27 @@ def _rows(
     records: Mapping[str, Record],
     known: Mapping[str, Record],
     *,
-    run: Run,
-    project: Project,
+    page: str,
     tasks_only: bool,
-    retried: bool,
+    retried: bool | None,
 ) -> Iterator[tuple[list[tuple[int, int, str]], Step]]:
     """The steps of a timeline, each with its place in the order.
 
     Args:
         known: where parents are found.
+        page: where people see the logs.
     """
-    children: dict[str, list[Record]] = {}
+    children: dict[str | None, list[Record]] = {}
     for record in records.values():
-        children.setdefault(record.parent or "", []).append(record)
+        children.setdefault(record.parent, []).append(record)
     for record_id, record in records.items():
         is_task = record.kind == "Task" or record.kind.startswith("Checkpoint.")
-        if not is_task and (tasks_only or not _has_row(record, children.get(record_id, ()))):
-            continue
-        path = _path(record, known)
-        place = [(one.order, one.attempt, one.step.name) for one in path]
-        yield place, _placed(record, path, run, project, retried=retried)
+        if is_task or (not tasks_only and _has_row(record, children.get(record_id, ()))):
+            path = [record]
+            while len(path) < _DEEPEST and (above := known.get(path[0].parent or "")):
+                path.insert(0, above)
+            place = [(one.order, one.attempt, one.step.name) for one in path]
+            yield place, _placed(record, path, page, retried=retried)
 
 
 def _has_row(record: Record, children: Sequence[Record]) -> bool:
@@ -191,34 +186,23 @@ def _has_row(record: Record, children: Sequence[Record]) -> bool:
     return record.kind == "Job" and (unexplained or own_fault)
 
 
-def _path(record: Record, known: Mapping[str, Record]) -> list[Record]:
-    """From the stage down to the record."""
-    path = [record]
-    while len(path) < _DEEPEST and (above := known.get(path[0].parent or "")):
-        path.insert(0, above)
-    return path
-
-
-def _placed(
-    record: Record, path: Sequence[Record], run: Run, project: Project, *, retried: bool
-) -> Step:
-    """The step of a record, with what those above it tell."""
+def _placed(record: Record, path: Sequence[Record], page: str, *, retried: bool | None) -> Step:
+    """The step of a record, with what those above it (and itself) tell."""
     job = next((one for one in path if one.kind == "Job"), None)
-    stage = next((one.step.name for one in path if one.kind == "Stage"), None)
-    attempt = max(one.attempt for one in path)
+    stage = next((one.step.name for one in path if one.kind == "Stage"), "__default")
+    attempt = (job or record).attempt
     own: Extra = {
         "stage": None if stage == "__default" else stage,
         "attempt": attempt if attempt > 1 else None,
-        "retried": retried or None,
+        "retried": retried,
     }
-    view = f"&j={job.step.id.partition('.')[0]}" if job else ""
-    task = f"&t={record.step.id.partition('.')[0]}" if record.kind == "Task" else ""
-    page = project.web(f"/results?buildId={run.id}&view=logs{view}{task}")
+    shown = {"j": job, "t": record if record.kind == "Task" else None}
+    view = "".join(f"&{k}={one.step.id.partition('.')[0]}" for k, one in shown.items() if one)
     return replace(
         record.step,
         job=job.step.name if job else None,
         phase=None if record.kind == "Task" else record.kind.lower(),
-        log_url=page if "log" in record.step.extra else None,
+        log_url=f"{page}{view}" if "log" in record.step.extra else None,
         extra={**record.step.extra, **{k: v for k, v in own.items() if v is not None}},
     )
 

@@ -441,7 +441,8 @@ def _handler(simulator: AzureSimulator) -> type[BaseHTTPRequestHandler]:
             self.send_response_only(status)
             date = {"Date": format_datetime(simulator.world.now, usegmt=True)}
             length = {"Content-Length": str(len(content))}
-            for key, value in (simulator.extra_headers | date | length | headers).items():
+            kind = {"Content-Type": "application/json; charset=utf-8"}
+            for key, value in (kind | simulator.extra_headers | date | length | headers).items():
                 self.send_header(key, value)
             self.end_headers()
             self.wfile.write(content)

@@ -67,6 +67,15 @@ def test_a_definition_that_there_is_not_is_said_to_be_none(
     assert run(sqlite, source, PipelineConfig("hub", id="fiber git/99")).outcome == "ok"
 
 
+def test_a_definition_that_is_no_object_is_an_error(
+    simulator: AzureSimulator, source: Azure, sqlite: Database
+) -> None:
+    instead(simulator, "/definitions/12", (200, []))
+    outcome = run(sqlite, source)
+    assert isinstance(outcome.cause, SourceError)
+    assert "the definition fiber git/12" in str(outcome.cause)
+
+
 def test_a_passing_404_for_a_timeline_settles_nothing(
     world: World, simulator: AzureSimulator, source: Azure, sqlite: Database
 ) -> None:

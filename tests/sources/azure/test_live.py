@@ -98,8 +98,12 @@ def test_a_log(world: World, simulator: AzureSimulator, source: Azure) -> None:
     step = next(s for s in steps if s.name == "test")
     log = step.extra["log"]
     assert source.log(PIPELINE, str(build.id), step) == f"log {log} of {build.id}\ndone\n"
-    simulator.refusals = [(200, {}, "plain\ntext\n")]
-    assert source.log(PIPELINE, str(build.id), step) == "plain\ntext\n"
+    simulator.refusals = [(200, {"Content-Type": "text/plain"}, '{"value": ["plain"]}\n')]
+    assert source.log(PIPELINE, str(build.id), step) == '{"value": ["plain"]}\n'
+    for odd in ("[]", "{}", '{"value": 5}', "null", "[" * 9000):
+        simulator.refusals = [(200, {}, odd)]
+        with pytest.raises(SourceError, match="has no lines"):
+            source.log(PIPELINE, str(build.id), step)
     simulator.refusals = [(302, {"Location": "https://elsewhere.example/log"}, "")]
     with pytest.raises(SourceError, match="not followed"):
         source.log(PIPELINE, str(build.id), step)
@@ -201,6 +205,12 @@ def test_base_url_names_the_organisation(url: str, fine: bool) -> None:
     else:
         with pytest.raises(ConfigError, match="names no organisation"):
             source.listing(PipelineConfig("hub", id="P/1"))
+
+
+@pytest.mark.parametrize("name", ["R&D", "A (old)", "it's", "Über uns", "a.b_c-d", "x"])
+def test_a_project_may_be_called_so(source: Azure, name: str) -> None:
+    listing = source.listing(PipelineConfig("hub", application_id=name))
+    assert listing.key == f"hub/application/{name.lower()}"
 
 
 def test_the_token_goes_as_a_password_and_is_never_shown(simulator: AzureSimulator) -> None:

@@ -127,7 +127,8 @@ def _step(chain: list[Record], record: Record, again: bool) -> Row:
     names = {one.kind: one.name for one in chain}
     status = STATES[record.state]
     result, outcome = ENDS[record.result] if record.result else ("unknown", None)
-    attempt = max(one.attempt for one in chain)
+    jobs = [one for one in chain if one.kind == "Job"]
+    attempt = (jobs or [record])[0].attempt
     told = {
         "stage": names.get("Stage"),
         "retried": again,
