@@ -20,7 +20,7 @@ from typing import Any
 
 from runsync.config import PipelineConfig
 from runsync.errors import ConfigError, ForbiddenError, NotFoundError, SourceError
-from runsync.records import Cursor, Pipeline, Problem, Run, RunWithSteps, parse_time
+from runsync.records import Cursor, Pipeline, Problem, Run, RunWithSteps, Status, parse_time
 from runsync.sources.azure import walk
 from runsync.sources.azure.api import CONTINUATION, VERSION, Asked, rows_of
 from runsync.sources.azure.live import LiveApi
@@ -140,7 +140,7 @@ class Azure(LiveApi):
     def _unfinished(self, listing: Listing) -> list[Item]:
         ask = partial(self._ask, listing, UNFINISHED, "queueTimeDescending")
         parts = walk.by_time(ask, None, _MOST_UNFINISHED, self._title(listing))
-        return [row.item for part in parts for row in part.rows]
+        return [_queued(row.item, part.as_of) for part in parts for row in part.rows]
 
     def _ask(
         self,
@@ -211,9 +211,7 @@ class Azure(LiveApi):
             branch = DefaultBranch(known.setdefault(key, {}), partial(self._default_branch, one))
             pipelines[key] = replace(one, default_branch=branch.at(now))
         return tuple(
-            replace(item, run=replace(item.run, pipeline=pipelines[item.run.key[0]]))
-            if isinstance(item, Listed)
-            else item
+            _of_pipeline(item, pipelines[item.run.key[0]]) if isinstance(item, Listed) else item
             for item in items
         )
 
@@ -263,6 +261,19 @@ def _read(raws: list[object], project: Project, at: datetime, order: str) -> lis
         except BadRowError as error:
             rows.append(Row(at, Problem(str(error))))
     return rows
+
+
+def _queued(item: Item, as_of: datetime) -> Item:
+    """A build that waits for its first agent has no timeline to ask for."""
+    if isinstance(item, Problem) or item.run.status is not Status.NOTSTARTED:
+        return item
+    details = RunWithSteps(item.run, (), as_of) if item.run.started_at is None else None
+    return replace(item, details=details)
+
+
+def _of_pipeline(item: Listed, pipeline: Pipeline) -> Listed:
+    run = replace(item.run, pipeline=pipeline)
+    return replace(item, run=run, details=item.details and replace(item.details, run=run))
 
 
 def _joined(head: list[Item], part: Part) -> list[Item]:

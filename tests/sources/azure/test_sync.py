@@ -113,6 +113,26 @@ def test_nothing_new_takes_two_requests(
     assert simulator.paths() == ["build/builds"] * 6
 
 
+def test_what_waits_for_an_agent_takes_no_request_of_its_own(
+    world: World, source: Azure, simulator: AzureSimulator, sqlite: Database
+) -> None:
+    for _ in range(3):
+        world.queue()
+    under_way = world.start(world.queue())
+    for _ in range(2):
+        simulator.asked.clear()
+        run(sqlite, source)
+        timelines = [path for path in simulator.paths() if path.endswith("timeline")]
+        assert timelines == [f"build/builds/{under_way.id}/timeline"]
+        assert stored(sqlite) == truth(world)
+    for build in world.present():
+        if build.status == "notStarted":
+            world.start(build)
+    world.pass_time(minutes=1)
+    run(sqlite, source)
+    assert stored(sqlite) == truth(world)
+
+
 def test_each_earlier_attempt_takes_one_request_more(
     world: World, source: Azure, simulator: AzureSimulator, sqlite: Database
 ) -> None:
