@@ -28,6 +28,8 @@ MOST_SECONDS = 60
 PATHS = {"listing": r"/shop/pipeline$", "steps": r"/workflow/[^/]+/job$", "run": r"/workflow$"}
 RUNS = 8
 REQUESTS = {"listing": 3, "steps": RUNS, "run": RUNS}
+# CircleCI tells nowhere how many jobs a workflow has, so a list of them that was cut looks whole.
+ALL = [case for case in cases() if (case.kind, case.endpoint) != ("short-page", "steps")]
 SOME = "duplicates empty-page foreign number-for-string null-entries".split()
 
 
@@ -61,7 +63,7 @@ def test_some_faults(front: FaultyServer, world: World, sqlite: Database, case: 
 
 
 @pytest.mark.proof
-@pytest.mark.parametrize("case", list(cases()), ids=str)
+@pytest.mark.parametrize("case", ALL, ids=str)
 def test_all_faults(front: FaultyServer, world: World, sqlite: Database, case: Case) -> None:
     play(front, world, sqlite, case)
 
