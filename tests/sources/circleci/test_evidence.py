@@ -3,12 +3,14 @@
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from runsync.errors import RefusedError, SourceError
 from runsync.records import Pipeline
 from runsync.sources.base import Listing
 from runsync.sources.circleci.source import CircleCI
 from runsync.storage.database import Database
+from runsync.storage.models import RunRow
 from tests.sources.circleci.rig import run
 from tests.sources.circleci.simulator import Asked, CircleSimulator, RefusalError
 from tests.sources.circleci.truth import stored, truth
@@ -41,6 +43,19 @@ def test_a_passing_404_for_jobs_settles_nothing(
     world.pass_time(hours=1)
     assert run(sqlite, source).outcome == "ok"
     assert stored(sqlite) == truth(world)
+
+
+def test_jobs_of_a_young_workflow_that_are_not_found_are_asked_for_in_every_sync(
+    world: World, simulator: CircleSimulator, source: CircleCI, sqlite: Database
+) -> None:
+    made = world.history(3)
+    world.pass_time(days=10)
+    refuse(simulator, 404, f"/{made[1].id}/job")
+    for _ in range(3):
+        assert run(sqlite, source).outcome == "partial"
+        with sqlite.read() as connection:
+            read = dict(connection.execute(select(RunRow.id, RunRow.steps_synced_at)).all())
+        assert [read[str(w.id)] is None for w in made] == [False, True, False]
 
 
 def test_jobs_that_circleci_has_forgotten_are_said_and_asked_for_no_more(
