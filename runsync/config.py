@@ -92,7 +92,8 @@ class PipelineConfig:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """All settings. ``path``: the file, where there is one. ``cost``: prices of a minute."""
+    """All settings. ``path``: the file, where there is one. ``cost``: prices of a minute.
+    ``archive``: the folder or URL of the archive."""
 
     path: Path | None
     database_url: str
@@ -102,6 +103,7 @@ class Config:
     pipelines: tuple[PipelineConfig, ...] = ()
     checks: tuple[CheckRule, ...] = ()
     cost: Mapping[str, float] = field(default_factory=dict)
+    archive: str | None = None
 
 
 def find(given: Path | None = None) -> Path | None:
@@ -162,7 +164,7 @@ def parse(text: str, path: Path) -> Config:
     except RecursionError:
         raise ConfigError(f"{path} is not TOML that can be read: it is nested too deep") from None
     top = TomlTable(raw, "", path)
-    top.only("database_url", "sync", "sources", "pipelines", "checks", "cost")
+    top.only("database_url", "sync", "sources", "pipelines", "checks", "cost", "archive")
     database_url = _database_url(top.text("database_url"), path)
     sync = top.table("sync")
     sync.only("concurrency", "since")
@@ -173,7 +175,17 @@ def parse(text: str, path: Path) -> Config:
     _check_unique(pipelines, path)
     checks = tuple(map(check_rule, top.array("checks")))
     cost = top.table("cost").prices()
-    return Config(path, database_url, concurrency, since, sources, pipelines, checks, cost)
+    archive = _archive(top.table("archive"), path)
+    return Config(path, database_url, concurrency, since, sources, pipelines, checks, cost, archive)
+
+
+def _archive(table: TomlTable, path: Path) -> str | None:
+    """The folder, relative to the config's, or the URL."""
+    table.only("path")
+    written = table.text("path")
+    if written is None or "://" in written:
+        return written
+    return str(path.parent.resolve() / Path(written).expanduser())
 
 
 def _source(name: str, table: TomlTable) -> SourceConfig:

@@ -97,6 +97,10 @@ class DatabaseError(RunsyncError):
     exit_code = 5
 
 
+class ArchiveError(DatabaseError):
+    """The archive cannot be read or written, or does not belong to this database."""
+
+
 class UnavailableError(DatabaseError):
     """The database refused for the moment, or its connection broke: the same may succeed again."""
 

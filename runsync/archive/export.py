@@ -1,209 +1,289 @@
-"""Runs and steps as files, for tools that read Parquet or CSV.
+"""Runs and steps as Parquet files: what ``runsync export`` writes, and reports read again.
 
-``DIR/runs/pipeline=NAME/month=2026-11/runs.parquet`` and the same for steps: one folder per
-pipeline and month of a run's creation, in UTC. A month is written whole and takes the old one's
-place at once; months in which nothing has changed are left alone. What the database does not hold
-any more stays in the files.
+``DIR/runs/…parquet``, ``DIR/steps/…parquet`` and a manifest that says what is in which. What has
+changed is found by the versions of the database's months, so an export after each sync costs only
+what that changed. A file is never written to again: a new one takes its place once the manifest
+names it. What the database does not hold any more stays in the archive.
 """
 
-import hashlib
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from itertools import groupby
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import (
-    Column,
-    Connection,
-    Select,
-    Text,
-    cast,
-    func,
-    select,
-    type_coerce,
+from sqlalchemy import Connection, func, select
+
+from runsync.archive.bookkeeping import Seals, month_versions, small_tables
+from runsync.archive.checksums import RunChecksums, as_text
+from runsync.archive.location import ArchiveLocation, errors_in_sentences, located
+from runsync.archive.manifest import (
+    CSV,
+    PARQUET,
+    TABLES,
+    ArchivedFile,
+    ArchivedMonth,
+    Manifest,
+    MonthKey,
+    manifest_to_extend,
 )
-
-from runsync.archive.files import AT_ONCE, Writer, csv_writer, parquet_writer
-from runsync.archive.manifest import Manifest, pipeline_folder, pipeline_labels
-from runsync.errors import ConfigError
-from runsync.storage import tables
+from runsync.archive.month_rows import ChangedRows, KeptRows, RowsOfMonth
+from runsync.archive.old_layout import OLD_VERSION, old_months
+from runsync.archive.packing import packed, stem
+from runsync.archive.parquet_files import (
+    PIPELINES_FILE,
+    StemWriter,
+    check_pyarrow,
+    pipelines_as_parquet,
+)
+from runsync.archive.rows import NAMES, Month
+from runsync.archive.summary import Summary, Watching
+from runsync.errors import ArchiveError
+from runsync.storage import schema, tables
 from runsync.storage.database import Database
-from runsync.storage.tables import JsonObject, UTCDateTime
 
-FORMATS = ("parquet", "csv")
-
-_RUNS: Any = tables.runs.c
-_STEPS: Any = tables.steps.c
-_TABLES: dict[str, list[Column[Any]]] = {"runs": list(_RUNS), "steps": list(_STEPS)}
-
-
-@dataclass(slots=True)
-class Summary:
-    """What an export did, in months of pipelines and in rows."""
-
-    written: int = 0
-    unchanged: int = 0
-    runs: int = 0
-    steps: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class _Month:
-    first: datetime
-
-    @property
-    def end(self) -> datetime:
-        year, month = divmod(self.first.month, 12)
-        return self.first.replace(year=self.first.year + year, month=month + 1)
-
-    @property
-    def name(self) -> str:
-        return f"{self.first:%Y-%m}"
+FORMATS = (PARQUET, CSV)
+_SAVED_EVERY_SECONDS = 10.0
 
 
 def export(
     database: Database,
-    folder: Path,
+    place: str | Path,
     *,
-    format: str = "parquet",
-    watch: Callable[[str, Summary], None] = lambda _month, _so_far: None,
+    format: str = PARQUET,
+    watch: Watching = lambda _month, _so_far: None,
 ) -> Summary:
-    """Writes what has changed since the last export into ``folder``.
+    """Writes what has changed since the last export to ``place``.
 
-    Memory is that of a part of one month, however long the history is.
+    Memory is that of a pipeline's runs of one month, however long the history is.
 
     Args:
-        format: ``parquet`` or ``csv``; a folder holds one of them.
+        place: a folder, or a URL that fsspec knows, such as ``s3://bucket/ci``.
+        format: ``parquet`` or ``csv``; a place holds one of them.
         watch: told of each month once it is written.
 
     Raises:
-        ConfigError: the folder cannot be written, holds another format, or pyarrow is missing.
+        ConfigError: the place cannot be written to, holds another format, or pyarrow is missing.
+        ArchiveError: what it holds is damaged or of another database, or the disk is full.
+        LockedError: another export is writing to it.
     """
-    writer = {"parquet": parquet_writer, "csv": csv_writer}[format]()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        manifest = Manifest(folder, format)
+    if format == CSV:
+        from runsync.archive.csv_export import export_csv
+
+        return export_csv(database, Path(place), watch)
+    check_pyarrow()
+    location = located(place)
+    with errors_in_sentences(location, writing=True), location.lock():
+        manifest = manifest_to_extend(location, schema.HEAD)
         with database.read() as connection:
-            return _Export(connection, folder, manifest, writer).run(watch)
-    except OSError as error:
-        raise ConfigError(
-            f"cannot write to {error.filename or folder}: {error.strerror}; "
-            "name a folder that you may write to"
-        ) from None
+            return _ParquetExport(connection, location, manifest, watch).run()
 
 
-class _Export:
-    """One export, month by month, in one state of the database."""
+class _ParquetExport:
+    """One export of one state of the database."""
 
     def __init__(
-        self, connection: Connection, folder: Path, manifest: Manifest, writer: Writer
+        self,
+        connection: Connection,
+        location: ArchiveLocation,
+        manifest: Manifest,
+        watch: Watching,
     ) -> None:
-        self._connection, self._folder = connection, folder
-        self._manifest, self._writer = manifest, writer
+        self._connection, self._location, self._watch = connection, location, watch
+        self._before, self._manifest = manifest.copy(), manifest
+        self._tables = small_tables(connection)
+        self._seals = Seals(connection)
         self._summary = Summary()
-        self._labels = pipeline_labels(connection)
+        self._saved_at = time.monotonic()
+        check_same_database(location, manifest, self._tables)
+        self._old = old_months(location, self._tables["pipelines"])
 
-    def run(self, watch: Callable[[str, Summary], None]) -> Summary:
-        self._manifest.rename(self._labels)
-        for month in self._months():
-            self._export(month)
-            watch(month.name, self._summary)
+    def run(self) -> Summary:
+        versions = month_versions(self._connection)
+        changed = self._changed(versions)
+        self._old.months = {k: one for k, one in self._old.months.items() if k not in changed}
+        self._with_pipelines()
+        files = packed(self._runs_of_months(changed))
+        for begin, keys in files.items():
+            self._write_file(begin, keys, changed, versions)
+        self._summary.unchanged = len(versions) - len(self._empty) - self._summary.written
+        self._finish(versions)
         return self._summary
 
-    def _months(self) -> Iterator[_Month]:
-        """The months that hold runs; from one to the next is a hop in an index."""
-        query = select(func.min(_RUNS.created_at))
-        found = self._connection.execute(query).scalar()
-        while found is not None:
-            month = _Month(datetime(found.year, found.month, 1, tzinfo=UTC))
-            yield month
-            later = query.where(_RUNS.created_at >= month.end)
-            found = self._connection.execute(later).scalar()
+    # What is to be written.
 
-    def _export(self, month: _Month) -> None:
-        prints = self._fingerprints(month)
-        changed = [
-            id for id, found in prints.items() if not self._manifest.holds(id, month.name, found)
-        ]
-        self._summary.unchanged += len(prints) - len(changed)
-        self._summary.written += len(changed)
-        if not changed:
+    def _changed(self, versions: Mapping[MonthKey, str]) -> dict[MonthKey, int]:
+        """The months whose rows are to be read from the database, and how many runs they have."""
+        known = self._manifest.months
+        same_columns = self._manifest.revision == schema.HEAD
+        wanted = {
+            key
+            for key, version in versions.items()
+            if key not in known or known[key].version != version or not same_columns
+        }
+        counts = _run_counts(self._connection, {month for _, month in wanted})
+        self._empty = {key for key in wanted if not counts.get(key)}
+        return {key: counts[key] for key in wanted - self._empty}
+
+    def _runs_of_months(self, changed: Mapping[MonthKey, int]) -> dict[MonthKey, int]:
+        kept = {key: one.runs for key, one in self._manifest.months.items()}
+        return kept | {key: one.runs for key, one in self._old.months.items()} | dict(changed)
+
+    def _write_file(
+        self,
+        begin: str,
+        keys: Sequence[MonthKey],
+        changed: Mapping[MonthKey, int],
+        versions: Mapping[MonthKey, str],
+    ) -> None:
+        known = self._manifest.months
+        wanted = [(key, versions[key] if key in changed else self._version(key)) for key in keys]
+        name = stem(begin, schema.HEAD, wanted)
+        is_there = all(key in known and known[key].file == name for key in keys)
+        if is_there and name in self._manifest.files:
             return
-        self._summary.runs += self._write("runs", _runs_of(month, changed), month)
-        self._summary.steps += self._write("steps", _steps_of(month, changed), month)
-        for id in changed:
-            self._manifest.keep(id, month.name, prints[id])
-        self._manifest.save()
+        if not any(key in changed or key in self._old.months for key in keys) and self._is_one(
+            keys
+        ):
+            return  # nothing but the columns of a new schema, which the file cannot gain
+        rows = self._sources(keys, changed)
+        writer = StemWriter(self._location, name)
+        made = []
+        with writer.filling():
+            for key, version in wanted:
+                made.append(self._write_month(writer, name, key, version, rows[key]))
+                if key in changed:
+                    self._count(made[-1])
+        self._manifest.files[name] = ArchivedFile(name, **writer.sizes, revision=schema.HEAD)
+        self._manifest.months |= {one.key: one for one in made}
+        self._save_now_and_then()
 
-    def _fingerprints(self, month: _Month) -> dict[int, str]:
-        """Of each pipeline, what changes whenever one of its runs of this month does."""
-        columns = [_RUNS.pipeline_id, _RUNS.id, _RUNS.last_seen_at, _RUNS.steps_synced_at]
-        columns += [_RUNS.vanished_at, _RUNS.settled]
-        query = _within(select(*self._raw(columns)), month).order_by(_RUNS.pipeline_id, _RUNS.id)
-        prints = {}
-        with closing(self._stream(query)) as stream:
-            for id, rows in groupby(stream, key=lambda row: int(row[0])):
-                digest = hashlib.sha256()
-                for row in rows:
-                    digest.update(repr(tuple(row)).encode())
-                prints[id] = digest.hexdigest()[:32]
-        return prints
+    def _is_one(self, keys: Sequence[MonthKey]) -> bool:
+        """Whether these months are together in one file, which holds nothing else."""
+        files = {self._manifest.months[key].file for key in keys}
+        others = [k for k, one in self._manifest.months.items() if one.file in files]
+        return len(files) == 1 and len(others) == len(keys)
 
-    def _write(self, table: str, query: Select[Any], month: _Month) -> int:
-        """Writes one file per pipeline; the rows come ordered by pipeline."""
-        total = 0
-        columns = _TABLES[table]
-        chosen = query.with_only_columns(*self._raw(columns), maintain_column_froms=True)
-        with closing(self._stream(chosen)) as stream:
-            for id, rows in groupby(stream, key=lambda row: int(row[0])):
-                label = self._labels[id].label
-                path = self._folder / table / pipeline_folder(label) / f"month={month.name}"
-                total += self._writer(path / table, columns, label, rows)
-        return total
+    def _version(self, key: MonthKey) -> str:
+        known = self._manifest.months.get(key)
+        return known.version if known else OLD_VERSION
 
-    def _stream(self, query: Select[Any]) -> Generator[Any, None, None]:
-        result = self._connection.execution_options(yield_per=AT_ONCE).execute(query)
-        with closing(result):
-            for part in result.partitions():
-                yield from part
+    def _sources(
+        self, keys: Sequence[MonthKey], changed: Mapping[MonthKey, int]
+    ) -> dict[MonthKey, RowsOfMonth]:
+        """Where the rows of each month come from: the database, or the archive as it is."""
+        kept = KeptRows(self._location, self._before)
+        fresh = ChangedRows(self._connection, [key for key in keys if key in changed], kept)
+        return {
+            key: fresh if key in changed else self._old if key in self._old.months else kept
+            for key in keys
+        }
 
-    def _raw(self, columns: Sequence[Column[Any]]) -> list[Any]:
-        """Columns as the driver has them: SQLite's times and objects as the texts they are."""
-        sqlite = self._connection.dialect.name == "sqlite"
-        return [_as_text(column, sqlite).label(column.name) for column in columns]
+    def _write_month(
+        self, writer: StemWriter, name: str, key: MonthKey, version: str, rows: RowsOfMonth
+    ) -> ArchivedMonth:
+        sums = RunChecksums()
+        for table, part in rows.of_month(key):
+            sums.add(part, table, NAMES[table])
+            writer.add(table, part)
+        known = self._before.months.get(key)
+        made = ArchivedMonth(
+            *key, name, sums.runs, sums.steps, version, as_text(sums.total), sealed=False
+        )
+        if isinstance(rows, KeptRows) and known and known.checksum != made.checksum:
+            raise ArchiveError(
+                f"{self._location.name}: the rows of {key[1]} of pipeline {key[0]} are not those "
+                "that were exported; put a copy of the archive back"
+            )
+        return made
+
+    def _count(self, month: ArchivedMonth) -> None:
+        self._summary.written += 1
+        self._summary.runs += month.runs
+        self._summary.steps += month.steps
+        self._watch(month.month, self._summary)
+
+    # The manifest.
+
+    def _with_pipelines(self) -> None:
+        """Makes the names of pipelines known before their months are."""
+        self._manifest.tables = {**self._manifest.tables, "pipelines": self._pipelines()}
+
+    def _pipelines(self) -> list[dict[str, Any]]:
+        """Those of the database, and those of the archive that it does not hold any more."""
+        found = {row["id"]: row for row in self._manifest.tables.get("pipelines", [])}
+        found |= {row["id"]: row for row in self._old.pipelines}
+        found |= {row["id"]: row for row in self._tables["pipelines"]}
+        return [row for _, row in sorted(found.items())]
+
+    def _save_now_and_then(self) -> None:
+        if time.monotonic() - self._saved_at > _SAVED_EVERY_SECONDS:
+            self._drop_files()
+            self._manifest.save(self._location)
+            self._saved_at = time.monotonic()
+
+    def _finish(self, versions: Mapping[MonthKey, str]) -> None:
+        months = self._manifest.months
+        for key, one in months.items():
+            is_gone = key not in versions or key in self._empty
+            sealed = self._seals.holds(key) or (is_gone and one.sealed)
+            version = versions.get(key, one.version)
+            months[key] = replace(one, sealed=sealed, version=version)
+        self._manifest.tables = {**self._tables, "pipelines": self._pipelines()}
+        self._manifest.revision = schema.HEAD
+        self._drop_files()
+        if self._manifest != self._before:
+            self._manifest.save(self._location)
+            self._location.replace(PIPELINES_FILE, pipelines_as_parquet(self._pipelines()))
+        self._sweep()
+
+    def _drop_files(self) -> None:
+        named = {one.file for one in self._manifest.months.values()}
+        files = self._manifest.files
+        self._manifest.files = {name: one for name, one in files.items() if name in named}
+
+    def _sweep(self) -> None:
+        """Takes away what no manifest names: replaced files, and those of killed exports."""
+        counted = self._manifest.paths()
+        for table in TABLES:
+            for path in self._location.paths(table):
+                is_ours = path.endswith(".parquet") or "/." in path
+                if is_ours and path not in counted:
+                    self._location.delete(path)
 
 
-def _as_text(column: Column[Any], sqlite: bool) -> Any:
-    if sqlite and isinstance(column.type, UTCDateTime):
-        return type_coerce(column, Text)
-    if _is_object(column):
-        return type_coerce(column, Text) if sqlite else cast(column, Text)
-    return column
+def check_same_database(
+    location: ArchiveLocation, manifest: Manifest, found: Mapping[str, list[dict[str, Any]]]
+) -> None:
+    """Makes sure that an archive and a database mean the same pipelines by the same numbers.
+
+    Args:
+        found: the small tables of the database.
+
+    Raises:
+        ArchiveError: they do not.
+    """
+    theirs = manifest.pipelines
+    ours = {row["id"]: f"{row['source']}/{row['external_id']}" for row in found["pipelines"]}
+    numbers = {key: number for number, key in theirs.items()}
+    for number, key in ours.items():
+        if theirs.get(number, key) != key or numbers.get(key, number) != number:
+            raise ArchiveError(
+                f"the archive {location.name} is of another database: pipeline {number} is {key} "
+                f"here, and {theirs.get(number, f'number {numbers.get(key)}')} there; name another "
+                "folder"
+            )
 
 
-def _is_object(column: Column[Any]) -> bool:
-    return isinstance(column.type, JsonObject)
-
-
-def _within(query: Select[Any], month: _Month, pipelines: list[int] | None = None) -> Select[Any]:
-    if pipelines is not None:
-        # The sum keeps the database from looking the pipelines up by their key, which would read
-        # all of their history for each month of it: six times slower over two years.
-        query = query.where((_RUNS.pipeline_id + 0).in_(pipelines))
-    return query.where(_RUNS.created_at >= month.first, _RUNS.created_at < month.end)
-
-
-def _runs_of(month: _Month, pipelines: list[int]) -> Select[Any]:
-    order = (_RUNS.pipeline_id, _RUNS.created_at, _RUNS.id)
-    return _within(select(tables.runs), month, pipelines).order_by(*order)
-
-
-def _steps_of(month: _Month, pipelines: list[int]) -> Select[Any]:
-    of_run = (_RUNS.pipeline_id == _STEPS.pipeline_id) & (_RUNS.id == _STEPS.run_id)
-    joined = tables.runs.join(tables.steps, of_run)
-    order = (_RUNS.pipeline_id, _RUNS.created_at, _RUNS.id, _STEPS.position, _STEPS.id)
-    query = select(tables.steps).select_from(joined)
-    return _within(query, month, pipelines).order_by(*order)
+def _run_counts(connection: Connection, names: set[str]) -> dict[MonthKey, int]:
+    r = tables.runs.c
+    found: dict[MonthKey, int] = {}
+    for name in sorted(names):
+        month = Month.named(name)
+        query = (
+            select(r.pipeline_id, func.count())
+            .where(r.created_at >= month.first, r.created_at < month.end)
+            .group_by(r.pipeline_id)
+        )
+        found |= {(row[0], name): int(row[1]) for row in connection.execute(query)}
+    return found

@@ -1,102 +1,237 @@
-"""What an archive holds: each pipeline's folder, and a fingerprint of each of its months."""
+"""What an archive holds: the one file that says which files count, and what is in them.
 
-import hashlib
+Readers go by it alone. It is replaced last, at once, so that an export that was killed leaves the
+archive as it was, with files that nobody reads and that the next export takes away.
+"""
+
 import json
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
-from urllib.parse import quote
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection, select
+from runsync.archive.location import ArchiveLocation, errors_in_sentences
+from runsync.errors import ArchiveError, ConfigError
 
-from runsync.archive.files import replacing
-from runsync.errors import ConfigError
-from runsync.storage import tables
-from runsync.storage.pipelines import labelled
-
+FILE = "_runsync.json"
+LAYOUT = 2
+PARQUET, CSV = "parquet", "csv"
 TABLES = ("runs", "steps")
-_FILE = "_runsync.json"
-_LAYOUT = 1
+
+MonthKey = tuple[int, str]
+"""A pipeline's number, and a month such as ``2024-05``."""
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Label:
-    """A pipeline's name in the files, which may change, and its key, which does not."""
+class ArchivedMonth:
+    """One month of a pipeline's runs.
 
-    label: str
-    key: str
+    Attributes:
+        file: in which files its rows are, by their stem.
+        runs: how many; ``steps`` too.
+        version: that of the month in the database when it was exported.
+        checksum: of the rows themselves, whatever file they are in.
+        sealed: whether it is whole and over: history was walked through it without a gap, its runs
+            have settled or vanished, and their steps are in.
+    """
+
+    pipeline_id: int
+    month: str
+    file: str
+    runs: int
+    steps: int
+    version: str
+    checksum: str
+    sealed: bool
+
+    @property
+    def key(self) -> MonthKey:
+        return self.pipeline_id, self.month
 
 
-def pipeline_labels(connection: Connection) -> dict[int, Label]:
-    """Names as reports give them: made distinct where several pipelines have the same."""
-    p = tables.pipelines.c
-    query = select(p.id, p.source, p.external_id, p.name)
-    named = labelled((row[0], row[1], row[2], row[3]) for row in connection.execute(query))
-    return {one.id: Label(one.label, f"{one.source}/{one.external_id}") for one in named}
+@dataclass(frozen=True, slots=True)
+class ArchivedFile:
+    """The two files of one stem, by table: their lengths in bytes; 0 where there is none.
+
+    ``revision`` is that of the database's schema, which says what columns they have.
+    """
+
+    stem: str
+    runs: int
+    steps: int
+    revision: str
 
 
-def pipeline_folder(label: str) -> str:
-    """``pipeline=NAME`` as Hive writes it, so that no name can leave its place."""
-    escaped = quote(label, safe=" ()+,@")
-    if len(escaped) > 200:
-        escaped = f"{escaped[:180]}-{hashlib.sha256(label.encode()).hexdigest()[:16]}"
-    return f"pipeline={escaped}"
-
-
+@dataclass(slots=True)
 class Manifest:
-    """What the last export left: of each pipeline its folder, and each month's fingerprint."""
+    """The state of an archive.
 
-    def __init__(self, folder: Path, format: str) -> None:
-        self._folder, self._path = folder, folder / _FILE
-        self._format = format
-        self._pipelines: dict[str, dict[str, Any]] = {}
-        self._keys: dict[int, str] = {}
-        if self._path.exists():
-            self._pipelines = self._read()
+    Attributes:
+        generation: grows with every change.
+        tables: the database's small tables as they were at the last whole export, as lists of
+            rows: pipelines, what their listings are, and what is covered.
+    """
 
-    def _read(self) -> dict[str, dict[str, Any]]:
-        try:
-            state = json.loads(self._path.read_text(encoding="utf-8"))
-            found, layout = state["format"], state["layout"]
-            pipelines: dict[str, dict[str, Any]] = state["pipelines"]
-        except (ValueError, KeyError, TypeError):
-            return {}  # written by something else; all months are written anew
-        if found != self._format:
-            raise ConfigError(
-                f"{self._folder} holds an export as {found}; name another folder for {self._format}"
+    revision: str
+    format: str = PARQUET
+    generation: int = 0
+    tables: Mapping[str, list[dict[str, Any]]] = field(default_factory=dict)
+    files: dict[str, ArchivedFile] = field(default_factory=dict)
+    months: dict[MonthKey, ArchivedMonth] = field(default_factory=dict)
+
+    @property
+    def pipelines(self) -> dict[int, str]:
+        """Which pipeline each number means: ``wercker/5751…``."""
+        rows = self.tables.get("pipelines", [])
+        return {row["id"]: f"{row['source']}/{row['external_id']}" for row in rows}
+
+    def paths(self) -> set[str]:
+        """Every file that counts."""
+        return {
+            file_path(table, one.stem)
+            for one in self.files.values()
+            for table in TABLES
+            if getattr(one, table)
+        }
+
+    def save(self, location: ArchiveLocation) -> None:
+        """Puts it in the place of the one before.
+
+        Raises:
+            ArchiveError: somebody else has written to the archive meanwhile.
+        """
+        found = read_state(location)
+        if found is not None and found.get("generation", 0) != self.generation:
+            raise ArchiveError(
+                f"another export has written to {location.name} meanwhile; export again"
             )
-        return pipelines if layout == _LAYOUT else {}
+        self.generation += 1
+        location.replace(FILE, self._encoded())
 
-    def rename(self, labels: dict[int, Label]) -> None:
-        """Moves the folders of pipelines that have another name than before."""
-        for id, label in labels.items():
-            self._keys[id] = label.key
-            entry = self._pipelines.setdefault(
-                label.key, {"folder": pipeline_folder(label.label), "months": {}}
-            )
-            if entry["folder"] != pipeline_folder(label.label):
-                self._move(entry, pipeline_folder(label.label))
-        self.save()
+    def _encoded(self) -> bytes:
+        state = {
+            "format": self.format,
+            "layout": LAYOUT,
+            "revision": self.revision,
+            "generation": self.generation,
+            "tables": self.tables,
+            "files": [list(asdict(one).values()) for one in self.files.values()],
+            "months": [list(asdict(one).values()) for _, one in sorted(self.months.items())],
+        }
+        return json.dumps(state, ensure_ascii=False, separators=(",", ":")).encode()
 
-    def _move(self, entry: dict[str, Any], name: str) -> None:
-        for table in TABLES:
-            old, new = self._folder / table / entry["folder"], self._folder / table / name
-            if new.exists():  # another pipeline had this name: its months are written anew
-                entry["months"] = {}
-            elif old.exists():
-                old.rename(new)
-        entry["folder"] = name
+    def copy(self) -> "Manifest":
+        return replace(self, files=dict(self.files), months=dict(self.months))
 
-    def holds(self, id: int, month: str, found: str) -> bool:
-        """Whether that month was written as it is now."""
-        entry = self._pipelines[self._keys[id]]
-        path = self._folder / "runs" / entry["folder"] / f"month={month}"
-        return bool(entry["months"].get(month) == found) and path.is_dir()
 
-    def keep(self, id: int, month: str, found: str) -> None:
-        self._pipelines[self._keys[id]]["months"][month] = found
+def file_path(table: str, stem: str) -> str:
+    """Where the rows of a table are, within the archive."""
+    return f"{table}/{stem}.parquet"
 
-    def save(self) -> None:
-        state = {"format": self._format, "layout": _LAYOUT, "pipelines": self._pipelines}
-        with replacing(self._path) as made:
-            made.write_text(json.dumps(state, indent=1, sort_keys=True), encoding="utf-8")
+
+def read_manifest(location: ArchiveLocation) -> Manifest:
+    """The state of an archive, to read it by.
+
+    Raises:
+        ArchiveError: there is none, it cannot be read, or it is of another layout or format.
+    """
+    with errors_in_sentences(location):
+        state = read_state(location)
+    if state is None:
+        raise ArchiveError(
+            f"there is no archive at {location.name}; `runsync export {location.name}` writes one"
+        )
+    if state.get("format") != PARQUET:
+        raise ArchiveError(
+            f"{location.name} holds an export as {state.get('format')}, which only people and "
+            "spreadsheets read; export to another folder without --format"
+        )
+    if state.get("layout") != LAYOUT:
+        raise ArchiveError(
+            f"the archive {location.name} has layout {state.get('layout')} and this runsync reads "
+            f"{LAYOUT}; {_layout_mend(state.get('layout'), location)}"
+        )
+    return _decoded(state, location)
+
+
+def manifest_to_extend(location: ArchiveLocation, revision: str) -> Manifest:
+    """The state of an archive that is to be written to; of a new one, where there is none.
+
+    Raises:
+        ConfigError: the place holds an export of another format.
+        ArchiveError: it is of a later layout, or cannot be read.
+    """
+    state = read_state(location)
+    if state is None:
+        return Manifest(revision)
+    if state.get("format") != PARQUET:
+        raise ConfigError(
+            f"{location.name} holds an export as {state.get('format')}; "
+            f"name another folder for {PARQUET}"
+        )
+    if state.get("layout") == 1:
+        return Manifest(revision)
+    return read_manifest(location)
+
+
+def old_state(location: ArchiveLocation) -> dict[str, Any] | None:
+    """The manifest of an archive of layout 1, where it is one."""
+    state = read_state(location)
+    return state if state is not None and state.get("layout") == 1 else None
+
+
+def read_state(location: ArchiveLocation) -> dict[str, Any] | None:
+    """What the manifest of any layout says, unchecked; None where there is none.
+
+    Raises:
+        ArchiveError: it is no JSON.
+    """
+    try:
+        content = location.read(FILE)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    try:
+        state = json.loads(content)
+    except ValueError:
+        state = None
+    if not isinstance(state, dict):
+        raise ArchiveError(
+            f"{location.address(FILE)} cannot be read: it is cut off or was written by something "
+            "else; put a copy of it back, or export to another folder"
+        )
+    return state
+
+
+def _layout_mend(layout: object, location: ArchiveLocation) -> str:
+    if layout == 1:
+        return f"`runsync export {location.name}` writes it anew"
+    return "a newer runsync wrote it: install that one"
+
+
+def _decoded(state: Mapping[str, Any], location: ArchiveLocation) -> Manifest:
+    try:
+        files = _records(ArchivedFile, state["files"])
+        months = _records(ArchivedMonth, state["months"])
+        manifest = Manifest(
+            revision=state["revision"],
+            generation=state["generation"],
+            tables=state["tables"],
+            files={one.stem: one for one in files},
+            months={one.key: one for one in months},
+        )
+        if any(one.file not in manifest.files for one in months):
+            raise ValueError("a month names a file that is not listed")
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ArchiveError(
+            f"{location.address(FILE)} is not what runsync writes ({error}); put a copy of it "
+            "back, or export to another folder"
+        ) from None
+    return manifest
+
+
+def _records(kind: type[T], rows: Iterable[Iterable[Any]]) -> list[T]:
+    number = len(fields(kind))  # type: ignore[arg-type]
+    made = [kind(*row) for row in rows]
+    if any(len(list(row)) != number for row in rows):
+        raise ValueError(f"a {kind.__name__} has another number of fields")
+    return made

@@ -69,6 +69,20 @@ def database_url(config: Config | Path | None = None) -> str:
     return config.database_url
 
 
+def archive_place(config: Config, given: str | None = None) -> str:
+    """The archive's folder or URL: the one that was typed, or that of ``[archive]``.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    if given is not None:
+        return given
+    if config.archive is None:
+        where = config.path or "the config"
+        raise ConfigError(f"name the archive's folder, or write [archive] path into {where}")
+    return config.archive
+
+
 @contextmanager
 def database_if_readable(config: Config) -> Iterator["Database | None"]:
     """The database, or None with a warning where it cannot be read, or is not there yet."""

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,7 +14,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, select, text, update
 
-from runsync.archive.export import Summary, export
+from runsync.archive.export import export
+from runsync.archive.location import FolderLocation
+from runsync.archive.manifest import read_manifest
+from runsync.archive.rows import OF_RUN
+from runsync.archive.summary import Summary
 from runsync.errors import ConfigError
 from runsync.storage.database import Database
 from runsync.storage.models import PipelineRow, RunRow, StepRow
@@ -38,15 +43,16 @@ def fill(database: Database) -> None:
 
 
 def files(folder: Path, suffix: str = "parquet") -> list[str]:
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob(f"*.{suffix}"))
+    """The paths of the files; without the part of a name that says its content."""
+    found = (path.relative_to(folder).as_posix() for path in folder.rglob(f"*.{suffix}"))
+    return sorted(re.sub(r"-[0-9a-f]{10}(?=\.)", "", name) for name in found)
 
 
 def parquet(folder: Path, table: str) -> list[dict[str, Any]]:
-    """Every row of a table, as any reader of Hive's folders sees them."""
+    """Every row of a table, as any reader of a folder of Parquet files sees them."""
     import pyarrow.dataset as ds
 
-    data = ds.dataset(folder / table, partitioning="hive").to_table()
-    rows: list[dict[str, Any]] = data.to_pylist()
+    rows: list[dict[str, Any]] = ds.dataset(folder / table).to_table().to_pylist()
     return sorted(rows, key=lambda row: (row["pipeline_id"], row.get("run_id", ""), row["id"]))
 
 
@@ -63,23 +69,54 @@ def test_every_row_is_in_the_files(filled: Database, tmp_path: Path) -> None:
         found, expected = parquet(tmp_path / "out", table), stored(filled, model)
         assert len(found) == len(expected)
         for row, wanted in zip(found, expected, strict=True):
-            del row["pipeline"], row["month"]
             row["extra"] = json.loads(row["extra"]) if row["extra"] else None
-            assert row == wanted
+            assert {name: row[name] for name in wanted} == wanted
 
 
-def test_a_folder_per_pipeline_and_month_of_creation_in_utc(
+def test_a_step_tells_what_its_run_is_grouped_by(filled: Database, tmp_path: Path) -> None:
+    with filled.write() as connection:
+        connection.execute(update(RunRow).values(branch=RunRow.id, event="push", number="7"))
+    export(filled, tmp_path)
+    runs = {(r["pipeline_id"], r["id"]): r for r in parquet(tmp_path, "runs")}
+    steps = parquet(tmp_path, "steps")
+    assert len(steps) == 6
+    for step in steps:
+        run = runs[step["pipeline_id"], step["run_id"]]
+        for name, column in OF_RUN.items():
+            assert step[name] == run[column], name
+    assert {step["branch"] for step in steps} == {"r0", "r1", "r2"}
+
+
+def test_the_pipelines_of_a_month_of_creation_in_utc_share_a_file(
     filled: Database, tmp_path: Path
 ) -> None:
     export(filled, tmp_path)
     assert files(tmp_path) == [
-        "runs/pipeline=a%2Fb ..%2F%C3%BC/month=2024-03/runs.parquet",
-        "runs/pipeline=build/month=2024-01/runs.parquet",
-        "runs/pipeline=build/month=2024-03/runs.parquet",
-        "steps/pipeline=build/month=2024-01/steps.parquet",
-        "steps/pipeline=build/month=2024-03/steps.parquet",
+        "pipelines.parquet",
+        "runs/2024-01-0.parquet",
+        "runs/2024-03-0.parquet",
+        "steps/2024-01-0.parquet",
+        "steps/2024-03-0.parquet",
     ]
-    assert {row["pipeline"] for row in parquet(tmp_path, "runs")} == {"build", "a/b ../ü"}
+    import pyarrow.parquet as pq
+
+    names = pq.read_table(tmp_path / "pipelines.parquet").to_pylist()
+    assert [row["name"] for row in names] == ["build", "a/b ../ü"]
+
+
+def test_rows_are_in_the_order_of_their_keys(filled: Database, tmp_path: Path) -> None:
+    import pyarrow.parquet as pq
+
+    add_runs(filled, 1, [MARCH + timedelta(days=9, hours=-n) for n in range(5)], prefix="x")
+    export(filled, tmp_path)
+    orders = {
+        "runs": ("pipeline_id", "created_at", "id"),
+        "steps": ("pipeline_id", "run_created_at", "run_id", "position", "id"),
+    }
+    for table, order in orders.items():
+        for path in (tmp_path / table).iterdir():
+            keys = [tuple(row[n] for n in order) for row in pq.read_table(path).to_pylist()]
+            assert keys == sorted(keys)
 
 
 def test_only_what_has_changed_is_written_again(filled: Database, tmp_path: Path) -> None:
@@ -91,8 +128,8 @@ def test_only_what_has_changed_is_written_again(filled: Database, tmp_path: Path
         change = update(RunRow).where(RunRow.created_at == JANUARY, RunRow.id == "r1")
         connection.execute(change.values(last_seen_at=later, result="failed"))
     assert export(filled, tmp_path) == Summary(written=1, unchanged=2, runs=2, steps=4)
-    touched = {p for p, at in before.items() if p.stat().st_mtime_ns != at}
-    assert {path.parent.name for path in touched} == {"month=2024-01"}
+    touched = {p for p, at in before.items() if not p.exists() or p.stat().st_mtime_ns != at}
+    assert {path.name[:7] for path in touched} == {"2024-01", "pipelin"}
     assert [row["result"] for row in parquet(tmp_path, "runs")] == [
         "passed", "failed", "passed", "passed",
     ]  # fmt: skip
@@ -118,22 +155,18 @@ def test_what_the_database_lost_stays_in_the_files(filled: Database, tmp_path: P
     assert parquet(tmp_path, "runs") == before
 
 
-def test_a_renamed_pipeline_moves_its_folders(filled: Database, tmp_path: Path) -> None:
+def test_a_renamed_pipeline_costs_no_rows(filled: Database, tmp_path: Path) -> None:
+    import pyarrow.parquet as pq
+
     export(filled, tmp_path)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*-*.parquet")}
     with filled.write() as connection:
         change = update(PipelineRow).where(PipelineRow.external_id == "p1")
         connection.execute(change.values(name="compile"))
     assert export(filled, tmp_path) == Summary(unchanged=3)
-    assert {row["pipeline"] for row in parquet(tmp_path, "runs")} == {"compile", "a/b ../ü"}
-
-
-def test_pipelines_of_one_name_are_told_apart(filled: Database, tmp_path: Path) -> None:
-    export(filled, tmp_path)
-    add_runs(filled, add_pipeline(filled, "p3", "build"), [MARCH])
-    export(filled, tmp_path)
-    rows = parquet(tmp_path, "runs")
-    assert len({row["pipeline"] for row in rows}) == 3
-    assert len(rows) == 5
+    assert before == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*-*.parquet")}
+    names = pq.read_table(tmp_path / "pipelines.parquet").to_pylist()
+    assert names[0]["name"] == "compile"
 
 
 @pytest.mark.parametrize("kill_at", [1, 2, 3, 4, 5])
@@ -142,6 +175,10 @@ def test_an_export_that_was_killed_is_made_good(
 ) -> None:
     fill(sqlite)
     folder = tmp_path / "out"
+    export(sqlite, folder)
+    before = parquet_by_manifest(folder)
+    with sqlite.write() as connection:
+        connection.execute(update(RunRow).values(message="new"))
     real, calls = Path.replace, [0]
 
     def replace(self: Path, target: Path) -> Path:
@@ -154,10 +191,21 @@ def test_an_export_that_was_killed_is_made_good(
         patch.setattr(Path, "replace", replace)
         with pytest.raises(KeyboardInterrupt):
             export(sqlite, folder)
+    assert parquet_by_manifest(folder) == before  # as if nothing had been begun
     export(sqlite, folder)
+    assert {row["message"] for row in parquet(folder, "runs")} == {"new"}
     assert len(parquet(folder, "runs")) == 4
     assert len(parquet(folder, "steps")) == 6
-    assert list(folder.rglob(".*")) == []
+    assert [path.name for path in folder.rglob(".*")] == ["._runsync.lock"]
+
+
+def parquet_by_manifest(folder: Path) -> list[dict[str, Any]]:
+    """The runs of the files that the manifest names, and no others."""
+    import pyarrow.parquet as pq
+
+    manifest = read_manifest(FolderLocation(folder))
+    paths = [folder / path for path in sorted(manifest.paths()) if path.startswith("runs")]
+    return [row for path in paths for row in pq.read_table(path).to_pylist()]
 
 
 def test_csv(filled: Database, tmp_path: Path) -> None:
@@ -179,19 +227,11 @@ def test_a_folder_holds_one_format(sqlite: Database, tmp_path: Path) -> None:
         export(sqlite, tmp_path)
 
 
-def test_a_state_that_cannot_be_read_only_costs_time(sqlite: Database, tmp_path: Path) -> None:
-    fill(sqlite)
-    export(sqlite, tmp_path)
-    for broken in ("", "[]", '{"format": "parquet", "layout": 0, "pipelines": {}}'):
-        (tmp_path / "_runsync.json").write_text(broken)
-        assert export(sqlite, tmp_path).written == 3
-
-
 def test_parts_of_a_month_make_one_file(
     filled: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("runsync.archive.export.AT_ONCE", 2)
-    monkeypatch.setattr("runsync.archive.files.AT_ONCE", 2)
+    monkeypatch.setattr("runsync.archive.rows.AT_ONCE", 2)
+    monkeypatch.setattr("runsync.archive.parquet_files.ROW_GROUP", 3)
     assert export(filled, tmp_path) == Summary(written=3, runs=4, steps=6)
     assert len(parquet(tmp_path, "steps")) == 6
 
