@@ -129,7 +129,9 @@ class ArchivedRows:
             try:
                 with self._location.open(path) as file, pq.ParquetFile(file) as opened:
                     yield from _rows_of(opened, table, month, columns)
-            except (pa.ArrowInvalid, pa.ArrowKeyError) as error:
+            except (pa.ArrowInvalid, pa.ArrowKeyError, OSError) as error:
+                if isinstance(error, OSError) and error.errno:
+                    raise  # the file could not be read, which says nothing of what is in it
                 raise self._damaged(table, month.file, str(error).splitlines()[0]) from None
 
     def check(self, path: str, size: int) -> None:

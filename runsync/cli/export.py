@@ -17,7 +17,7 @@ def export(
     place: Annotated[
         str | None,
         typer.Argument(
-            metavar="[DIR]",
+            metavar="DIR",
             help="A folder, made if needed, or a URL such as s3://bucket/ci; default: [archive].",
         ),
     ] = None,
