@@ -246,7 +246,7 @@ class _ParquetExport:
         """Takes away what no manifest names: replaced files, and those of killed exports."""
         counted = self._manifest.paths()
         for table in TABLES:
-            for path in self._location.paths(table):
+            for path in self._location.sizes(table):
                 is_ours = path.endswith(".parquet") or "/." in path
                 if is_ours and path not in counted:
                     self._location.delete(path)

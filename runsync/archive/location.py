@@ -86,8 +86,8 @@ class ArchiveLocation(ABC):
         """Takes a file away, if it is there."""
 
     @abstractmethod
-    def paths(self, folder: str) -> list[str]:
-        """All files in a folder and below it."""
+    def sizes(self, folder: str) -> dict[str, int]:
+        """All files in a folder and below it, with their lengths in bytes."""
 
     @abstractmethod
     @contextmanager
@@ -147,9 +147,9 @@ class FolderLocation(ArchiveLocation):
                 break
             folder.rmdir()
 
-    def paths(self, folder: str) -> list[str]:
+    def sizes(self, folder: str) -> dict[str, int]:
         found = (p for p in (self.folder / folder).rglob("*") if p.is_file())
-        return [p.relative_to(self.folder).as_posix() for p in found]
+        return {p.relative_to(self.folder).as_posix(): p.stat().st_size for p in found}
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -223,15 +223,18 @@ class RemoteLocation(ArchiveLocation):
         except FileNotFoundError:
             return
 
-    def paths(self, folder: str) -> list[str]:
+    def sizes(self, folder: str) -> dict[str, int]:
         self.filesystem.invalidate_cache()
         try:
-            found = self.filesystem.find(self._full(folder))
+            found = self.filesystem.find(self._full(folder), detail=True)
         except FileNotFoundError:
-            return []
+            return {}
         # A file system may name its files with a root of its own, such as a slash.
         start = str(self._root).strip("/") + "/"
-        return [str(path).strip("/").removeprefix(start) for path in found]
+        return {
+            str(path).strip("/").removeprefix(start): int(known["size"])
+            for path, known in found.items()
+        }
 
     def _make_folder(self, path: str) -> None:
         """Makes the file's folder; a bucket has none, and must be there."""

@@ -169,6 +169,20 @@ def check_file(location: ArchiveLocation, path: str, size: int) -> None:
         )
 
 
+def check_sizes(location: ArchiveLocation, manifest: Manifest) -> None:
+    """Makes sure that all files of an archive are there, with their lengths.
+
+    Raises:
+        ArchiveError: one is missing, or has another length.
+    """
+    found = {path: size for table in TABLES for path, size in location.sizes(table).items()}
+    for one in manifest.files.values():
+        for table in TABLES:
+            path, size = file_path(table, one.stem), getattr(one, table)
+            if size and found.get(path) != size:
+                check_file(location, path, size)
+
+
 def _rows_of(
     opened: Any, table: str, month: ArchivedMonth, columns: Sequence[str]
 ) -> Iterator["pa.Table"]:

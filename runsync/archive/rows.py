@@ -151,9 +151,14 @@ def _in_parts(rows: Iterable[Sequence[Any]]) -> Iterator[list[Sequence[Any]]]:
 
 def arrow_schema(table: str) -> "pa.Schema":
     """The columns of ``runs`` or ``steps`` as Arrow has them."""
+    return schema_of(COLUMNS[table])
+
+
+def schema_of(columns: Iterable[Column[Any]]) -> "pa.Schema":
+    """Columns of a table as Arrow has them."""
     import pyarrow as pa
 
-    return pa.schema([(column.name, _arrow_type(column)) for column in COLUMNS[table]])
+    return pa.schema([(column.name, _arrow_type(column)) for column in columns])
 
 
 def file_schema(table: str) -> "pa.Schema":

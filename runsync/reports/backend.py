@@ -40,6 +40,8 @@ _FETCHED = 20_000
 _TIMES_AT_ONCE = 20_000  # Each parsing has a cost of its own, of some milliseconds.
 _NO_TIME = np.iinfo(np.int64).min
 
+ARCHIVE = "archive:"
+"""What stands before an archive's folder or URL where a database's URL may stand."""
 Columns: TypeAlias = Mapping[str, sa.ColumnElement[Any]]
 """What is read, by the name that it has in the frame."""
 AnySelect: TypeAlias = "sa.CompoundSelect[Any] | sa.Select[Any]"
@@ -72,6 +74,10 @@ def open_backend(db: AnyDatabase) -> Iterator[Backend]:
     Raises:
         DatabaseError: it cannot be opened, or its schema does not fit.
     """
+    if isinstance(db, str) and db.startswith(ARCHIVE):
+        with _archive_backend(db.removeprefix(ARCHIVE)) as backend:
+            yield backend
+        return
     is_ours = isinstance(db, str | sa.URL)
     if isinstance(db, str | sa.URL):
         _must_exist(db)
@@ -83,6 +89,15 @@ def open_backend(db: AnyDatabase) -> Iterator[Backend]:
     finally:
         if is_ours:
             database.close()
+
+
+@contextmanager
+def _archive_backend(place: str) -> Iterator[Backend]:
+    from runsync.archive.duck import open_archive
+    from runsync.reports.archive_backend import ArchiveBackend
+
+    with open_archive(place) as archive:
+        yield ArchiveBackend(archive)
 
 
 class SqlBackend:

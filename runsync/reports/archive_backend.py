@@ -1,0 +1,110 @@
+"""The backend of an archive: its rows as frames, without a Python object for any of them."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import sqlalchemy as sa
+
+from runsync.archive.duck import DuckArchive
+from runsync.reports.backend import AnySelect, Columns
+from runsync.reports.columns import categorical
+from runsync.storage.tables import UTCDateTime
+
+_NO_TIME = np.iinfo(np.int64).min
+
+
+class ArchiveBackend:
+    """An archive of Parquet files, over one DuckDB."""
+
+    dialect_name = "duckdb"
+
+    def __init__(self, archive: DuckArchive) -> None:
+        self.name = f"archive:{archive.location.name}"
+        self._archive = archive
+
+    def fetch(self, select: AnySelect, columns: Columns) -> pd.DataFrame:
+        """The rows as a frame, read in chunks."""
+        builders = [_arrow_builder(column.type) for column in columns.values()]
+        for batch in self._archive.batches(select):
+            for builder, array in zip(builders, batch.columns, strict=True):
+                builder.add(array)
+        built = (builder.built() for builder in builders)
+        return pd.DataFrame(dict(zip(columns, built, strict=True)), copy=False)
+
+    def rows(self, select: AnySelect) -> Sequence[Any]:
+        """The rows of a small answer, as named tuples."""
+        return self._archive.rows(select)
+
+
+class ArrowBuilder(Protocol):
+    """Takes the values of one column in Arrow's arrays and gives them back as one small array."""
+
+    def add(self, array: "pa.Array") -> None: ...
+
+    def built(self) -> Any: ...
+
+
+def _arrow_builder(type_: sa.types.TypeEngine[Any]) -> ArrowBuilder:
+    if isinstance(type_, UTCDateTime):
+        return ArrowTimes()
+    if isinstance(type_, sa.Text):
+        return ArrowWords()
+    return ArrowNumbers(np.float64 if isinstance(type_, sa.BigInteger) else np.int64)
+
+
+class ArrowNumbers:
+    """Integers; as floats, where null becomes NaN."""
+
+    def __init__(self, dtype: type[np.float64 | np.int64]) -> None:
+        self._chunks: list[npt.NDArray[Any]] = [np.empty(0, dtype)]
+
+    def add(self, array: "pa.Array") -> None:
+        values = array.to_numpy(zero_copy_only=False)  # where one is null, floats with NaN
+        self._chunks.append(values.astype(self._chunks[0].dtype))
+
+    def built(self) -> npt.NDArray[Any]:
+        return np.concatenate(self._chunks)
+
+
+class ArrowTimes:
+    """Times, as microseconds since 1970."""
+
+    def __init__(self) -> None:
+        self._chunks = [np.empty(0, np.int64)]
+
+    def add(self, array: "pa.Array") -> None:
+        whole = array.cast(pa.timestamp("us", tz="UTC")).cast(pa.int64())
+        self._chunks.append(whole.fill_null(_NO_TIME).to_numpy())
+
+    def built(self) -> pd.DatetimeIndex:
+        micros = np.concatenate(self._chunks)
+        return pd.DatetimeIndex(micros.view("datetime64[us]")).tz_localize("UTC")
+
+
+class ArrowWords:
+    """Text, as sorted categories: each word is kept once, however many rows hold it."""
+
+    def __init__(self) -> None:
+        self._places: dict[str, int] = {}
+        self._chunks = [np.empty(0, np.int32)]
+
+    def add(self, array: "pa.Array") -> None:
+        encoded = array.dictionary_encode()
+        places = self._places
+        words = encoded.dictionary.to_pylist()
+        codes = [places.setdefault(word, len(places)) for word in words]
+        # The last is that of null.
+        found = np.array([*codes, -1], np.int32)
+        self._chunks.append(found[encoded.indices.fill_null(len(words)).to_numpy()])
+
+    def built(self) -> "pd.Categorical[str]":
+        words = list(self._places)
+        order = sorted(range(len(words)), key=words.__getitem__)
+        place = np.empty(len(words) + 1, np.int32)
+        place[order] = np.arange(len(words))
+        place[-1] = -1  # what null's code, -1, points at
+        return categorical(place[np.concatenate(self._chunks)], [words[i] for i in order])
