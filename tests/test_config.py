@@ -211,7 +211,7 @@ WRONG = {
     ),
     "unknown, and like none": (
         "zzz = 1",
-        "known are: checks, cost, database_url, pipelines, sources, sync",
+        "known are: archive, checks, cost, database_url, pipelines, sources, sync",
     ),
     "sources misspelt": (
         '[source.wercker]\n[[pipelines]]\nsource = "wercker"\nid = "a"',

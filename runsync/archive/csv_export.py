@@ -20,7 +20,7 @@ from sqlalchemy import Column, Connection, select
 
 from runsync.archive.bookkeeping import month_versions
 from runsync.archive.location import FolderLocation, errors_in_sentences
-from runsync.archive.manifest import CSV, FILE, TABLES, MonthKey, read_state
+from runsync.archive.manifest import CSV, FILE, TABLES, MonthKey, manifest_state
 from runsync.archive.rows import COLUMNS, raw_rows
 from runsync.archive.summary import Summary, Watching
 from runsync.errors import ConfigError
@@ -153,7 +153,7 @@ def _known_state(location: FolderLocation) -> dict[str, Any]:
     Raises:
         ConfigError: the folder holds another format.
     """
-    state = read_state(location)
+    state = manifest_state(location)
     if state is None:
         return {}
     if state.get("format") != CSV:

@@ -21,7 +21,7 @@ from runsync.archive.location import ArchiveLocation, errors_in_sentences, locat
 from runsync.archive.manifest import TABLES, Manifest, file_path, read_manifest
 from runsync.archive.parquet_files import check_sizes
 from runsync.archive.rows import file_schema, schema_of
-from runsync.archive.views import literal, quoted, statements
+from runsync.archive.views import quoted_name, sql_text, statements
 from runsync.errors import ArchiveError, ConfigError
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ class DuckArchive:
             ArchiveError: a file cannot be read.
         """
         with self._errors_in_sentences():
-            reader: Any = self.connection.execute(self.sql(select)).to_arrow_reader(_BATCH)
+            reader: Any = self.connection.sql(self.sql(select)).to_arrow_reader(_BATCH)
             yield from reader
 
     def rows(self, select: Any) -> Sequence[Any]:
@@ -173,14 +173,13 @@ class DuckArchive:
             nothing = schema.empty_table()
             self.connection.register(f"no_{table}", nothing)
             return f"FROM no_{table}"
-        paths = [literal(self.location.address(file_path(table, one.stem))) for one in files]
+        paths = [sql_text(self.location.address(file_path(table, one.stem))) for one in files]
         many = len({one.revision for one in files}) > 1
         source = f"read_parquet([{', '.join(paths)}], union_by_name={str(many).lower()})"
-        found = {
-            row[0] for row in self.connection.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()
-        }
+        found = {one[0] for one in self.connection.sql(f"FROM {source}").description}
         columns = [
-            quoted(name) if name in found else f"NULL AS {quoted(name)}" for name in schema.names
+            quoted_name(name) if name in found else f"NULL AS {quoted_name(name)}"
+            for name in schema.names
         ]
         return f"SELECT {', '.join(columns)} FROM {source}"  # noqa: S608 - our own names
 

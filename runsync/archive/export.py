@@ -36,7 +36,7 @@ from runsync.archive.parquet_files import (
     check_pyarrow,
     pipelines_as_parquet,
 )
-from runsync.archive.rows import NAMES, Month
+from runsync.archive.rows import COLUMN_NAMES, Month
 from runsync.archive.summary import Summary, Watching
 from runsync.errors import ArchiveError
 from runsync.storage import schema, tables
@@ -184,7 +184,7 @@ class _ParquetExport:
     ) -> ArchivedMonth:
         sums = RunChecksums()
         for table, part in rows.of_month(key):
-            sums.add(part, table, NAMES[table])
+            sums.add(part, table, COLUMN_NAMES[table])
             writer.add(table, part)
         known = self._before.months.get(key)
         made = ArchivedMonth(

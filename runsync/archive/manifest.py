@@ -19,7 +19,7 @@ TABLES = ("runs", "steps")
 
 MonthKey = tuple[int, str]
 """A pipeline's number, and a month such as ``2024-05``."""
-T = TypeVar("T")
+_Record = TypeVar("_Record")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ class Manifest:
         Raises:
             ArchiveError: somebody else has written to the archive meanwhile.
         """
-        found = read_state(location)
+        found = manifest_state(location)
         if found is not None and found.get("generation", 0) != self.generation:
             raise ArchiveError(
                 f"another export has written to {location.name} meanwhile; export again"
@@ -136,7 +136,7 @@ def read_manifest(location: ArchiveLocation) -> Manifest:
         ArchiveError: there is none, it cannot be read, or it is of another layout or format.
     """
     with errors_in_sentences(location):
-        state = read_state(location)
+        state = manifest_state(location)
     if state is None:
         raise ArchiveError(
             f"there is no archive at {location.name}; `runsync export {location.name}` writes one"
@@ -161,7 +161,7 @@ def manifest_to_extend(location: ArchiveLocation, revision: str) -> Manifest:
         ConfigError: the place holds an export of another format.
         ArchiveError: it is of a later layout, or cannot be read.
     """
-    state = read_state(location)
+    state = manifest_state(location)
     if state is None:
         return Manifest(revision)
     if state.get("format") != PARQUET:
@@ -176,11 +176,11 @@ def manifest_to_extend(location: ArchiveLocation, revision: str) -> Manifest:
 
 def old_state(location: ArchiveLocation) -> dict[str, Any] | None:
     """The manifest of an archive of layout 1, where it is one."""
-    state = read_state(location)
+    state = manifest_state(location)
     return state if state is not None and state.get("layout") == 1 else None
 
 
-def read_state(location: ArchiveLocation) -> dict[str, Any] | None:
+def manifest_state(location: ArchiveLocation) -> dict[str, Any] | None:
     """What the manifest of any layout says, unchecked; None where there is none.
 
     Raises:
@@ -229,7 +229,7 @@ def _decoded(state: Mapping[str, Any], location: ArchiveLocation) -> Manifest:
     return manifest
 
 
-def _records(kind: type[T], rows: Iterable[Iterable[Any]]) -> list[T]:
+def _records(kind: type[_Record], rows: Iterable[Iterable[Any]]) -> list[_Record]:
     number = len(fields(kind))  # type: ignore[arg-type]
     made = [kind(*row) for row in rows]
     if any(len(list(row)) != number for row in rows):

@@ -15,14 +15,14 @@ from runsync.storage.tables import months
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Part = tuple[str, "pa.Table"]
+TablePart = tuple[str, "pa.Table"]
 """A table's name, and some of its rows with the columns of a file."""
 
 
 class RowsOfMonth(Protocol):
     """Gives the rows of one month after another, in the order of their keys."""
 
-    def of_month(self, key: MonthKey) -> Iterator[Part]: ...
+    def of_month(self, key: MonthKey) -> Iterator[TablePart]: ...
 
 
 class KeptRows:
@@ -31,7 +31,7 @@ class KeptRows:
     def __init__(self, location: ArchiveLocation, manifest: Manifest) -> None:
         self._rows, self._manifest = ArchivedRows(location, manifest), manifest
 
-    def of_month(self, key: MonthKey) -> Iterator[Part]:
+    def of_month(self, key: MonthKey) -> Iterator[TablePart]:
         """The month's runs, and then its steps."""
         for table in TABLES:
             for rows in self._rows.tables(
@@ -56,7 +56,7 @@ class ChangedRows:
         self._streams = {table: _Groups(connection, table, keys) for table in TABLES}
         self._pruned = _pruned_months(connection)
 
-    def of_month(self, key: MonthKey) -> Iterator[Part]:
+    def of_month(self, key: MonthKey) -> Iterator[TablePart]:
         """The month's runs, and then its steps with what they tell of their runs."""
         import pyarrow as pa
 
@@ -72,7 +72,7 @@ class ChangedRows:
         for rows in self._streams["steps"].of(key):
             yield "steps", with_runs(rows, known)
 
-    def _merged(self, key: MonthKey) -> Iterator[Part]:
+    def _merged(self, key: MonthKey) -> Iterator[TablePart]:
         """The archive's rows, and in the place of those that the database has too, its own."""
         import pyarrow as pa
         import pyarrow.compute as pc

@@ -33,7 +33,7 @@ AT_ONCE = 20_000
 _RUNS: Any = tables.runs.c
 _STEPS: Any = tables.steps.c
 COLUMNS: dict[str, list[Column[Any]]] = {"runs": list(_RUNS), "steps": list(_STEPS)}
-NAMES = {name: [column.name for column in columns] for name, columns in COLUMNS.items()}
+COLUMN_NAMES = {name: [column.name for column in columns] for name, columns in COLUMNS.items()}
 
 OF_RUN = {
     "run_created_at": "created_at",

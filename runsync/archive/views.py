@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping
 
 from sqlalchemy import Table
 
-from runsync.archive.rows import file_schema
 from runsync.storage.tables import v_runs, v_steps
 
 
@@ -62,7 +61,7 @@ def _view(
     # DuckDB takes no join away that a query needs nothing of, so the names are looked up.
     names = {"source": _lookup(pipelines, 0), "pipeline": _lookup(pipelines, 1)}
     made = names | computed
-    columns = (f"{made.get(c.name, quoted(c.name))} AS {quoted(c.name)}" for c in view.c)
+    columns = (f"{made.get(c.name, quoted_name(c.name))} AS {quoted_name(c.name)}" for c in view.c)
     return f"CREATE VIEW {view.name} AS SELECT {', '.join(columns)} FROM {table}"  # noqa: S608
 
 
@@ -71,19 +70,14 @@ def _lookup(pipelines: Mapping[int, tuple[str, str]], place: int) -> str:
     texts = [
         pipelines.get(number, ("", ""))[place] for number in range(1, max(pipelines, default=0) + 1)
     ]
-    return f"list_extract([{', '.join(map(literal, texts))}]::VARCHAR[], pipeline_id)"
+    return f"list_extract([{', '.join(map(sql_text, texts))}]::VARCHAR[], pipeline_id)"
 
 
-def columns_of(table: str) -> list[str]:
-    """The columns that ``runs`` or ``steps`` of an archive have."""
-    return list(file_schema(table).names)
-
-
-def quoted(name: str) -> str:
+def quoted_name(name: str) -> str:
     """A name that is no keyword."""
     return '"' + name.replace('"', '""') + '"'
 
 
-def literal(text: str) -> str:
+def sql_text(text: str) -> str:
     """A text as SQL."""
     return "'" + text.replace("'", "''") + "'"

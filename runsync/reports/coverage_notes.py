@@ -5,22 +5,18 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
-from typing import Any, NamedTuple
 
 import pandas as pd
-import sqlalchemy as sa
 
 from runsync.reports.load import Reader
 from runsync.reports.query_spec import Query, Window
-from runsync.storage.pipelines import StoredPipeline
-from runsync.storage.tables import (
-    coverage,
-    is_unsettled,
-    lacks_steps,
-    listing_pipelines,
-    runs,
-    syncs,
+from runsync.storage.covered_spans import (
+    CoveredSpan,
+    RunWithoutSteps,
+    covered_spans,
+    runs_without_steps,
 )
+from runsync.storage.pipelines import StoredPipeline
 
 _NAMED = 3
 
@@ -28,32 +24,15 @@ START = datetime.min.replace(tzinfo=UTC)
 """Before every run."""
 
 
-@dataclass(frozen=True, slots=True)
-class CoveredSpan:
-    """A part of a pipeline's history that is known to be complete; None: to its beginning."""
-
-    pipeline_id: int
-    oldest: datetime | None
-    newest: datetime
-
-
-class RunWithoutSteps(NamedTuple):
-    """A run whose steps are missing: the period in which it was created is not complete."""
-
-    pipeline_id: int
-    id: str
-    created_at: datetime
-
-
 class Coverage:
     """What is known to be complete of each pipeline's history."""
 
     def __init__(self, reader: Reader) -> None:
         self._spans: dict[int, list[tuple[datetime, datetime]]] = defaultdict(list)
-        for span in sorted(_covered_spans(reader), key=lambda s: s.oldest or START):
+        for span in sorted(covered_spans(reader.backend.rows), key=lambda s: s.oldest or START):
             self._add(span)
         self._without_steps: dict[int, list[RunWithoutSteps]] = defaultdict(list)
-        for run in _runs_without_steps(reader):
+        for run in runs_without_steps(reader.backend.rows):
             self._without_steps[run.pipeline_id].append(run)
 
     def covers(self, pipeline_id: int, begin: datetime, end: datetime) -> bool:
@@ -212,45 +191,3 @@ def next_period(first: date, every: str) -> date:
     if every == "month":
         return date(first.year + first.month // 12, first.month % 12 + 1, 1)
     return first + timedelta(days=7 if every == "week" else 1)
-
-
-_LAST_GOOD_SYNC = (
-    sa.select(sa.func.max(syncs.c.started_at))
-    .where(syncs.c.listing == coverage.c.listing, syncs.c.outcome == "ok")
-    .scalar_subquery()  # one look into an index for each span, however many syncs there were
-    .label("synced_at")
-)
-# Each span for each pipeline of its listing, and the listing's last good sync.
-_SPANS = sa.select(listing_pipelines.c.pipeline_id, *coverage.c, _LAST_GOOD_SYNC).join_from(
-    coverage, listing_pipelines, listing_pipelines.c.listing == coverage.c.listing
-)
-
-
-def _covered_spans(reader: Reader) -> list[CoveredSpan]:
-    """What is known to be complete, per pipeline, in no order; spans may overlap.
-
-    A listing's newest span goes on to its last good sync: that sync saw all there was.
-    """
-    rows = reader.backend.rows(_SPANS)
-    newest: dict[str, datetime] = {}
-    for row in rows:
-        known = newest.setdefault(row.listing, row.newest_created_at)
-        newest[row.listing] = max(known, row.newest_created_at)
-    return [_span(row, row.newest_created_at == newest[row.listing]) for row in rows]
-
-
-def _span(row: Any, is_newest: bool) -> CoveredSpan:
-    newest = row.newest_created_at
-    if is_newest and row.synced_at is not None:
-        newest = max(newest, row.synced_at)
-    oldest = None if row.reaches_start else row.oldest_created_at
-    return CoveredSpan(row.pipeline_id, oldest, newest)
-
-
-def _runs_without_steps(reader: Reader) -> list[RunWithoutSteps]:
-    """The runs whose steps were never read, oldest first."""
-    r = runs.c
-    # Such a run is never settled, and the index of unsettled runs is small.
-    query = sa.select(r.pipeline_id, r.id, r.created_at).where(is_unsettled, lacks_steps)
-    found = [RunWithoutSteps(*row) for row in reader.backend.rows(query)]
-    return sorted(found, key=lambda run: (run.created_at, run.id))

@@ -1,12 +1,12 @@
 """Which spans of each pipeline's history are known to be complete."""
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
+from runsync.storage.default_branches import ReadRows
 from runsync.storage.tables import (
     coverage,
     is_unsettled,
@@ -15,9 +15,6 @@ from runsync.storage.tables import (
     runs,
     syncs,
 )
-
-Execute = Callable[[sa.Select[Any]], Sequence[Any]]
-"""Executes a SELECT and gives its rows back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +46,12 @@ _SPANS = sa.select(listing_pipelines.c.pipeline_id, *coverage.c, _LAST_GOOD_SYNC
 )
 
 
-def covered_spans(execute: Execute) -> list[CoveredSpan]:
+def covered_spans(read: ReadRows) -> list[CoveredSpan]:
     """What is known to be complete, per pipeline, in no order; spans may overlap.
 
     A listing's newest span goes on to its last good sync: that sync saw all there was.
     """
-    rows = execute(_SPANS)
+    rows = read(_SPANS)
     newest: dict[str, datetime] = {}
     for row in rows:
         known = newest.setdefault(row.listing, row.newest_created_at)
@@ -70,10 +67,10 @@ def _span(row: Any, is_newest: bool) -> CoveredSpan:
     return CoveredSpan(row.pipeline_id, oldest, newest)
 
 
-def runs_without_steps(execute: Execute) -> list[RunWithoutSteps]:
+def runs_without_steps(read: ReadRows) -> list[RunWithoutSteps]:
     """The runs whose steps were never read, oldest first."""
     r = runs.c
     # Such a run is never settled, and the index of unsettled runs is small.
     query = sa.select(r.pipeline_id, r.id, r.created_at).where(is_unsettled, lacks_steps)
-    found = [RunWithoutSteps(*row) for row in execute(query)]
+    found = [RunWithoutSteps(*row) for row in read(query)]
     return sorted(found, key=lambda run: (run.created_at, run.id))

@@ -18,7 +18,7 @@ from runsync.archive.export import export
 from runsync.archive.location import FolderLocation, located
 from runsync.archive.manifest import ArchivedMonth, read_manifest
 from runsync.archive.parquet_files import ArchivedRows
-from runsync.archive.rows import NAMES, arrow_rows
+from runsync.archive.rows import COLUMN_NAMES, arrow_rows
 from runsync.archive.summary import Summary
 from runsync.errors import ArchiveError, ConfigError, LockedError
 from runsync.storage.database import Database
@@ -57,7 +57,7 @@ def rows(place: str | Path, table: str) -> list[dict[str, Any]]:
     return [
         row
         for month in manifest.months.values()
-        for part in reader.tables(table, month, NAMES[table])
+        for part in reader.tables(table, month, COLUMN_NAMES[table])
         for row in part.to_pylist()
     ]
 
@@ -94,7 +94,7 @@ def test_the_checksum_is_that_of_the_database_s_rows(filled: Database, tmp_path:
             sums = RunChecksums()
             for table in ("runs", "steps"):
                 for _, part in arrow_rows(connection, table, [key]):
-                    sums.add(part, table, NAMES[table])
+                    sums.add(part, table, COLUMN_NAMES[table])
             assert as_text(sums.total) == month.checksum
             assert (sums.runs, sums.steps) == (month.runs, month.steps)
     assert len({month.checksum for month in found.values()}) == len(found)
@@ -202,7 +202,7 @@ def test_an_archive_of_another_database_is_refused(
 ) -> None:
     export(filled, tmp_path)
     other = Database(postgres_url)
-    fill(other, [run("x", at())], pipelines=[pipeline(2), pipeline(7, "deploy")])
+    fill(other, [run("x", at(), pipeline=7)], pipelines=[pipeline(2), pipeline(7, "deploy")])
     before = (tmp_path / "_runsync.json").read_bytes()
     swapped = {"external_id": pipeline(1)["external_id"]}
     change(other, update(PipelineRow).where(PipelineRow.id == 7).values(swapped))
@@ -288,7 +288,7 @@ def test_a_file_with_fewer_rows_than_it_should_have_is_damaged(
     manifest = read_manifest(location)
     month = replace(manifest.months[1, "2024-03"], steps=99)
     with pytest.raises(ArchiveError, match=r"is damaged \(4 rows of 99\)"):
-        list(ArchivedRows(location, manifest).tables("steps", month, NAMES["steps"]))
+        list(ArchivedRows(location, manifest).tables("steps", month, COLUMN_NAMES["steps"]))
 
 
 def test_two_exports_at_once_are_refused(filled: Database, tmp_path: Path) -> None:

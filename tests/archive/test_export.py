@@ -22,7 +22,6 @@ from runsync.archive.summary import Summary
 from runsync.errors import ConfigError
 from runsync.storage.database import Database
 from runsync.storage.models import PipelineRow, RunRow, StepRow
-from tests.cli.conftest import Shell
 from tests.cli.rows_by_hand import add_pipeline, add_runs
 
 pytest.importorskip("pyarrow")
@@ -273,21 +272,3 @@ def test_whatever_the_months_each_run_is_in_its_own(
         assert {row["created_at"][:7] for row in rows} == {path.parent.name.removeprefix("month=")}
         found += rows
     assert len(found) == len(times)
-
-
-# The command.
-
-
-def test_the_command(shell: Shell, filled: Database, folder: Path, monkeypatch: Any) -> None:
-    url = filled.engine.url.render_as_string(hide_password=False)
-    monkeypatch.setenv("RUNSYNC_DATABASE_URL", url)
-    ended = shell("export", "out")
-    assert (ended.code, ended.out) == (0, "")
-    assert "wrote 3 months (4 runs, 6 steps); 0 months are as they were" in ended.err
-    assert "wrote 0 months" in shell("export", "out").err
-    assert shell("export", "out", "--format", "csv").code == 2
-    assert shell("export", "out", "--format", "parkuet").code == 2
-    (folder / "file").write_text("x")
-    refused = shell("export", "file")
-    assert refused.code == 2
-    assert "cannot write to" in refused.err

@@ -1,0 +1,46 @@
+"""``runsync export``: where it writes to, and what it says."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from runsync.storage.database import Database
+from tests.cli.conftest import Shell
+from tests.cli.rows_by_hand import add_pipeline, add_runs
+
+MARCH = datetime(2024, 3, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def filled(sqlite: Database, monkeypatch: pytest.MonkeyPatch) -> Database:
+    add_runs(sqlite, add_pipeline(sqlite, "p1", "build"), [MARCH, MARCH])
+    url = sqlite.engine.url.render_as_string(hide_password=False)
+    monkeypatch.setenv("RUNSYNC_DATABASE_URL", url)
+    return sqlite
+
+
+@pytest.mark.usefixtures("filled")
+def test_the_command(shell: Shell, folder: Path) -> None:
+    ended = shell("export", "out")
+    assert (ended.code, ended.out) == (0, "")
+    assert "out: wrote 1 months (2 runs, 4 steps); 0 months are as they were" in ended.err
+    assert "wrote 0 months" in shell("export", "out").err
+    assert shell("export", "out", "--format", "csv").code == 2
+    assert shell("export", "out", "--format", "parkuet").code == 2
+    (folder / "file").write_text("x")
+    refused = shell("export", "file")
+    assert refused.code == 2
+    assert "cannot write to" in refused.err
+
+
+@pytest.mark.usefixtures("filled")
+def test_without_a_folder_that_of_the_config_is_taken(shell: Shell, folder: Path) -> None:
+    refused = shell("export")
+    assert refused.code == 2
+    assert "name the archive's folder, or write [archive] path into" in refused.err
+    (folder / "etc").mkdir()
+    config = folder / "etc" / "runsync.toml"
+    config.write_text('[archive]\npath = "history/"\n')
+    assert shell("export", "--config", config).code == 0
+    assert (folder / "etc" / "history" / "_runsync.json").exists()
