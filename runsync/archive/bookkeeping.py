@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Select, Table, func, select
@@ -46,6 +46,12 @@ def month_versions(connection: Connection) -> dict[MonthKey, str]:
     return {(row.pipeline_id, row.month): row.version for row in rows}
 
 
+def pruned_months(connection: Connection) -> set[MonthKey]:
+    """The months of which the database no longer holds all runs: the archive does."""
+    query = select(months.c.pipeline_id, months.c.month).where(months.c.pruned_at.is_not(None))
+    return {(row.pipeline_id, row.month) for row in connection.execute(query)}
+
+
 class Seals:
     """Which months are whole and over, by one state of the database."""
 
@@ -57,12 +63,16 @@ class Seals:
         self._spans = defaultdict(list, {k: _joined(v) for k, v in self._spans.items()})
         self._open = set(_open_months(connection))
 
-    def holds(self, key: MonthKey) -> bool:
+    def holds(self, key: MonthKey, margin: timedelta = timedelta(0)) -> bool:
         """Whether history was walked through the month without a gap, and every run of it has
-        settled, or vanished for good, with its steps."""
+        settled, or vanished for good, with its steps.
+
+        Args:
+            margin: how much later history must have been walked too.
+        """
         month = Month.named(key[1])
         is_walked = any(
-            low <= month.first and month.end <= high for low, high in self._spans[key[0]]
+            low <= month.first and month.end + margin <= high for low, high in self._spans[key[0]]
         )
         return is_walked and key not in self._open
 

@@ -23,6 +23,7 @@ from runsync.archive.parquet_files import check_sizes
 from runsync.archive.rows import file_schema, schema_of
 from runsync.archive.views import quoted_name, sql_text, statements
 from runsync.errors import ArchiveError, ConfigError
+from runsync.storage.tables import months
 
 if TYPE_CHECKING:
     import duckdb
@@ -132,6 +133,8 @@ class DuckArchive:
                 connection.register(f"told_{name}", rows)
                 connection.execute(f"CREATE TABLE {name} AS FROM told_{name}")
                 connection.unregister(f"told_{name}")
+            connection.register("no_months", schema_of(months.c).empty_table())
+            connection.execute("CREATE TABLE months AS FROM no_months")  # it lacks none
             for table in TABLES:
                 connection.execute(f"CREATE VIEW {table} AS {self._files(table)}")
             pipelines = manifest.tables.get("pipelines", [])

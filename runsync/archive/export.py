@@ -121,7 +121,7 @@ class _ParquetExport:
             for key, version in versions.items()
             if key not in known or known[key].version != version or not same_columns
         }
-        counts = _run_counts(self._connection, {month for _, month in wanted})
+        counts = run_counts(self._connection, {month for _, month in wanted})
         self._empty = {key for key in wanted if not counts.get(key)}
         return {key: counts[key] for key in wanted - self._empty}
 
@@ -275,7 +275,8 @@ def check_same_database(
             )
 
 
-def _run_counts(connection: Connection, names: set[str]) -> dict[MonthKey, int]:
+def run_counts(connection: Connection, names: set[str]) -> dict[MonthKey, int]:
+    """How many runs each pipeline has in these months; one without any is left out."""
     r = tables.runs.c
     found: dict[MonthKey, int] = {}
     for name in sorted(names):

@@ -4,13 +4,13 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Protocol
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
+from runsync.archive.bookkeeping import pruned_months
 from runsync.archive.location import ArchiveLocation
 from runsync.archive.manifest import TABLES, Manifest, MonthKey
 from runsync.archive.parquet_files import ArchivedRows
 from runsync.archive.rows import OF_RUN, arrow_rows, file_schema, with_runs
-from runsync.storage.tables import months
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -54,7 +54,7 @@ class ChangedRows:
     def __init__(self, connection: Connection, keys: Sequence[MonthKey], kept: KeptRows) -> None:
         self._connection, self._kept = connection, kept
         self._streams = {table: _Groups(connection, table, keys) for table in TABLES}
-        self._pruned = _pruned_months(connection)
+        self._pruned = pruned_months(connection)
 
     def of_month(self, key: MonthKey) -> Iterator[TablePart]:
         """The month's runs, and then its steps with what they tell of their runs."""
@@ -116,8 +116,3 @@ class _Groups:
             for _, rows in self._next[1]:
                 yield rows
             self._next = next(self._groups, None)
-
-
-def _pruned_months(connection: Connection) -> set[MonthKey]:
-    found = select(months.c.pipeline_id, months.c.month).where(months.c.pruned_at.is_not(None))
-    return {(row.pipeline_id, row.month) for row in connection.execute(found)}

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from runsync.cli.app_context import database_url, existing, open_database
-from runsync.cli.options import ConfigOption, FormatOption, JsonOption, chosen
+from runsync.cli.options import ArchiveOption, ConfigOption, FormatOption, JsonOption, chosen
 from runsync.cli.output import Format, emit, note, write
+from runsync.errors import ConfigError
 
 if TYPE_CHECKING:
     from runsync.storage.database import Database
@@ -115,3 +116,32 @@ def _show(database: "Database", format: Format | None) -> None:
         "needed": schema.HEAD,
     }
     emit([row], columns=COLUMNS, format=format, single=True)
+
+
+@app.command()
+def prune(
+    before: Annotated[
+        str, typer.Option("--before", metavar="WHEN", help="Months that end before: 2023-01-01.")
+    ],
+    archived: Annotated[
+        bool, typer.Option("--archived", help="Only what the archive holds: the only way there is.")
+    ] = False,
+    archive: ArchiveOption = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would go, and delete nothing.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    config: ConfigOption = None,
+    format: FormatOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Delete runs and steps whose sealed months an archive holds, once they are found equal.
+
+    Example: runsync db prune --before 2023-01-01 --archived
+    """
+    from runsync.cli.archived import prune_archived
+
+    if not archived and archive is None:
+        raise ConfigError("only what an archive holds is deleted: add --archived")
+    style = chosen(format, as_json)
+    prune_archived(config, archive, before, dry_run=dry_run, yes=yes, format=style)

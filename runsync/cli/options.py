@@ -59,6 +59,14 @@ PipelinesArgument = Annotated[
         help="Names, ids, or how they begin; all pipelines if none is given.",
     ),
 ]
+ArchiveOption = Annotated[
+    str | None,
+    typer.Option(
+        "--archive",
+        metavar="DIR",
+        help="An archive: a folder, or a URL such as s3://bucket/ci.",
+    ),
+]
 ShowEnvOption = Annotated[
     bool, typer.Option("--show-env", help="Show the values of environment variables.")
 ]

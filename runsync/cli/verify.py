@@ -8,6 +8,7 @@ import typer
 
 from runsync.cli.app_context import load_config, open_database, open_sources
 from runsync.cli.options import (
+    ArchiveOption,
     ConfigOption,
     FormatOption,
     JsonOption,
@@ -18,7 +19,7 @@ from runsync.cli.options import (
 from runsync.cli.output import emit, note, warn
 from runsync.cli.progress import progress
 from runsync.cli.resolve import chosen_pipelines, tasks
-from runsync.errors import PartialError, TokenRefusedError
+from runsync.errors import ConfigError, PartialError, TokenRefusedError
 
 if TYPE_CHECKING:
     from runsync.sync.verify import Difference, Verdict
@@ -54,6 +55,11 @@ def verify(
         str | None,
         typer.Option("--since", metavar="WHEN", help="How far back: 2024-01-31, 30d; else all."),
     ] = None,
+    archived: Annotated[
+        bool,
+        typer.Option("--archived", help="Compare with the archive, not with the provider."),
+    ] = False,
+    archive: ArchiveOption = None,
     config: ConfigOption = None,
     format: FormatOption = None,
     as_json: JsonOption = False,
@@ -65,6 +71,13 @@ def verify(
     from runsync.sync.verify import estimated_requests
     from runsync.sync.verify import verify as audit
 
+    if archived or archive is not None:
+        from runsync.cli.archived import verify_archive
+
+        if pipelines or repair or quick or since:
+            raise ConfigError("the archive is compared whole: leave everything else away")
+        verify_archive(config, archive, chosen(format, as_json))
+        return
     settings = load_config(config)
     style = chosen(format, as_json)
     begin = when(since) if since else settings.since

@@ -14,6 +14,7 @@ from runsync.storage.covered_spans import (
     CoveredSpan,
     RunWithoutSteps,
     covered_spans,
+    pruned_spans,
     runs_without_steps,
 )
 from runsync.storage.pipelines import StoredPipeline
@@ -34,11 +35,23 @@ class Coverage:
         self._without_steps: dict[int, list[RunWithoutSteps]] = defaultdict(list)
         for run in runs_without_steps(reader.backend.rows):
             self._without_steps[run.pipeline_id].append(run)
+        self._pruned: dict[int, list[tuple[datetime, datetime]]] = defaultdict(list)
+        for pipeline_id, month in pruned_spans(reader.backend.rows):
+            self._pruned[pipeline_id].append(month)
 
     def covers(self, pipeline_id: int, begin: datetime, end: datetime) -> bool:
         """Whether every run created in between is in the database, with its steps."""
         is_walked = any(low <= begin and end <= high for low, high in self._spans[pipeline_id])
-        return is_walked and not self.without_steps(pipeline_id, begin, end)
+        lacks = self.without_steps(pipeline_id, begin, end) or self.pruned(pipeline_id, begin, end)
+        return is_walked and not lacks
+
+    def pruned(
+        self, pipeline_id: int, begin: datetime, end: datetime
+    ) -> list[tuple[datetime, datetime]]:
+        """The months in between whose rows are in an archive alone, oldest first."""
+        return [
+            (low, high) for low, high in self._pruned[pipeline_id] if low < end and high > begin
+        ]
 
     def without_steps(
         self, pipeline_id: int, begin: datetime, end: datetime
@@ -116,6 +129,7 @@ class PipelineCoverage:
         until: the last sync that saw everything; None: there was none.
         gaps: spans in between that were never walked.
         without_steps: the ids of runs whose steps are missing.
+        pruned: how many months are in an archive alone, and which is the last.
     """
 
     pipeline: StoredPipeline
@@ -123,6 +137,7 @@ class PipelineCoverage:
     until: datetime | None
     gaps: tuple[tuple[datetime, datetime], ...] = ()
     without_steps: tuple[str, ...] = ()
+    pruned: tuple[int, str] | None = None
 
     def notes(self) -> list[str]:
         """What is lacking, in sentences; nothing where nothing is."""
@@ -135,6 +150,11 @@ class PipelineCoverage:
         found += [f"{name}: not synced from {minute(a)} to {minute(b)}" for a, b in self.gaps]
         if self.without_steps:
             found.append(f"{name}: {self._missing_steps()}")
+        if self.pruned:
+            found.append(
+                f"{name}: {self.pruned[0]} months up to {self.pruned[1]} are in the archive alone; "
+                "add --archive"
+            )
         return found
 
     def _missing_steps(self) -> str:
@@ -151,6 +171,7 @@ def coverage_of(
     found = []
     for pipeline in pipelines:
         spans = known.within(pipeline.id, begin, end)
+        pruned = known.pruned(pipeline.id, begin, end)
         gaps = zip([high for _, high in spans], [low for low, _ in spans[1:]], strict=False)
         one = PipelineCoverage(
             pipeline,
@@ -158,6 +179,7 @@ def coverage_of(
             until=spans[-1][1] if spans else None,
             gaps=tuple(gaps),
             without_steps=tuple(r.id for r in known.without_steps(pipeline.id, begin, end)),
+            pruned=(len(pruned), f"{pruned[-1][0]:%Y-%m}") if pruned else None,
         )
         found.append(one)
     return found

@@ -1,7 +1,7 @@
 """Which spans of each pipeline's history are known to be complete."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -12,6 +12,7 @@ from runsync.storage.tables import (
     is_unsettled,
     lacks_steps,
     listing_pipelines,
+    months,
     runs,
     syncs,
 )
@@ -74,3 +75,16 @@ def runs_without_steps(read: ReadRows) -> list[RunWithoutSteps]:
     query = sa.select(r.pipeline_id, r.id, r.created_at).where(is_unsettled, lacks_steps)
     found = [RunWithoutSteps(*row) for row in read(query)]
     return sorted(found, key=lambda run: (run.created_at, run.id))
+
+
+def pruned_spans(read: ReadRows) -> list[tuple[int, tuple[datetime, datetime]]]:
+    """The months whose rows are in an archive alone, by their pipelines, oldest first: when each
+    begins and ends."""
+    m = months.c
+    query = sa.select(m.pipeline_id, m.month).where(m.pruned_at.is_not(None)).order_by(m.month)
+    return [(row.pipeline_id, _span_of(row.month)) for row in read(query)]
+
+
+def _span_of(month: str) -> tuple[datetime, datetime]:
+    first = datetime.fromisoformat(f"{month}-01").replace(tzinfo=UTC)
+    return first, (first + timedelta(days=32)).replace(day=1)

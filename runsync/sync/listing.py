@@ -95,6 +95,7 @@ class ListingSync:
         self._unreadable_once: set[RunKey] = set()
         self._vanished: dict[RunKey, tuple[Pipeline, str, datetime]] = {}
         self._validators: dict[RunKey, Validator] = {}
+        self._pruned: set[tuple[str, str]] = set()
         self._failures = self._looked_at = 0
 
     def run(self) -> SyncOutcome:
@@ -149,6 +150,8 @@ class ListingSync:
         failed: SourceError | TokenRefusedError | None = None
         self._save(Batch(pipelines=self._listing.pipelines))
         covered = [] if self._options.full else self._store.coverage()
+        if covered or self._options.full:  # nothing else is ever pruned
+            self._pruned = self._store.pruned()
         before = self._store.memory()
         if validators.MEMORY_KEY in before and not self._options.full:
             self._validators = validators.load(before)
@@ -254,6 +257,9 @@ class ListingSync:
         """Whether a listed run is to be asked for: it is new, may have changed, seemed gone, or is
         another run of the same id, which the store refuses."""
         run = item.run
+        if stored is None and (run.key[0], f"{run.created_at:%Y-%m}") in self._pruned:
+            # It is in the archive. What has changed since, where only changes are listed, is not.
+            return item.stub or (self._source.lists_changes and not self._options.full)
         if self._options.full and self._source.has_details:
             return True  # settled runs were perhaps read without their details
         if stored is None or stored.vanished or stored.steps_synced_at is None:

@@ -159,6 +159,7 @@ class _Audit:
         self._aside = {
             (one.pipeline.external_id, one.run_id) for one in self._store.set_aside_runs()
         }
+        self._pruned = self._store.pruned()
         covered = self._store.coverage()
         self._covered_to = covered[0].newest.at if covered else None
         self._verdict = Verdict(task.listing.key, task.title)
@@ -185,8 +186,10 @@ class _Audit:
 
     def _check_page(self, page: Page) -> None:
         fresh = self._fresh(page)
-        self._verdict.checked += len(fresh)
         stored = self._store.stored([item.run for item in fresh])
+        # What was pruned is compared with the archive, not with the provider.
+        fresh = [item for item in fresh if item.run.key in stored or not self._is_pruned(item.run)]
+        self._verdict.checked += len(fresh)
         read = [
             (item, self._pool.submit(partial(self._read, item)) if self._is_read(item) else None)
             for item in fresh
@@ -200,6 +203,9 @@ class _Audit:
         depth = min(checked / self._expected, 1.0)
         reached = min((item.run.created_at for item in fresh), default=None)
         self._watch(Progress(self._listing.key, checked, depth, reached))
+
+    def _is_pruned(self, run: Run) -> bool:
+        return (run.key[0], f"{run.created_at:%Y-%m}") in self._pruned
 
     def _fresh(self, page: Page) -> list[Listed]:
         """The page's wanted runs that were on no page before; names unreadable rows."""
