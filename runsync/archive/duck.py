@@ -7,7 +7,7 @@ is downloaded: what DuckDB needs is in its wheel, and files at a URL are read th
 import json
 import tempfile
 from collections import namedtuple
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,9 +18,16 @@ from sqlalchemy.dialects.postgresql.base import PGDialect, PGIdentifierPreparer,
 
 from runsync.archive.bookkeeping import SMALL_TABLES
 from runsync.archive.location import ArchiveLocation, errors_in_sentences, located
-from runsync.archive.manifest import TABLES, Manifest, file_path, read_manifest
+from runsync.archive.manifest import (
+    TABLES,
+    ArchivedMonth,
+    Manifest,
+    MonthKey,
+    file_path,
+    read_manifest,
+)
 from runsync.archive.parquet_files import check_sizes
-from runsync.archive.rows import file_schema, schema_of
+from runsync.archive.rows import Month, file_schema, schema_of
 from runsync.archive.views import quoted_name, sql_text, statements
 from runsync.errors import ArchiveError, ConfigError
 from runsync.storage.tables import months
@@ -70,13 +77,30 @@ def open_archive(place: str | Path | ArchiveLocation) -> Iterator["DuckArchive"]
         ArchiveError: there is no archive, or it cannot be read, or not all of it is there.
     """
     location = located(place)
-    manifest = read_manifest(location)
+    with opened_with(location, read_manifest(location)) as archive:
+        yield archive
+
+
+@contextmanager
+def opened_with(
+    location: ArchiveLocation,
+    manifest: Manifest,
+    *,
+    told: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
+    only: Collection[MonthKey] | None = None,
+) -> Iterator["DuckArchive"]:
+    """The same, by a manifest that was read.
+
+    Args:
+        told: the small tables, where they are not those of the archive.
+        only: the months that count; None: all.
+    """
     with errors_in_sentences(location):
         check_sizes(location, manifest)
     with tempfile.TemporaryDirectory(prefix="runsync-") as folder:
         connection = connected(folder)
         try:
-            yield DuckArchive(connection, location, manifest)
+            yield DuckArchive(connection, location, manifest, told or manifest.tables, only)
         finally:
             connection.close()
 
@@ -122,25 +146,44 @@ class DuckArchive:
         connection: "duckdb.DuckDBPyConnection",
         location: ArchiveLocation,
         manifest: Manifest,
+        told: Mapping[str, Sequence[Mapping[str, Any]]],
+        only: Collection[MonthKey] | None = None,
     ) -> None:
         self.connection, self.location, self.manifest = connection, location, manifest
-        self._dialect = DuckDialect()
+        self._dialect, self._only = DuckDialect(), only
         if location.filesystem is not None:
             connection.register_filesystem(location.filesystem)
-        with self._errors_in_sentences():
+        with self.errors_in_sentences():
             for name in SMALL_TABLES:
-                rows = small_table(name, manifest.tables.get(name, []))
-                connection.register(f"told_{name}", rows)
-                connection.execute(f"CREATE TABLE {name} AS FROM told_{name}")
-                connection.unregister(f"told_{name}")
-            connection.register("no_months", schema_of(months.c).empty_table())
-            connection.execute("CREATE TABLE months AS FROM no_months")  # it lacks none
+                self.store(name, small_table(name, told.get(name, [])))
+            self.store("months", schema_of(months.c).empty_table())  # nothing is lacking here
             for table in TABLES:
-                connection.execute(f"CREATE VIEW {table} AS {self._files(table)}")
-            pipelines = manifest.tables.get("pipelines", [])
-            names = {row["id"]: (row["source"], row["name"]) for row in pipelines}
+                self.store(f"no_{table}", file_schema(table).empty_table())
+                connection.execute(f"CREATE VIEW archived_{table} AS {self._files(table)}")
+                connection.execute(f"CREATE VIEW {table} AS FROM archived_{table}")
+            names = {row["id"]: (row["source"], row["name"]) for row in told.get("pipelines", [])}
             for statement in statements(names):
                 connection.execute(statement)
+
+    def store(self, name: str, rows: "pa.Table") -> None:
+        """Makes a table of rows, in the place of one of that name."""
+        self.connection.register("given", rows)
+        self.connection.execute(f"CREATE OR REPLACE TABLE {name} AS FROM given")
+        self.connection.unregister("given")
+
+    def add_fresh(self, table: str, rows: "pa.RecordBatchReader") -> None:
+        """Lets ``runs`` or ``steps`` hold these rows too, and no others of a database; the columns
+        that they lack are null."""
+        name = f"fresh_{table}"
+        self.store(name, rows.schema.empty_table())
+        for batch in rows:  # in this thread, which the database's connection belongs to
+            self.connection.register("given", batch)
+            self.connection.execute(f"INSERT INTO {name} FROM given")
+            self.connection.unregister("given")
+        self.connection.execute(
+            f"CREATE OR REPLACE VIEW {table} AS FROM archived_{table} "
+            f"UNION ALL BY NAME FROM no_{table} UNION ALL BY NAME FROM {name}"
+        )
 
     def sql(self, select: Any) -> str:
         """A SELECT as DuckDB takes it."""
@@ -153,7 +196,7 @@ class DuckArchive:
         Raises:
             ArchiveError: a file cannot be read.
         """
-        with self._errors_in_sentences():
+        with self.errors_in_sentences():
             reader: Any = self.connection.sql(self.sql(select)).to_arrow_reader(_BATCH)
             yield from reader
 
@@ -164,17 +207,16 @@ class DuckArchive:
             ArchiveError: a file cannot be read.
         """
         row = namedtuple("row", [column.key for column in select.selected_columns], rename=True)  # type: ignore[misc]
-        with self._errors_in_sentences():
+        with self.errors_in_sentences():
             found = self.connection.execute(self.sql(select)).fetchall()
         return [row(*map(_plain, one)) for one in found]
 
     def _files(self, table: str) -> str:
-        """The rows of all files of a table, as SQL."""
-        files = [one for one in self.manifest.files.values() if getattr(one, table)]
-        schema = file_schema(table)
+        """The rows of the files of a table, as SQL."""
+        kept = [one for one in self.manifest.months.values() if self._counts(one)]
+        stems = {one.file for one in kept if getattr(one, table)}
+        files = [one for stem, one in self.manifest.files.items() if stem in stems]
         if not files:
-            nothing = schema.empty_table()
-            self.connection.register(f"no_{table}", nothing)
             return f"FROM no_{table}"
         paths = [sql_text(self.location.address(file_path(table, one.stem))) for one in files]
         many = len({one.revision for one in files}) > 1
@@ -182,12 +224,27 @@ class DuckArchive:
         found = {one[0] for one in self.connection.sql(f"FROM {source}").description}
         columns = [
             quoted_name(name) if name in found else f"NULL AS {quoted_name(name)}"
-            for name in schema.names
+            for name in file_schema(table).names
         ]
-        return f"SELECT {', '.join(columns)} FROM {source}"  # noqa: S608 - our own names
+        return f"SELECT {', '.join(columns)} FROM {source}{self._without(table, stems)}"  # noqa: S608
+
+    def _counts(self, month: ArchivedMonth) -> bool:
+        return self._only is None or month.key in self._only
+
+    def _without(self, table: str, stems: Collection[str]) -> str:
+        """A condition that leaves out the months of these files that do not count."""
+        at = "created_at" if table == "runs" else "run_created_at"
+        others = [
+            f"NOT (pipeline_id = {one.pipeline_id} AND {at} >= {_time(span.first)} "
+            f"AND {at} < {_time(span.end)})"
+            for one in self.manifest.months.values()
+            if one.file in stems and not self._counts(one)
+            for span in [Month.named(one.month)]
+        ]
+        return f" WHERE {' AND '.join(others)}" if others else ""
 
     @contextmanager
-    def _errors_in_sentences(self) -> Iterator[None]:
+    def errors_in_sentences(self) -> Iterator[None]:
         import duckdb
 
         try:
@@ -216,6 +273,10 @@ def small_table(name: str, rows: Sequence[Mapping[str, Any]]) -> "pa.Table":
         for field in schema
     ]
     return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def _time(when: datetime) -> str:
+    return f"TIMESTAMPTZ '{when.isoformat()}'"
 
 
 def _told(value: Any) -> str | None:

@@ -109,17 +109,59 @@ def _within(query: Select[Any], first: Month, last: Month, pipelines: Iterable[i
     return query.where(_RUNS.created_at >= first.first, _RUNS.created_at < last.end)
 
 
+def fresh_rows(
+    connection: Connection,
+    table: str,
+    names: Sequence[str],
+    spans: Iterable[tuple[datetime, datetime, list[int]]],
+) -> "pa.RecordBatchReader":
+    """Some columns of ``runs`` or ``steps``, with the names that they have in files.
+
+    Args:
+        spans: the times of creation, from one on and before another, and the pipelines.
+    """
+    import pyarrow as pa
+
+    schema = pa.schema([file_schema(table).field(name) for name in names])
+    sqlite = connection.dialect.name == "sqlite"
+    columns = [_as_text(_column_of_file(table, n), sqlite).label(n) for n in names]
+
+    def batches() -> Iterator["pa.RecordBatch"]:
+        for since, until, pipelines in spans:
+            query = select(*columns).select_from(_source(table))
+            query = query.where(
+                _RUNS.created_at >= since,
+                _RUNS.created_at < until,
+                (_RUNS.pipeline_id + 0).in_(pipelines),
+            )
+            with closing(_stream(connection, query)) as rows:
+                for part in _in_parts(rows):
+                    yield from _arrow_table(schema, part).to_batches()
+
+    return pa.RecordBatchReader.from_batches(schema, batches())
+
+
+def _column_of_file(table: str, name: str) -> Any:
+    if table == "steps" and name in OF_RUN:
+        return _RUNS[OF_RUN[name]]
+    return {"runs": _RUNS, "steps": _STEPS}[table][name]
+
+
+def _source(table: str) -> Any:
+    if table == "runs":
+        return tables.runs
+    of_run = (_RUNS.pipeline_id == _STEPS.pipeline_id) & (_RUNS.id == _STEPS.run_id)
+    return tables.runs.join(tables.steps, of_run)
+
+
 def _select(table: str, keys: Sequence[MonthKey], *, sqlite: bool) -> Select[Any]:
     """Each row behind its pipeline's number and its run's creation."""
     order = [_RUNS.pipeline_id, _RUNS.created_at, _RUNS.id]
-    source: Any = tables.runs
     if table == "steps":
-        of_run = (_RUNS.pipeline_id == _STEPS.pipeline_id) & (_RUNS.id == _STEPS.run_id)
-        source = tables.runs.join(tables.steps, of_run)
         order += [_STEPS.position, _STEPS.id]
     created_at = _as_text(_RUNS.created_at, sqlite).label("month_of")
     leading = [_RUNS.pipeline_id.label("number"), created_at]
-    query = select(*leading, *_raw_columns(table, sqlite=sqlite)).select_from(source)
+    query = select(*leading, *_raw_columns(table, sqlite=sqlite)).select_from(_source(table))
     names = [month for _, month in keys]
     span = Month.named(min(names)), Month.named(max(names))
     return _within(query, *span, {number for number, _ in keys}).order_by(*order)
@@ -131,7 +173,8 @@ def _month_name(created_at: Any) -> str:
 
 
 def _stream(connection: Connection, query: Select[Any]) -> Generator[Any, None, None]:
-    result = connection.execution_options(yield_per=AT_ONCE).execute(query)
+    # On the statement: on the connection it would hold for all that comes after.
+    result = connection.execute(query.execution_options(yield_per=AT_ONCE))
     with closing(result):
         for part in result.partitions():
             yield from part

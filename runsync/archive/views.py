@@ -44,6 +44,10 @@ CREATE MACRO jsonb_typeof(value) AS CASE
 """What PostgreSQL's functions are called that the SELECTs of reports use."""
 
 
+COMPUTED = {"v_runs": _OF_BOTH | _OF_RUNS, "v_steps": _OF_BOTH | _OF_STEPS}
+"""What the views reckon from their tables' columns, by the names of view and column."""
+
+
 def statements(pipelines: Mapping[int, tuple[str, str]]) -> Iterable[str]:
     """What makes ``v_runs`` and ``v_steps`` of ``runs`` and ``steps``.
 
@@ -51,16 +55,14 @@ def statements(pipelines: Mapping[int, tuple[str, str]]) -> Iterable[str]:
         pipelines: the source and name of each, by its number.
     """
     yield MACROS
-    yield _view(v_runs, "runs", _OF_BOTH | _OF_RUNS, pipelines)
-    yield _view(v_steps, "steps", _OF_BOTH | _OF_STEPS, pipelines)
+    yield _view(v_runs, "runs", pipelines)
+    yield _view(v_steps, "steps", pipelines)
 
 
-def _view(
-    view: Table, table: str, computed: dict[str, str], pipelines: Mapping[int, tuple[str, str]]
-) -> str:
+def _view(view: Table, table: str, pipelines: Mapping[int, tuple[str, str]]) -> str:
     # DuckDB takes no join away that a query needs nothing of, so the names are looked up.
     names = {"source": _lookup(pipelines, 0), "pipeline": _lookup(pipelines, 1)}
-    made = names | computed
+    made = names | COMPUTED[view.name]
     columns = (f"{made.get(c.name, quoted_name(c.name))} AS {quoted_name(c.name)}" for c in view.c)
     return f"CREATE VIEW {view.name} AS SELECT {', '.join(columns)} FROM {table}"  # noqa: S608
 

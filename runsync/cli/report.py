@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from runsync.cli.app_context import open_database
+from runsync.cli.app_context import load_config, open_database
 from runsync.cli.completion import (
     offer_keys,
     offer_periods,
@@ -18,10 +18,16 @@ from runsync.cli.completion import (
     offer_reports,
     offer_results,
 )
-from runsync.cli.options import ConfigOption, FormatOption, JsonOption, OutputOption, chosen
+from runsync.cli.options import (
+    ArchiveOption,
+    ConfigOption,
+    FormatOption,
+    JsonOption,
+    OutputOption,
+    chosen,
+)
 from runsync.cli.output import Format, chosen_format, emit, note, write
 from runsync.cli.row_order import SortOption, TopOption, ordered
-from runsync.config import load as load_config
 from runsync.errors import ConfigError
 from runsync.reports.definitions import REPORTS, report_named
 from runsync.reports.query_spec import NOT_FOR_ALL
@@ -103,6 +109,7 @@ def _command_of(report: Report) -> Callable[..., None]:
 
     def command(
         config: ConfigOption = None,
+        archive: ArchiveOption = None,
         since: Since = None,
         until: Until = None,
         pipeline: Pipelines = None,
@@ -124,7 +131,8 @@ def _command_of(report: Report) -> Callable[..., None]:
         if "prices" in report.takes:
             asked["prices"] = load_config(config, needed=False).cost
         order = partial(ordered, sort=sort, top=top)
-        _print(report.name, report, config, asked, order, chosen(format, json), output)
+        history = history_of(config, archive)
+        _print(report.name, report, history, asked, order, chosen(format, json), output)
 
     signature = inspect.signature(command)
     others = NOT_FOR_ALL.difference(report.takes)
@@ -147,6 +155,7 @@ for _report in REPORTS.values():
 @app.command()
 def compare(
     config: ConfigOption = None,
+    archive: ArchiveOption = None,
     report: Annotated[
         str,
         typer.Option(
@@ -182,12 +191,14 @@ def compare(
     asked = _arguments(since, until, pipeline, branch, tz)
     asked |= {"report": report, "by": _keys(by), "result": result, "figure": figure}
     order = partial(ordered, sort=sort, top=top)
-    _print("compare", report_named(report), config, asked, order, chosen(format, json), output)
+    history = history_of(config, archive)
+    _print("compare", report_named(report), history, asked, order, chosen(format, json), output)
 
 
 @app.command()
 def html(
     config: ConfigOption = None,
+    archive: ArchiveOption = None,
     since: Since = None,
     until: Until = None,
     pipeline: Pipelines = None,
@@ -207,8 +218,7 @@ def html(
     from runsync import reports
 
     asked = _arguments(since, until, pipeline, branch, tz) | {"every": every}
-    with closing(open_database(config)) as database:
-        write(reports.html(database, **asked), output)
+    write(reports.html(history_of(config, archive), **asked), output)
     if output is not None and str(output) != "-":
         note(f"wrote {output}")
 
@@ -239,10 +249,25 @@ def _keys(by: list[str] | None) -> Sequence[str] | None:
     return () if by == ["all"] else by or None
 
 
+def history_of(config: Path | None, archive: str | None) -> str:
+    """What reports read: an archive that was named, or the database, with the config's archive.
+
+    Raises:
+        ConfigError: there is no config.
+        DatabaseError: there is no such database, or its schema is not this version's.
+    """
+    if archive is not None:
+        return f"archive:{archive}"
+    settings = load_config(config, needed=False)
+    with closing(open_database(settings)):
+        mixed = f"+archive:{settings.archive}" if settings.archive else ""
+        return settings.database_url + mixed
+
+
 def _print(
     function: str,
     report: Report,
-    config: Path | None,
+    history: str,
     asked: dict[str, Any],
     order: Callable[["pd.DataFrame"], "pd.DataFrame"],
     format: Format | None,
@@ -252,10 +277,9 @@ def _print(
     from runsync import reports
     from runsync.reports import rows
 
-    with closing(open_database(config)) as database:
-        frame = order(getattr(reports, function)(database, **asked))
-        window = {name: asked[name] for name in ("since", "until", "pipelines", "tz")}
-        _note_lacks(reports.lacking(database, **window, compared=function == "compare"))
+    frame = order(getattr(reports, function)(history, **asked))
+    window = {name: asked[name] for name in ("since", "until", "pipelines", "tz")}
+    _note_lacks(reports.lacking(history, **window, compared=function == "compare"))
     if style in (Format.JSON, Format.CSV):
         columns, made = rows.plain(frame)
         emit(made, columns=columns, format=format, output=output)

@@ -10,6 +10,7 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from runsync.archive.duck import DuckArchive
+from runsync.archive.mixed import MixedArchive
 from runsync.reports.backend import AnySelect, Columns
 from runsync.reports.columns import categorical
 from runsync.storage.tables import UTCDateTime
@@ -18,12 +19,18 @@ _NO_TIME = np.iinfo(np.int64).min
 
 
 class ArchiveBackend:
-    """An archive of Parquet files, over one DuckDB."""
+    """An archive of Parquet files, over one DuckDB; with a database for what is not sealed.
+
+    Args:
+        url: what another process opens the same history by; None where none can.
+    """
 
     dialect_name = "duckdb"
 
-    def __init__(self, archive: DuckArchive) -> None:
-        self.name = f"archive:{archive.location.name}"
+    def __init__(
+        self, archive: DuckArchive | MixedArchive, name: str, url: str | None = None
+    ) -> None:
+        self.name, self.url = name, url
         self._archive = archive
 
     def fetch(self, select: AnySelect, columns: Columns) -> pd.DataFrame:

@@ -17,7 +17,7 @@ microseconds since 1970 from PostgreSQL; in other dialects the column stands as 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
@@ -74,8 +74,8 @@ def open_backend(db: AnyDatabase) -> Iterator[Backend]:
     Raises:
         DatabaseError: it cannot be opened, or its schema does not fit.
     """
-    if isinstance(db, str) and db.startswith(ARCHIVE):
-        with _archive_backend(db.removeprefix(ARCHIVE)) as backend:
+    if isinstance(db, str) and ARCHIVE in db:
+        with _archive_backend(*db.split(ARCHIVE, 1)) as backend:
             yield backend
         return
     is_ours = isinstance(db, str | sa.URL)
@@ -92,12 +92,25 @@ def open_backend(db: AnyDatabase) -> Iterator[Backend]:
 
 
 @contextmanager
-def _archive_backend(place: str) -> Iterator[Backend]:
+def _archive_backend(before: str, place: str) -> Iterator[Backend]:
+    """An archive alone, or where a database's URL and a plus stand before it, with that."""
     from runsync.archive.duck import open_archive
+    from runsync.archive.mixed import open_mixed
     from runsync.reports.archive_backend import ArchiveBackend
 
-    with open_archive(place) as archive:
-        yield ArchiveBackend(archive)
+    if not before:
+        with open_archive(place) as archive:
+            yield ArchiveBackend(archive, f"{ARCHIVE}{place}", f"{ARCHIVE}{place}")
+        return
+    url = before.removesuffix("+")
+    _must_exist(url)
+    with closing(Database(url)) as database:
+        schema.check(database)
+        with database.read() as connection, open_mixed(connection, place) as mixed:
+            if mixed is None:
+                yield SqlBackend(connection, database.name)
+            else:
+                yield ArchiveBackend(mixed, database.name, f"{before}{ARCHIVE}{place}")
 
 
 class SqlBackend:
