@@ -24,7 +24,7 @@ from runsync.archive.export import check_same_database
 from runsync.archive.location import errors_in_sentences, located
 from runsync.archive.manifest import FILE, Manifest, MonthKey, read_manifest
 from runsync.archive.rows import Month, file_schema, fresh_rows
-from runsync.archive.views import COMPUTED
+from runsync.archive.views import VIEW_EXPRESSIONS
 from runsync.errors import ArchiveError
 from runsync.storage.tables import v_runs, v_steps
 
@@ -69,7 +69,7 @@ class MixedArchive:
     def _load(self, select: Any) -> None:
         """Brings what a SELECT needs of the database's own months."""
         since, until = bounds(select)
-        for table, columns in needed(select).items():
+        for table, columns in needed_columns(select).items():
             known = self._loaded[table]
             is_here = columns <= known.columns and known.since <= since and until <= known.until
             if is_here or not columns:
@@ -151,7 +151,7 @@ def _archived(
     return found | pruned
 
 
-def needed(select: Any) -> dict[str, frozenset[str]]:
+def needed_columns(select: Any) -> dict[str, frozenset[str]]:
     """The columns of ``runs`` and ``steps`` that a SELECT needs, by their names in files."""
     found: dict[str, set[str]] = {"runs": set(), "steps": set()}
     for part in iterate(select):
@@ -170,7 +170,7 @@ def needed(select: Any) -> dict[str, frozenset[str]]:
 def _base_columns(view: str, table: str, name: str) -> set[str]:
     """What a column is made of."""
     names = set(file_schema(table).names)
-    expression = COMPUTED.get(view, {}).get(name)
+    expression = VIEW_EXPRESSIONS.get(view, {}).get(name)
     return {name} & names if expression is None else set(re.findall(r"\w+", expression)) & names
 
 

@@ -44,7 +44,7 @@ CREATE MACRO jsonb_typeof(value) AS CASE
 """What PostgreSQL's functions are called that the SELECTs of reports use."""
 
 
-COMPUTED = {"v_runs": _OF_BOTH | _OF_RUNS, "v_steps": _OF_BOTH | _OF_STEPS}
+VIEW_EXPRESSIONS = {"v_runs": _OF_BOTH | _OF_RUNS, "v_steps": _OF_BOTH | _OF_STEPS}
 """What the views reckon from their tables' columns, by the names of view and column."""
 
 
@@ -62,7 +62,7 @@ def statements(pipelines: Mapping[int, tuple[str, str]]) -> Iterable[str]:
 def _view(view: Table, table: str, pipelines: Mapping[int, tuple[str, str]]) -> str:
     # DuckDB takes no join away that a query needs nothing of, so the names are looked up.
     names = {"source": _lookup(pipelines, 0), "pipeline": _lookup(pipelines, 1)}
-    made = names | COMPUTED[view.name]
+    made = names | VIEW_EXPRESSIONS[view.name]
     columns = (f"{made.get(c.name, quoted_name(c.name))} AS {quoted_name(c.name)}" for c in view.c)
     return f"CREATE VIEW {view.name} AS SELECT {', '.join(columns)} FROM {table}"  # noqa: S608
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from runsync import reports
 from runsync.archive.export import export
-from runsync.archive.mixed import bounds, needed, open_mixed
+from runsync.archive.mixed import bounds, needed_columns, open_mixed
 from runsync.archive.prune import months_to_prune, prune
 from runsync.errors import ArchiveError
 from runsync.reports.definitions import REPORTS
@@ -154,7 +154,7 @@ def test_only_the_columns_that_are_needed_are_read(window: tuple[datetime, datet
         v_steps.c.run_created_at < window[1],
         v_steps.c.ran == 1,
     )
-    assert needed(select) == {
+    assert needed_columns(select) == {
         "runs": frozenset(),
         "steps": {"pipeline_id", "name", "duration_ms", "run_created_at", "status", "result"},
     }
