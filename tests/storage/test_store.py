@@ -1,6 +1,8 @@
 """Answers about runs, saved in any order and any number of times, give the same rows."""
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -570,6 +572,19 @@ def test_two_machines_extend_coverage_at_once(
     assert store_of(database, pipeline).coverage() == union(shares[0] + shares[1])
 
 
+def test_each_listing_has_its_own_coverage_newest_first(database: Database) -> None:
+    one, other = (store_of(database, new_pipeline()) for _ in range(2))
+    old, new = Interval(cursor(2), cursor(1), False), Interval(cursor(9), cursor(8), False)
+    one.save(Batch(intervals=[old]))
+    other.save(Batch(intervals=[new]))
+    one.save(Batch(intervals=[new]))
+    with statements(database) as sent:
+        one.save(Batch(intervals=[old]))
+    assert not any(statement.startswith(("DELETE", "INSERT")) for statement in sent)
+    assert one.coverage() == [new, old]
+    assert other.coverage() == [new]
+
+
 # What the engine asks.
 
 
@@ -598,11 +613,83 @@ def test_unsettled_runs_come_in_the_order_in_which_they_were_read(one_run: OneRu
     assert one_run.store.rank(Cursor(EPOCH + timedelta(minutes=1), "x")) == 1
 
 
+def test_those_read_longest_ago_come_first(one_run: OneRun) -> None:
+    for number, hours in ((1, 0.03), (2, 0.01), (3, 0.02)):
+        run = one_run.run(id=f"run {number}", status=Status.RUNNING, finished_at=None)
+        one_run.save(answer(run, hours=hours))
+    assert [run for _, run in one_run.store.unsettled()] == ["run 2", "run 3", "run 1"]
+
+
+def test_the_newest_run_and_those_that_were_not_found_once(one_run: OneRun) -> None:
+    assert one_run.store.newest() is None
+    for number in (1, 2, 3):
+        at = EPOCH + timedelta(minutes=number)
+        one_run.save(answer(one_run.run(id=f"run {number}", created_at=at)))
+    assert one_run.store.newest() == (Pipeline(one_run.pipeline.external_id, "build"), "run 3")
+    for at in (EPOCH, EPOCH + GRACE):
+        one_run.store.save(Batch(vanished=[(one_run.pipeline, "run 3", at)]))
+    newest = one_run.store.newest()
+    assert newest
+    assert newest[1] == "run 2"
+    assert one_run.store.rank(Cursor(EPOCH, "x")) == 2
+    running = one_run.run(id="run 4", status=Status.RUNNING, finished_at=None)
+    one_run.save(answer(running))
+    one_run.store.save(Batch(vanished=[(one_run.pipeline, "run 4", EPOCH)]))
+    assert one_run.store.not_found_once() == ["run 4"]
+
+
+def test_a_run_is_settled_only_as_it_was_read(one_run: OneRun) -> None:
+    read_at, now = EPOCH + timedelta(hours=0.1), EPOCH + timedelta(hours=2)
+    run = one_run.run()
+    one_run.save(answer(run, a_step("a"), hours=0.1))
+    for other in (read_at - timedelta(seconds=1), read_at + timedelta(seconds=1)):
+        assert not one_run.store.settle((one_run.pipeline, "run"), other, now)
+    assert not one_run.row["settled"]
+    assert one_run.store.settle((one_run.pipeline, "run"), read_at, now)
+    state = one_run.store.known([run])[run.key]
+    assert (state.settled, state.steps_synced_at, state.last_seen_at) == (True, now, now)
+
+
 def test_a_listing_remembers_for_its_source(one_run: OneRun) -> None:
     assert one_run.store.memory() == {}
     one_run.store.save_memory({"etag": 'W/"1"', "nested": {"a": [1, None]}})
     one_run.store.save_memory({"etag": 'W/"2"'})
     assert one_run.store.memory() == {"etag": 'W/"2"'}
+    with statements(one_run.database) as sent:
+        one_run.store.save_memory({"etag": 'W/"2"'})
+    assert [one.split()[0] for one in sent] == ["SELECT"]
+
+
+@contextmanager
+def statements(database: Database) -> Iterator[list[str]]:
+    """What is sent to the database meanwhile, but for the beginning and end of transactions."""
+    sent: list[str] = []
+
+    def note(*args: Any) -> None:
+        sent.append(args[2])
+
+    event.listen(database.engine, "before_cursor_execute", note)
+    yield sent
+    event.remove(database.engine, "before_cursor_execute", note)
+    sent[:] = [one for one in sent if not one.startswith("BEGIN")]
+
+
+def test_a_pipeline_is_written_when_it_is_new_or_tells_more(one_run: OneRun) -> None:
+    told = one_run.pipeline
+    for pipeline, written in (
+        (told, True),
+        (told, False),
+        (replace(told, name=None), False),
+        (replace(told, name=None, default_branch="trunk"), True),
+        (replace(told, name="renamed"), True),
+        (replace(told, name="renamed"), False),
+    ):
+        with statements(one_run.database) as sent:
+            one_run.store.save(Batch(pipelines=[pipeline]))
+        assert bool(sent) is written
+    with one_run.database.read() as connection:
+        query = select(PipelineRow.name, PipelineRow.default_branch)
+        assert connection.execute(query).one() == ("renamed", "trunk")
 
 
 def test_a_sync_that_was_killed_is_noted_by_the_next(one_run: OneRun) -> None:
