@@ -1,11 +1,17 @@
 """The audit: says equal of an exact copy, names each kind of damage, and mends it."""
 
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
+from math import ceil
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
+from runsync.records import Problem, Run, RunWithSteps
+from runsync.sources.base import Page
+from runsync.sources.wercker.source import Wercker
 from runsync.storage.database import Database
 from runsync.sync.verify import Verdict, estimated_requests, verify
 from tests.sync.rig import NOW, MakeRig, Rig
@@ -60,6 +66,17 @@ def test_it_reads_every_step_again_and_says_how_many_requests_that_takes(rig: Ri
     assert abs(expected - verdict.requests) <= 2
     quick = audit(rig, quick=True)
     assert quick.requests <= 50 // 19 + 3
+
+
+def test_the_estimate_is_of_the_pages_and_of_each_run(rig: Rig) -> None:
+    runs = rig.world.run_ids(rig.world.pipelines[0].id)
+    pages = ceil(50 / Wercker.page_runs) + 1
+    tasks, each = rig.tasks(), Wercker.requests_per_run
+    assert estimated_requests(rig.database, tasks) == pages + 50 * each
+    assert estimated_requests(rig.database, tasks, quick=True) == pages
+    since = max(rig.column("created_at").values())
+    assert len(runs) == 50
+    assert estimated_requests(rig.database, tasks, since=since) == 2 + each
 
 
 # Each changes the run `chosen` (finished, with several steps) or the other one.
@@ -231,6 +248,29 @@ def test_a_run_that_came_after_the_last_sync_is_new_and_no_fault(rig: Rig) -> No
     assert len(audit(rig, repair=True).differences) == 2
 
 
+class Versioned(Wercker):
+    """Says of each run when the provider last changed it."""
+
+    version = NOW + timedelta(days=60)
+
+    def complete(self, run: Run) -> RunWithSteps:
+        told = super().complete(run)
+        return replace(told, run=replace(told.run, version=self.version.isoformat()))
+
+
+class ChangedLately(Versioned):
+    version = NOW + timedelta(days=60, seconds=1)
+
+
+@pytest.mark.parametrize(("kind", "found"), [(Versioned, "different"), (ChangedLately, "new")])
+def test_a_run_that_changed_after_it_was_read_is_new_and_no_fault(
+    rig: Rig, kind: type[Versioned], found: str
+) -> None:
+    (verdict,) = verify(rig.database, rig.tasks(rig.source(kind)))
+    assert {one.kind for one in verdict.differences} == {found}
+    assert verdict.well is (found == "new")
+
+
 def test_rows_that_cannot_be_read_are_named(rig: Rig) -> None:
     rig.world.set_fields(well_run(rig), createdAt="yesterday")
     verdict = audit(rig)
@@ -251,6 +291,47 @@ def test_since_bounds_it(rig: Rig) -> None:
     since = NOW + timedelta(days=50)
     assert audit(rig, since=since).checked == 0
     assert rig.simulator.request_count == 1
+
+
+def test_since_ends_it_within_a_page(rig: Rig) -> None:
+    since = sorted(rig.column("created_at").values())[-5]
+    rig.simulator.reset_log()
+    assert audit(rig, since=since, quick=True).checked == 5
+    assert rig.simulator.request_count == 1
+
+
+class Twice(Wercker):
+    """Shows each page again, and a row that hides no run."""
+
+    def pages(self, *args: Any) -> Iterator[Page]:
+        for page in super().pages(*args):
+            yield page
+            yield replace(page, items=(*page.items, Problem("a remark", lost=False)))
+
+
+def test_a_run_that_is_shown_twice_is_one_run(rig: Rig) -> None:
+    (verdict,) = verify(rig.database, rig.tasks(rig.source(Twice)))
+    assert (verdict.checked, verdict.differences) == (50, [])
+
+
+def test_the_newest_run_of_the_last_sync_is_missing_and_not_new(rig: Rig) -> None:
+    created = rig.column("created_at")
+    newest = max(created, key=lambda run: created[run])
+    change(rig, *(s.format(run=newest) for s in DAMAGE["run deleted"][2]))
+    assert [(d.id, d.kind) for d in audit(rig).differences] == [(newest, "missing")]
+
+
+def test_what_has_not_settled_is_compared_only_where_it_is_set_aside(rig: Rig) -> None:
+    run = well_run(rig)
+    change(rig, f"UPDATE runs SET settled = false, branch = 'elsewhere' WHERE id = '{run}'")
+    assert audit(rig).differences == []
+    change(
+        rig,
+        "INSERT INTO set_aside (listing, pipeline_id, run_id, reason, at) "
+        "SELECT listing, pipeline_id, id, 'bad', runs.created_at FROM runs, coverage "
+        f"WHERE id = '{run}'",
+    )
+    assert [d.fields for d in audit(rig).differences] == [("branch",)]
 
 
 def test_another_run_of_the_same_id_is_not_overwritten(rig: Rig) -> None:

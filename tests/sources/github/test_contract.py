@@ -10,6 +10,8 @@ import pytest
 from runsync.config import PipelineConfig, SourceConfig
 from runsync.sources.base import Source
 from runsync.storage.database import Database
+from runsync.sync.engine import Task
+from runsync.sync.verify import verify
 from tests.sources.contract import SourceContract, Stage, Truth, run_sync, run_verify
 from tests.sources.github.rig import TOKEN_ENV
 from tests.sources.github.server import TOKEN, Service
@@ -92,3 +94,5 @@ class TestGitHub(SourceContract):
         (verdict,) = run_verify(sqlite, source, stage)
         assert verdict.checked == 3
         assert verdict.differences == []
+        (quick,) = verify(sqlite, [Task(source, source.listing(stage.wanted()))], quick=True)
+        assert (quick.checked, quick.differences) == (3, [])
