@@ -24,7 +24,7 @@ settings.register_profile(
     deadline=None,
     # In CI the same examples each time, so that what fails there is the change; elsewhere new ones.
     derandomize=bool(os.environ.get("CI")),
-    max_examples=int(os.environ.get("RUNSYNC_TEST_EXAMPLES", "40")),
+    max_examples=int(os.environ.get("RUNSYNC_TEST_EXAMPLES", "20")),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 settings.load_profile("runsync")

@@ -1,13 +1,18 @@
-"""How much is tried: RUNSYNC_TEST_EXAMPLES (40 unless told) scales each property of these rooms."""
+"""How much is tried: RUNSYNC_TEST_EXAMPLES (20 unless told) scales each property of these rooms."""
 
 import os
 
 from hypothesis import settings
 
-_USUAL = 40
+_FULL = 40
 
 
-def effort(examples: int) -> settings:
-    """Settings for that many examples, or for as many more as the environment wants."""
-    wanted = int(os.environ.get("RUNSYNC_TEST_EXAMPLES", _USUAL))
-    return settings(max_examples=max(1, examples * wanted // _USUAL))
+def effort(examples: int, *, steps: int = 50) -> settings:
+    """Settings for that many examples, as in CI, where the environment wants 40 of each property;
+    for fewer or more where it wants others.
+
+    Args:
+        steps: how long a history of a state machine may become.
+    """
+    wanted = int(os.environ.get("RUNSYNC_TEST_EXAMPLES", "20"))
+    return settings(max_examples=max(1, examples * wanted // _FULL), stateful_step_count=steps)

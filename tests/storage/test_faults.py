@@ -30,8 +30,9 @@ NOW = datetime(2024, 5, 6, 12, tzinfo=UTC)
 
 
 @pytest.fixture
-def world() -> World:
-    return Scenario(seed=5, runs=90, pipelines=1, now=NOW).build()
+def world(request: pytest.FixtureRequest) -> World:
+    """Of 90 runs, unless a test wants another number."""
+    return Scenario(seed=5, runs=getattr(request, "param", 90), pipelines=1, now=NOW).build()
 
 
 Sync = Callable[[Database], SyncOutcome]
@@ -419,6 +420,7 @@ def test_a_pooler_in_transaction_mode_is_named(postgres_url: str, run_sync: Sync
         database.close()
 
 
+@pytest.mark.parametrize("world", [10], indirect=True)
 def test_a_pooler_in_session_mode_keeps_locks(postgres_url: str, run_sync: Sync) -> None:
     with pooled(make_url(postgres_url), by_transaction=False) as url:
         database, direct = Database(url), Database(postgres_url)

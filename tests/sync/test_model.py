@@ -1,16 +1,14 @@
 """Whatever happens, nothing is claimed that is not so, and a quiet sync makes the copy exact."""
 
-import os
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Any
 
 import pytest
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from runsync.records import Cursor, Result, Run, Status
+from tests.effort import effort
 from tests.sync.model import STEPS, KilledError, MemoryStore, ModelRun, Provider, run_sync
 
 FAULTS = st.sampled_from(
@@ -183,11 +181,6 @@ class History(RuleBasedStateMachine):
         return None if seconds is None else self.provider.now - timedelta(seconds=seconds)
 
 
-def settings_for(examples: int, steps: int) -> Any:
-    scale = int(os.environ.get("RUNSYNC_TEST_EXAMPLES", "40")) / 40
-    return settings(max_examples=max(int(examples * scale), 1), stateful_step_count=steps)
-
-
 def test_a_hole_that_deletions_move_to_where_another_was_stays_a_hole() -> None:
     """Found by the machine: rows that cannot be read were known by their position alone."""
     history = History()
@@ -212,9 +205,9 @@ def test_the_run_that_disproves_an_empty_listing_is_kept() -> None:
 
 
 TestHistory = History.TestCase
-TestHistory.settings = settings_for(60, 30)
+TestHistory.settings = effort(60, steps=30)
 
 
 @pytest.mark.proof
 class TestLongHistory(History.TestCase):  # type: ignore[misc,valid-type]
-    settings = settings_for(2000, 50)
+    settings = effort(2000)

@@ -1,5 +1,6 @@
 """A new report is one new file: tried with a copy of the package that has one more."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -88,25 +89,36 @@ def test_one_file_makes_a_function_a_command_a_comparison_and_a_section(
 ) -> None:
     fill(sqlite, [run(f"r{n}", at(n), attempt=1 + n % 2) for n in range(20)])
     url = sqlite.engine.url.render_as_string(hide_password=False)
-    environment = os.environ | {"PYTHONPATH": str(package), "RUNSYNC_DATABASE_URL": url}
-
-    def said(*args: str) -> str:
-        command = [sys.executable, *args]
-        ended = subprocess.run(
-            command, env=environment, cwd=package, check=True, capture_output=True, text=True
-        )
-        return ended.stdout
-
-    program = "from runsync.cli import main; main()"
-    assert "retried_runs" in said("-c", "from runsync import reports; print(dir(reports))")
-    function = f"from runsync import reports; print(reports.retried_runs({url!r})['retried'].sum())"
-    assert said("-c", function) == "10\n"
-    assert "were later attempts." in said("-c", program, "report", "--help")
-    rows = said("-c", program, "report", "retries", "--format", "csv").splitlines()
-    assert rows[0] == "pipeline,finished,retried,retry_rate,retry_rate_low,retry_rate_high"
     compared = ("--report", "retries", "--since", "2024-03-14", "--until", "2024-03-24")
-    assert ",0.5,0.5,0.0," in said("-c", program, "report", "compare", *compared, "--format", "csv")
-    page = said("-c", program, "report", "html")
+    commands: list[tuple[str, ...]] = [
+        ("report", "--help"),
+        ("report", "retries", "--format", "csv"),
+        ("report", "compare", *compared, "--format", "csv"),
+        ("report", "html"),
+    ]
+    program = (
+        "import json, sys\n"
+        "from runsync import cli, reports\n"
+        "print(dir(reports))\n"
+        f"print(reports.retried_runs({url!r})['retried'].sum())\n"
+        "for command in json.loads(sys.argv[1]):\n"
+        "    print('\\f', end='')\n"
+        "    assert cli.run(command) == 0\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program, json.dumps(commands)],
+        env=os.environ | {"PYTHONPATH": str(package), "RUNSYNC_DATABASE_URL": url},
+        cwd=package,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    functions, help_text, rows, comparison, page = ended.stdout.split("\f")
+    assert "retried_runs" in functions
+    assert functions.endswith("\n10\n")
+    assert "were later attempts." in help_text
+    assert rows.startswith("pipeline,finished,retried,retry_rate,retry_rate_low,retry_rate_high")
+    assert ",0.5,0.5,0.0," in comparison
     assert '<section id="retried_runs"><h2>Retries</h2>' in page
     assert "<dt>Retried</dt><dd>50.0%</dd>" in page
 
