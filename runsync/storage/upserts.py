@@ -6,8 +6,10 @@ The rules stand in the statements, so they hold for two machines at once:
   settled run, unless the provider itself says that the run has changed since (its version);
 - an answer whose steps did not come changes no state of a run whose steps are stored: it only says
   that the run must be read again;
-- of a run's steps the settled answer has the last word; before it a step that was once told as
-  finished stays so;
+- of a run's steps the settled answer has the last word, the newest where there are several; before
+  it a step that was once told as finished stays so;
+- of a step that the settled answer lacks, and of one that answers told as finished in two ways, no
+  time is stored, so of answers that come out of order the first to be written stays;
 - what a listing does not tell (a null) never blanks what a detail told, whichever came first: an
   older answer still fills in what is missing;
 - a row that would stay as it is is left alone, so the count of rows is the count of changes.

@@ -134,6 +134,22 @@ def test_an_older_answer_finishes_a_step_and_changes_nothing_else_of_it(one_run:
     assert (one_run.steps["a"]["status"], one_run.steps["a"]["position"]) == ("finished", 3)
 
 
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_of_two_settled_answers_the_newer_has_the_last_word(
+    one_run: OneRun, order: tuple[int, int]
+) -> None:
+    unreached = a_step("a", status=Status.NOTSTARTED, result=Result.UNKNOWN)
+    answers = (
+        answer(one_run.run(version="a"), a_step("a"), a_step("b"), hours=48),
+        answer(one_run.run(version="b"), unreached, hours=49),
+    )
+    assert all(one.settled for one in answers)
+    for place in order:
+        one_run.save(answers[place])
+    assert one_run.steps["a"]["status"] == "notstarted"
+    assert set(one_run.steps) == {"a", "b"}
+
+
 def test_steps_that_come_late_are_as_good_as_the_first(one_run: OneRun) -> None:
     """Though the run was seen since, without them."""
     running = one_run.run(**RUNNING)

@@ -7,7 +7,7 @@ its answers can be lost, late, empty or unreadable.
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -28,6 +28,7 @@ from runsync.records import (
 )
 from runsync.sources import pagination
 from runsync.sources.base import Listed, Listing, Page, ResumePoint, Source
+from runsync.storage.database import Database
 from runsync.storage.store import Batch, Counts, ListingStore, RunToWrite, StoredState
 from runsync.sync.listing import ListingSync
 from runsync.sync.outcome import Options, SyncOutcome, Task
@@ -208,20 +209,14 @@ class ModelSource(Source):
         return self.complete(replace(self.provider.told(ModelRun(int(run_id), START))))
 
 
-class MemoryStore(ListingStore):
-    """Rows in memory, under the rules of the statements."""
+class LockInMemory(Database):
+    """Has the lock of one listing, and nothing else."""
 
     def __init__(self) -> None:
-        self.rows: dict[str, RunToWrite] = {}
-        self.vanished: dict[str, datetime] = {}
-        self.aside: set[str] = set()
-        self.intervals: list[Interval] = []
-        self.remembered: dict[str, Any] = {}
         self.locked = False
-        self.label, self.listing, self.source = None, LISTING.key, "model"
 
     @contextmanager
-    def _held(self) -> Iterator[None]:
+    def lock(self, listing: str, *, wait: bool = False) -> Iterator[None]:
         if self.locked:
             raise LockedError("another sync holds the lock")
         self.locked = True
@@ -230,8 +225,20 @@ class MemoryStore(ListingStore):
         finally:
             self.locked = False
 
-    def lock(self, *, wait: bool = False) -> AbstractContextManager[None]:
-        return self._held()
+
+class MemoryStore(ListingStore):
+    """Rows in memory, under the rules of the statements."""
+
+    database: LockInMemory
+
+    def __init__(self) -> None:
+        self.rows: dict[str, RunToWrite] = {}
+        self.vanished: dict[str, datetime] = {}
+        self.aside: set[str] = set()
+        self.intervals: list[Interval] = []
+        self.remembered: dict[str, Any] = {}
+        self.database = LockInMemory()
+        self.label, self.listing, self.source = None, LISTING.key, "model"
 
     def coverage(self) -> list[Interval]:
         return list(self.intervals)

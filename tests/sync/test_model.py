@@ -75,12 +75,12 @@ class History(RuleBasedStateMachine):
         self, faults: list[str], since: int | None, full: bool, locked: bool, details: bool
     ) -> None:
         self.provider.faults = list(faults)
-        self.store.locked = locked
+        self.store.database.locked = locked
         with suppress(KilledError):
             since_when = self.since(since)
             run_sync(self.store, self.provider, details=details, full=full, since=since_when)
             self.what_came_is_kept()
-        self.store.locked = False
+        self.store.database.locked = False
         self.provider.faults = []
 
     @rule(faults=st.lists(FAULTS, max_size=12), moves=st.lists(st.integers(0, 9), max_size=12))

@@ -40,7 +40,8 @@ def stored(rig: Rig, days: list[int], *intervals: tuple[int, int], whole: bool =
         for number, day in enumerate(days)
     ]
     covered = [
-        Interval(*(Cursor(NOW + day * DAY, "x") for day in days), whole) for days in intervals
+        Interval(Cursor(NOW + newest * DAY, "x"), Cursor(NOW + oldest * DAY, "x"), whole)
+        for newest, oldest in intervals
     ]
     ListingStore(rig.database, "wercker", task.listing.key).save(
         Batch(
