@@ -123,10 +123,12 @@ def _place(row: Origin) -> list[str]:
 
 
 def _due(memory: Mapping[str, Any], now: datetime) -> list[str]:
-    """The looks whose time has come."""
-    looked = memory.get(_LOOKED, {})
+    """The looks whose time has come: one that was noted for later than now was noted wrongly."""
+    looked = {word: parse_time(at) for word, at in memory.get(_LOOKED, {}).items()}
     return [
-        w for w, look in _LOOKS.items() if w not in looked or now - _last(memory, w, now) >= look[1]
+        word
+        for word, (_, pause) in _LOOKS.items()
+        if word not in looked or not -_FRESH < now - looked[word] < pause
     ]
 
 
