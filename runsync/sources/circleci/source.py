@@ -47,6 +47,7 @@ from runsync.sources.fields import BadRowError
 
 # A workflow's name, as far as an id can hold it.
 _NAME = re.compile(r"(?!\.{1,2}$)[^\x00-\x20/?#\x7f](?:[^\x00-\x1f?#\x7f]{0,198}[^\s/?#])?")
+_MANY = 5
 Items = list[Listed | Problem | Cursor]
 
 
@@ -85,19 +86,30 @@ class CircleCI(LiveAPI):
         branch = DefaultBranch(memory, partial(self._default_branch, project))
         show, find = partial(self._show, project), partial(self._find, project)
         book = walk.Book(memory if resume_point is None else {})
-        start = int(resume_point.cursor.id or 0) if resume_point else None
+        start = resume_point.cursor if resume_point else None
         for part in walk.walk(show, find, name=f"{self.name}: the listing {listing.key}"):
             rows = [r for r in part.rows if start is None or _is_at_or_below(r, start)]
             rows, known = book.cut(rows, part.as_of)
             rows = [*(row for row in find(book.begin(part)) if row), *rows]
             default = branch.at(part.as_of) if rows else None
             ask = partial(self._runs_of, project, default, book)
-            items: Items = [item for found in self.client.each(ask, rows) for item in found]
+            found = self.client.each(ask, rows)
+            self._check_failures(found)
+            items: Items = [item for some in found for item in some]
             items += [known.cursor] if known else []
             if items or part.at_start:
                 yield Page(tuple(items), part.as_of, at_start=part.at_start)
             if known:
                 return
+
+    def _check_failures(self, found: list[Items]) -> None:
+        """Gives up where nothing of a page can be read: then it is not the pipelines' fault."""
+        problems = [item for some in found for item in some if isinstance(item, Problem)]
+        if len(found) >= _MANY and len(problems) == sum(map(len, found)):
+            raise SourceError(
+                f"{self.name}: {len(found)} pipelines in a row could not be read; the last: "
+                f"{problems[-1].what}"
+            )
 
     def complete(self, run: Run) -> RunWithSteps:
         path = checked_path("api", "v2", "workflow", run.id)
@@ -210,8 +222,9 @@ def _of_one_project(rows: list[object], problems: list[str]) -> list[object]:
     return []
 
 
-def _is_at_or_below(row: Origin | Problem, number: int) -> bool:
-    return isinstance(row, Problem) or row.number <= number
+def _is_at_or_below(row: Origin | Problem, place: Cursor) -> bool:
+    # A place may be a time alone.
+    return isinstance(row, Problem) or row.at <= place.at or row.cursor.id <= place.id
 
 
 def _is_forgotten(raw: object) -> bool:

@@ -127,6 +127,17 @@ def test_workflows_that_cannot_be_read_are_a_hole_and_the_rest_is_stored(
     assert stored(sqlite) == truth(world)
 
 
+def test_where_no_workflows_can_be_read_nothing_more_is_asked(
+    world: World, simulator: CircleSimulator, source: CircleCI, sqlite: Database
+) -> None:
+    world.history(70)
+    refuse(simulator, 403, "/workflow")
+    outcome = run(sqlite, source)
+    assert outcome.outcome == "failed"
+    assert "20 pipelines in a row could not be read; the last: pipeline 51: " in str(outcome.cause)
+    assert simulator.kinds().count("workflows") == 20
+
+
 def test_a_403_for_the_list_is_a_refused_token(
     world: World, simulator: CircleSimulator, source: CircleCI, sqlite: Database
 ) -> None:

@@ -231,3 +231,16 @@ def test_history_that_is_not_wanted_is_not_asked_for(
     assert set(stored(sqlite)) == {str(w.id) for w in new}
     assert simulator.kinds().count("jobs") == 4
     assert simulator.kinds().count("list") == 1
+
+
+def test_history_that_is_wanted_later_is_brought(
+    world: World, source: CircleCI, sqlite: Database
+) -> None:
+    world.history(30)
+    since = world.now.replace(microsecond=0)
+    world.history(30)
+    world.pass_time(days=2)
+    run(sqlite, source, since=since)
+    assert len(stored(sqlite)) == 30
+    assert run(sqlite, source).outcome == "ok"
+    assert stored(sqlite) == truth(world)
