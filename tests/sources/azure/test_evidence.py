@@ -1,6 +1,7 @@
 """What an answer of Azure DevOps proves, and what it leaves open."""
 
 import contextlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from runsync.sources.azure.source import Azure
 from runsync.sources.base import Listing
 from runsync.storage.database import Database
 from runsync.storage.models import CoverageRow, RunRow
-from tests.sources.azure.rig import ID
+from tests.sources.azure.rig import ID, QUICK, opened
 from tests.sources.azure.simulator import Asked, AzureSimulator, RefusalError
 from tests.sources.azure.test_sync import run
 from tests.sources.azure.truth import stored, truth
@@ -231,4 +232,15 @@ def test_a_pause_that_is_asked_for_is_kept(
     blocked = '{"message": "TF400733: The request has been canceled: Request was blocked"}'
     simulator.refusals += [(429, {"Retry-After": "0"}, ""), (503, {}, ""), (429, {}, blocked)]
     assert run(sqlite, source).outcome == "ok"
+    assert stored(sqlite) == truth(world)
+
+
+def test_a_limit_is_known_by_its_words_too(
+    world: World, simulator: AzureSimulator, sqlite: Database
+) -> None:
+    world.history(1)
+    blocked = '{"message": "TF400733: The request has been canceled: Request was blocked"}'
+    simulator.refusals += [(403, {}, blocked)]
+    with opened(simulator, replace(QUICK, first_limit_pause=0.02)) as source:
+        assert run(sqlite, source).outcome == "ok"
     assert stored(sqlite) == truth(world)
