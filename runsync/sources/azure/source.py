@@ -1,4 +1,4 @@
-"""Azure Pipelines, through REST API 7.1: Azure DevOps, and Azure DevOps Server from 2022.1 on.
+"""Azure Pipelines, through REST API 7.1 of Azure DevOps, or of an Azure DevOps Server that has it.
 
 ``base_url`` names the organisation. A definition is our pipeline, a build our run, a task our step.
 ``id`` is the project and the definition's number, as in ``project/12``; ``application_id`` is a

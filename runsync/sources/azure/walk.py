@@ -92,6 +92,6 @@ def _check_order(part: Part, top: datetime | None, name: str, *, needs_time: boo
 
 def _not_by_time(name: str) -> SourceError:
     return SourceError(
-        f"{name} does not come by time; check base_url, and that it is Azure DevOps or an Azure "
-        "DevOps Server of 2022.1 or newer"
+        f"{name} does not come by time; check base_url, and that it is Azure DevOps or a server "
+        "whose REST API is 7.1"
     )
