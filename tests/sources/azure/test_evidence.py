@@ -225,12 +225,11 @@ def test_no_secret_is_stored_or_shown(
         assert secret not in repr(outcome)
 
 
-def test_a_pause_that_is_asked_for_is_kept(
+def test_a_spent_limit_and_a_failure_are_waited_for(
     world: World, simulator: AzureSimulator, source: Azure, sqlite: Database
 ) -> None:
     world.history(2)
-    blocked = '{"message": "TF400733: The request has been canceled: Request was blocked"}'
-    simulator.refusals += [(429, {"Retry-After": "0"}, ""), (503, {}, ""), (429, {}, blocked)]
+    simulator.refusals += [(429, {"Retry-After": "0"}, ""), (503, {}, "")]
     assert run(sqlite, source).outcome == "ok"
     assert stored(sqlite) == truth(world)
 
