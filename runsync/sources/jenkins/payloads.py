@@ -86,7 +86,7 @@ def read_build(
     fields = Fields(raw, f"build {number or '(no number)'} of {pipeline.external_id}")
     if number is None:
         raise BadRowError(f"{fields.what}: `number` is missing or none")
-    created, actions = _moment(fields, "timestamp"), list(fields.objects("actions"))
+    created, actions = _moment(fields, "timestamp"), _actions(fields)
     if created is None:
         raise BadRowError(f"{fields.what}: `timestamp` is missing")
     status = _status(fields)
@@ -126,6 +126,13 @@ def read_build(
         has_stages=(fields.text("_class") or "WorkflowRun").endswith("WorkflowRun"),
         machine=fields.text("builtOn") or None,
     )
+
+
+def _actions(build: Fields) -> list[Fields]:
+    """What plugins tell of a build. Those that tell nothing are empty, or null on old servers."""
+    told = build.raw.get("actions")
+    kept = [one for one in told if one is not None] if isinstance(told, list) else told
+    return list(Fields({"actions": kept}, build.what).objects("actions"))
 
 
 def _status(build: Fields) -> Status:

@@ -119,6 +119,11 @@ def test_events(cause: str, event: str) -> None:
     assert build({"actions": [{}, causes({"_class": cause}, {"_class": "x.Other"})]}).event == event
 
 
+def test_actions_that_tell_nothing_are_passed_over() -> None:
+    user = causes({"_class": "hudson.model.Cause$UserIdCause", "userId": "ada"})
+    assert build({"actions": [None, {}, user, None]}).author == "ada"
+
+
 def test_branches_of_a_multibranch_project() -> None:
     push = {"actions": [causes({"_class": "jenkins.branch.BranchEventCause"}), git(SHA[1], "x")]}
     run = build(push, "site/feature%2Fa%20b", is_branch=True)
