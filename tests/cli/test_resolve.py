@@ -4,10 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from runsync.cli.resolve import listing_names
+from runsync import config
+from runsync.cli.resolve import listing_names, stored_pipelines
 from runsync.records import Pipeline
 from runsync.simulator import Simulator, World
 from runsync.sources.base import Listing
+from runsync.storage.database import Database
+from runsync.storage.store import Batch, ListingStore
 from tests.cli.conftest import Shell
 from tests.cli.terminal import on_a_terminal
 
@@ -66,3 +69,14 @@ def test_a_terminal_shows_progress_and_colours(
     assert "our-build: " in said
     listed = on_a_terminal("runs", "list", "--pipeline", "our-build", NO_COLOR=no_colour)
     assert ("\x1b[1;31mfailed" in listed, "\x1b[32mpassed" in listed) == (not no_colour,) * 2
+
+
+def test_an_id_that_ends_like_another_is_another(sqlite: Database, tmp_path: Path) -> None:
+    text = '[sources.jenkins]\nbase_url = "https://ci.example.org"\n'
+    text += "".join(f'[[pipelines]]\nid = "{name}"\n' for name in ("app", "team/app"))
+    settings = config.parse(text, tmp_path / "runsync.toml")
+    store = ListingStore(sqlite, "jenkins", "jenkins/job/team/app", None)
+    store.save(Batch(pipelines=[Pipeline("team/app")]))
+    (known,) = stored_pipelines(settings, sqlite)
+    assert known.configured is not None
+    assert known.configured.id == "team/app"

@@ -19,6 +19,7 @@ from runsync.sources.jenkins.source import Jenkins
 from runsync.storage import tables
 from runsync.storage.database import Database
 from runsync.storage.models import CoverageRow, RunRow
+from runsync.storage.stored_runs import StoredRunFilter, find_runs
 from runsync.sync.engine import Task
 from runsync.sync.verify import verify
 from tests.sources.jenkins.rig import FOLDER, JOB, NOW, opened, run
@@ -252,6 +253,33 @@ def test_a_job_that_comes_with_a_history_is_read_whole(
     assert run(sqlite, source, folder=FOLDER).counts.runs_new == 46
     assert_exact(sqlite, world, FOLDER)
     assert run(sqlite, source, folder=FOLDER).requests == 1
+
+
+def test_a_run_that_stays_unreadable_makes_no_job_forgotten(
+    world: World, source: Jenkins, simulator: JenkinsSimulator, job: Item, sqlite: Database
+) -> None:
+    old = world.add("attic/old")
+    world.history(old, 46, gap=30)
+    world.history(job, 40)
+    world.pass_time(days=1)
+    simulator.override = lambda asked: (403, "") if "/app/30/wfapi" in asked.path else None
+    assert run(sqlite, source, folder=FOLDER).outcome == "partial"
+    world.find(FOLDER).children["old"] = world.remove("attic/old")  # type: ignore[union-attr]
+    assert run(sqlite, source, folder=FOLDER).counts.runs_new == 46
+    simulator.override = lambda asked: None
+    world.pass_time(hours=1)
+    assert run(sqlite, source, folder=FOLDER).outcome == "ok"
+    assert_exact(sqlite, world, FOLDER)
+
+
+def test_stored_runs_tell_the_queue_as_it_was_told(
+    world: World, source: Jenkins, job: Item, sqlite: Database
+) -> None:
+    for queued in (1500, None):
+        world.end(world.start(job, "Build", queued=queued))
+    run(sqlite, source)
+    found = find_runs(sqlite, StoredRunFilter(source="ci"), oldest_first=True)
+    assert [one.run.queued_ms for one in found] == [1500, None]
 
 
 def test_a_job_that_could_not_be_seen_for_a_while_lacks_nothing(
