@@ -327,9 +327,11 @@ def mirror(
                 live(world, simulator, deed, draw)
         left.clear()
         simulator.refusals.clear()
-        for _ in range(2):
-            world.pass_time(minutes=20)
-            run(database, source)
+        # A new process: the last one may still wait for a limit.
+        with opened(simulator) as renewed:
+            for _ in range(2):
+                world.pass_time(minutes=20)
+                run(database, renewed)
     held, known = stored(database), truth(world)
     # What was deleted after it had settled is kept until `verify --repair` hears of it.
     gone = held.keys() - known.keys()
