@@ -2,7 +2,9 @@
 
 Every function takes the database first (a URL, an engine or a :class:`runsync.Database`), then
 only keywords, the same for all: ``since until pipelines branches by every tz``. The help text of
-each function, such as ``help(reports.pass_rates)``, explains them and its columns.
+each function, such as ``help(reports.pass_rates)``, explains them and its columns. An archive is
+a history too: ``archive:history/`` or ``archive:s3://bucket/ci`` alone, or behind a database's URL,
+``sqlite:///runsync.db+archive:history/``, for what is sealed in it.
 
 The frames hold the group columns, ``period`` and ``partial`` where asked for, and then the
 figures of the report, always in the same order and dtypes, however little there is: counts are

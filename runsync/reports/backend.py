@@ -98,6 +98,8 @@ def _archive_backend(before: str, place: str) -> Iterator[Backend]:
     from runsync.archive.mixed import open_mixed
     from runsync.reports.archive_backend import ArchiveBackend
 
+    if "://" not in place:
+        place = str(Path(place).expanduser().absolute())  # a worker has another folder
     if not before:
         with open_archive(place) as archive:
             yield ArchiveBackend(archive, f"{ARCHIVE}{place}", f"{ARCHIVE}{place}")

@@ -74,7 +74,7 @@ def test_what_cannot_be_meant_is_said(shell: Shell) -> None:
         (["db", "prune", "--before", "2024-03-01"], "add --archived"),
         (["db", "prune", "--before", "yore", "--archived"], "is not a time"),
         (["verify", "--archived", "--repair"], "leave everything else away"),
-        (["report", "aborts", "--archive", "nowhere"], "there is no archive at nowhere"),
+        (["report", "aborts", "--archive", "nowhere"], "/nowhere; `runsync export"),
         (["verify", "--archived"], "there is no archive at"),
     ):
         ended = shell(*words)
