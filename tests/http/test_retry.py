@@ -386,3 +386,15 @@ def test_no_answer_holds_for_longer_than_may_be_waited(
     client.get("/x")
     client.get("/x")
     assert service.times[1] - service.times[0] < 5
+
+
+def test_a_limit_that_names_no_time_ends_later_requests_too(
+    service: Service, make_client: MakeClient
+) -> None:
+    """For the longest pause, once the tries are over."""
+    client = make_client(limits=Limits(tries=1, longest_pause=30))
+    service.usual = answer({}, 429)
+    for _ in range(3):
+        with pytest.raises(RateLimitedError):
+            client.get("/x")
+    assert len(service.seen) == 1
