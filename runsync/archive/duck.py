@@ -131,6 +131,7 @@ def connected(folder: str, threads: int | None = None) -> "duckdb.DuckDBPyConnec
         settings["threads"] = threads
     connection = duckdb.connect(":memory:", config=settings)
     connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET enable_progress_bar = false")  # it would go to stdout
     return connection
 
 

@@ -187,7 +187,7 @@ def test_files_of_an_older_schema_lack_its_columns(
 
 
 @pytest.mark.parametrize("asked", ["pass_rates", "step_durations"])
-@pytest.mark.parametrize("damage", ["missing", "cut", "flipped"])
+@pytest.mark.parametrize("damage", ["missing", "cut", "flipped", "another"])
 def test_of_a_damaged_archive_nothing_is_told(archive: Path, asked: str, damage: str) -> None:
     for table in ("runs", "steps"):
         path = sorted((archive / table).iterdir())[0]
@@ -199,6 +199,8 @@ def test_of_a_damaged_archive_nothing_is_told(archive: Path, asked: str, damage:
         )
         if damage == "missing":
             path.unlink()
+        if damage == "another":  # whole, but of another month
+            path.write_bytes(sorted((archive / table).iterdir())[-1].read_bytes())
     with pytest.raises(ArchiveError) as raised:
         getattr(reports, asked)(f"archive:{archive}")
     assert str(archive) in str(raised.value)

@@ -36,6 +36,7 @@ if what.startswith("own"):
     import duckdb
     settings = {"memory_limit": "256MB", "preserve_insertion_order": False}
     connection = duckdb.connect(config=settings)
+    connection.execute("SET enable_progress_bar = false")
     files = f"read_parquet('{place}/steps/*.parquet')"
     queries = {
         "own durations": "SELECT pipeline_id, name, count(*), avg(duration_ms), sum(duration_ms), "
