@@ -139,9 +139,7 @@ class BuildWalk:
         lowest = top
         for row in rows:
             if lowest and row.key and row.at >= lowest + _DISORDER:
-                raise SourceError(
-                    f"{self._name} does not come newest first; check that base_url is Buildkite's"
-                )
+                raise SourceError(f"{self._name} does not come newest first; check base_url")
             lowest = min(lowest or row.at, row.at)
         return [row for row in rows if top is None or row.at < top or row.key is None]
 
@@ -156,17 +154,18 @@ class BuildWalk:
             before = keys
         raise self._moves_too_fast()
 
-    def _all(self, floor: datetime, top: datetime) -> list[Row]:
+    def _all(self, floor: datetime | None, top: datetime) -> list[Row]:
         """The rows of all pages, by their number."""
-        params = {**self._asked, "created_from": bound(floor), "created_to": bound(top)}
+        params = {**self._asked, "created_to": bound(top)}
+        params |= {"created_from": bound(floor)} if floor else {}
         found: list[Row] = []
         before: list[BuildKey | None] = []
         for page in count(1):
             part = self._fetch({**params, "page": page})
             keys = [row.key for row in part.rows]
-            if any(not floor <= row.at < top for row in part.rows if row.key) or (
-                keys and keys == before
-            ):
+            low = floor or datetime.min.replace(tzinfo=UTC)
+            foreign = any(not low <= row.at < top for row in part.rows if row.key)
+            if foreign or (keys and keys == before):
                 raise SourceError(f"{self._name} ignores what is asked for; check base_url")
             found, before = found + part.rows, keys
             if not part.is_full:
@@ -179,12 +178,14 @@ class BuildWalk:
         while seconds not in (low, high) and seconds < 10**10:
             part = self._fetch({**self._asked, "created_to": bound(top + seconds * _SECOND)})
             if any(row.at < top or not row.key for row in part.rows):
-                break
+                raise self._moves_too_fast()
             if part.rows and not part.is_full:
                 return
             low, high = (low, seconds) if part.rows else (seconds, high)
             seconds = (low + high) // 2 if high else low * 4
-        raise self._moves_too_fast()
+        rows = self._all(None, top + (high or 0) * _SECOND)
+        if not rows or any(row.at < top or not row.key for row in rows):
+            raise self._moves_too_fast()
 
     def _moves_too_fast(self) -> SourceError:
         return SourceError(

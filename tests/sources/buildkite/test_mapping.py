@@ -336,12 +336,13 @@ def test_versions_grow_with_a_life() -> None:
     waits = {**JOB, "type": "manual", "unblocked_at": None}
     born = build(state="scheduled", started_at=None, finished_at=None, jobs=[])
     runs = build(state="running", finished_at=None, jobs=[])
+    goes = build(state="running", finished_at=None, jobs=[JOB, waits])
     blocked = build(state="passed", blocked=True, finished_at=None, jobs=[JOB, waits])
     canceled = build(state="canceled", finished_at=None, jobs=[JOB, waits])
     later = {**waits, "unblocked_at": "2015-05-09T21:20:00.000Z"}
     goes_on = build(state="running", finished_at=None, jobs=[JOB, later])
     over = build(state="passed", finished_at="2015-05-09T21:20:00.000Z", jobs=[JOB, later])
-    versions = [run.version for run in (born, runs, blocked, canceled, goes_on, over)]
+    versions = [run.version for run in (born, runs, goes, blocked, canceled, goes_on, over)]
     assert None not in versions
     assert versions == sorted(set(map(str, versions)))
 

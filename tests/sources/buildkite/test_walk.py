@@ -70,6 +70,22 @@ def test_more_builds_than_a_page_in_a_second(
     assert sorted(numbers(walked(source, listing))) == [build.number for build in world.builds]
 
 
+def test_builds_that_go_while_their_second_is_read_by_number(
+    world: World, source: Buildkite, simulator: BuildkiteSimulator, listing: Listing, small: int
+) -> None:
+    for _ in range(9):
+        world.create("unit")
+    gone = list(world.builds[:2])
+
+    def forget(asked: Asked) -> None:
+        if asked.query.get("page") == ["2"] and gone:
+            world.forget(gone.pop())
+
+    simulator.before = forget
+    pages = list(source.pages(listing, None, {}))
+    assert {build.number for build in world.builds} <= set(numbers(pages))
+
+
 def test_builds_a_little_out_of_order_are_all_found(
     world: World, source: Buildkite, simulator: BuildkiteSimulator, listing: Listing, small: int
 ) -> None:
