@@ -243,6 +243,9 @@ class MemoryStore(ListingStore):
     def coverage(self) -> list[Interval]:
         return list(self.intervals)
 
+    def pruned(self) -> set[tuple[str, str]]:
+        return set()
+
     def memory(self) -> dict[str, Any]:
         return dict(self.remembered)
 
