@@ -180,13 +180,18 @@ def bounds(select: Any) -> tuple[datetime, datetime]:
     tables = {id(part) for part in iterate(select) if isinstance(part, Table)}
     is_plain = isinstance(select, Select) and len(tables) == 1 and len(_froms(select)) == 1
     for condition in select._where_criteria if is_plain else ():
-        if isinstance(condition, BinaryExpression) and condition.left in _CREATED:
+        if isinstance(condition, BinaryExpression) and _is_creation(condition.left):
             value = condition.right.value if isinstance(condition.right, BindParameter) else None
             if isinstance(value, datetime) and condition.operator is ge:
                 since = max(since, value)
             if isinstance(value, datetime) and condition.operator is lt:
                 until = min(until, value)
     return since, until
+
+
+def _is_creation(column: Any) -> bool:
+    """Whether it is a view's time of creation, under whatever name."""
+    return getattr(column, "element", column) in _CREATED
 
 
 def _froms(select: Select[Any]) -> list[Any]:

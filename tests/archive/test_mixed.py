@@ -16,6 +16,7 @@ from runsync.archive.export import export
 from runsync.archive.mixed import bounds, needed_columns, open_mixed
 from runsync.archive.prune import months_to_prune, prune
 from runsync.errors import ArchiveError
+from runsync.reports.computed import RUN_CREATED_AT
 from runsync.reports.definitions import REPORTS
 from runsync.storage.database import Database
 from runsync.storage.models import RunRow
@@ -159,6 +160,9 @@ def test_only_the_columns_that_are_needed_are_read(window: tuple[datetime, datet
         "steps": {"pipeline_id", "name", "duration_ms", "run_created_at", "status", "result"},
     }
     assert bounds(select) == window
+    created_at = RUN_CREATED_AT[v_runs]
+    runs = sa.select(v_runs.c.id).where(created_at >= window[0], created_at < window[1])
+    assert bounds(runs) == window
 
 
 def test_a_window_counts_only_where_nothing_else_is_looked_at(
