@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import sqlalchemy as sa
 
 from runsync.archive.duck import DuckArchive
@@ -96,22 +97,18 @@ class ArrowWords:
     """Text, as sorted categories: each word is kept once, however many rows hold it."""
 
     def __init__(self) -> None:
-        self._places: dict[str, int] = {}
-        self._chunks = [np.empty(0, np.int32)]
+        nothing = pa.array([], pa.string()).dictionary_encode()
+        self._chunks: list[pa.DictionaryArray] = [nothing]
 
     def add(self, array: "pa.Array") -> None:
-        encoded = array.dictionary_encode()
-        places = self._places
-        words = encoded.dictionary.to_pylist()
-        codes = [places.setdefault(word, len(places)) for word in words]
-        # The last is that of null.
-        found = np.array([*codes, -1], np.int32)
-        self._chunks.append(found[encoded.indices.fill_null(len(words)).to_numpy()])
+        self._chunks.append(array.cast(pa.string()).dictionary_encode())
 
     def built(self) -> "pd.Categorical[str]":
-        words = list(self._places)
-        order = sorted(range(len(words)), key=words.__getitem__)
+        chunks = pa.chunked_array(self._chunks).unify_dictionaries().chunks
+        words = chunks[-1].dictionary  # that of the last holds what all of them hold
+        order = pc.sort_indices(words)  # by bytes, which in UTF-8 is by characters
         place = np.empty(len(words) + 1, np.int32)
-        place[order] = np.arange(len(words))
+        place[order.to_numpy()] = np.arange(len(words))
         place[-1] = -1  # what null's code, -1, points at
-        return categorical(place[np.concatenate(self._chunks)], [words[i] for i in order])
+        codes = np.concatenate([chunk.indices.fill_null(-1).to_numpy() for chunk in chunks])
+        return categorical(place[codes], words.take(order).to_pylist())
