@@ -2,8 +2,8 @@
 
 import inspect
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -100,6 +100,24 @@ Busy = Annotated[
     typer.Option("--busy", help="Without the waits between jobs, where that is known (GitLab)."),
 ]
 
+WorkersOption = Annotated[
+    str,
+    typer.Option(
+        "--workers",
+        metavar="N",
+        help="Processes that read a long history side by side; by default as many as it is worth.",
+        show_default=False,
+    ),
+]
+SchedulerOption = Annotated[
+    str | None,
+    typer.Option(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="Of a Dask cluster that reads it instead, such as tcp://host:8786.",
+    ),
+]
+
 _NOTES = 3
 _PAGES = (".html", ".htm")
 
@@ -124,6 +142,8 @@ def _command_of(report: Report) -> Callable[..., None]:
         output: OutputOption = None,
         format: FormatOption = None,
         json: JsonOption = False,
+        workers: WorkersOption = "auto",
+        scheduler: SchedulerOption = None,
     ) -> None:
         asked = _arguments(since, until, pipeline, branch, tz) | {"by": _keys(by), "every": every}
         more = {"result": result, "busy": busy}
@@ -132,7 +152,8 @@ def _command_of(report: Report) -> Callable[..., None]:
             asked["prices"] = load_config(config, needed=False).cost
         order = partial(ordered, sort=sort, top=top)
         history = history_of(config, archive)
-        _print(report.name, report, history, asked, order, chosen(format, json), output)
+        with _crew(workers, scheduler) as crew:
+            _print(report.name, report, history, asked | crew, order, chosen(format, json), output)
 
     signature = inspect.signature(command)
     others = NOT_FOR_ALL.difference(report.takes)
@@ -183,6 +204,8 @@ def compare(
     output: OutputOption = None,
     format: FormatOption = None,
     json: JsonOption = False,
+    workers: WorkersOption = "auto",
+    scheduler: SchedulerOption = None,
 ) -> None:
     """A report's main figure against the window before, and whether chance explains the change.
 
@@ -191,8 +214,9 @@ def compare(
     asked = _arguments(since, until, pipeline, branch, tz)
     asked |= {"report": report, "by": _keys(by), "result": result, "figure": figure}
     order = partial(ordered, sort=sort, top=top)
-    history = history_of(config, archive)
-    _print("compare", report_named(report), history, asked, order, chosen(format, json), output)
+    of, how, history = report_named(report), chosen(format, json), history_of(config, archive)
+    with _crew(workers, scheduler) as crew:
+        _print("compare", of, history, asked | crew, order, how, output)
 
 
 @app.command()
@@ -206,6 +230,8 @@ def html(
     every: Every = None,
     tz: Zone = None,
     output: OutputOption = None,
+    workers: WorkersOption = "auto",
+    scheduler: SchedulerOption = None,
 ) -> None:
     """All reports on one self-contained page with charts.
 
@@ -218,9 +244,24 @@ def html(
     from runsync import reports
 
     asked = _arguments(since, until, pipeline, branch, tz) | {"every": every}
-    write(reports.html(history_of(config, archive), **asked), output)
+    with _crew(workers, scheduler) as crew:
+        write(reports.html(history_of(config, archive), **asked, **crew), output)
     if output is not None and str(output) != "-":
         note(f"wrote {output}")
+
+
+@contextmanager
+def _crew(workers: str, address: str | None) -> Iterator[dict[str, Any]]:
+    """Who reads a long history, as arguments of a function of ``runsync.reports``."""
+    if address is None:
+        yield {"workers": int(workers) if workers.isdecimal() else workers}
+        return
+    if workers != "auto":
+        raise ConfigError("--workers and --scheduler both say who reads; leave one away")
+    from runsync.reports.gather import scheduler
+
+    with scheduler(address) as executor:
+        yield {"executor": executor}
 
 
 def _is_special(output: Path) -> bool:

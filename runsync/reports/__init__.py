@@ -20,9 +20,17 @@ from typing import TYPE_CHECKING
 
 from runsync.reports.definitions import REPORTS, report_named
 from runsync.reports.query_spec import By, Every, Moment, PipelineWords, QuerySpec, Words
-from runsync.reports.report import AnyDatabase, ReportFunction, function_of
+from runsync.reports.report import (
+    AnyDatabase,
+    ReportFunction,
+    Workers,
+    crew_of,
+    function_of,
+)
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     import pandas as pd
 
 __all__ = ["compare", "html", "lacking", *REPORTS]
@@ -41,6 +49,8 @@ def compare(
     tz: str | tzinfo | None = None,
     result: str | None = None,
     figure: str | None = None,
+    workers: Workers = 1,
+    executor: "Executor | None" = None,
 ) -> "pd.DataFrame":
     """A report's figure in the window and in the one of the same length before it.
 
@@ -65,6 +75,7 @@ def compare(
         since: where the window begins; it must begin somewhere.
         every: must be None; the two windows are the periods.
         figure: of durations ``p50``, ``p90``, ``p95`` or ``mean``; None: the median.
+        workers: as of the other functions; ``executor`` too.
     """
     from runsync.reports.comparison import comparison
     from runsync.reports.load import open_reader
@@ -75,7 +86,7 @@ def compare(
         since=since, until=until, pipelines=pipelines, branches=branches, by=by, every=every,
         tz=tz, result=result,
     )  # fmt: skip
-    with open_reader(db) as reader:
+    with open_reader(db, crew_of(workers, executor)) as reader:
         return comparison(reader, definition, reader.query(spec, definition), figure)
 
 
@@ -88,6 +99,8 @@ def html(
     branches: Words | None = None,
     every: Every | None = None,
     tz: str | tzinfo | None = None,
+    workers: Workers = 1,
+    executor: "Executor | None" = None,
 ) -> str:
     """All reports as one self-contained HTML page.
 
@@ -96,6 +109,7 @@ def html(
 
     Args:
         every: the period in which figures are followed over time; None suits it to the window.
+        workers: as of the other functions; ``executor`` too.
     """
     from runsync.reports.load import open_reader
     from runsync.reports.page.render import render_page
@@ -103,7 +117,7 @@ def html(
     spec = QuerySpec(
         since=since, until=until, pipelines=pipelines, branches=branches, every=every, tz=tz
     )
-    with open_reader(db) as reader:
+    with open_reader(db, crew_of(workers, executor)) as reader:
         return render_page(reader, reader.query(spec))
 
 

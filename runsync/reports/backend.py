@@ -16,6 +16,7 @@ Times come in the quickest form that the dialect has: ISO text of one form from 
 microseconds since 1970 from PostgreSQL; in other dialects the column stands as it is.
 """
 
+import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -52,11 +53,15 @@ class Backend(Protocol):
 
     Attributes:
         name: of the history, for people: no password is in it.
+        url: what another process opens the same history by; None where none can.
         dialect_name: SQLAlchemy's name of its dialect, such as ``sqlite``.
     """
 
     name: str
     dialect_name: str
+
+    @property
+    def url(self) -> str | None: ...
 
     def fetch(self, select: AnySelect, columns: Columns) -> pd.DataFrame:
         """The rows as a frame; many may come."""
@@ -85,7 +90,7 @@ def open_backend(db: AnyDatabase) -> Iterator[Backend]:
     try:
         schema.check(database)
         with database.read() as connection:
-            yield SqlBackend(connection, database.name)
+            yield SqlBackend(connection, database)
     finally:
         if is_ours:
             database.close()
@@ -110,7 +115,7 @@ def _archive_backend(before: str, place: str) -> Iterator[Backend]:
         schema.check(database)
         with database.read() as connection, open_mixed(connection, place) as mixed:
             if mixed is None:
-                yield SqlBackend(connection, database.name)
+                yield SqlBackend(connection, database)
             else:
                 yield ArchiveBackend(mixed, database.name, f"{before}{ARCHIVE}{place}")
 
@@ -118,27 +123,49 @@ def _archive_backend(before: str, place: str) -> Iterator[Backend]:
 class SqlBackend:
     """A SQLite or PostgreSQL database, over one connection."""
 
-    def __init__(self, connection: sa.Connection, name: str) -> None:
-        self.name = name
+    def __init__(self, connection: sa.Connection, database: Database) -> None:
+        self.name = database.name
         self.dialect_name = connection.dialect.name
-        self._connection = connection
+        self._database, self._connection = database, connection
+
+    @property
+    def url(self) -> str | None:
+        """With its password, and with the whole path of a file."""
+        url = self._database.engine.url
+        if self._database.is_sqlite:
+            if self._database.path is None:
+                return None
+            url = url.set(database=str(self._database.path.absolute()))
+        return url.render_as_string(hide_password=False)
 
     def fetch(self, select: AnySelect, columns: Columns) -> pd.DataFrame:
         """The rows as a frame, read in chunks."""
         builders = [_builder_of(column.type) for column in columns.values()]
-        fetched = _AT_ONCE if self.dialect_name == "sqlite" else _FETCHED
-        result = self._connection.execute(select.execution_options(yield_per=fetched))
-        for rows in result.partitions():
-            for at in range(0, len(rows), _AT_ONCE):
-                chunk = zip(*rows[at : at + _AT_ONCE], strict=True)
-                for builder, values in zip(builders, chunk, strict=True):
-                    builder.add(values)
+        for rows in self._chunks(select):
+            for builder, values in zip(builders, zip(*rows, strict=True), strict=True):
+                builder.add(values)
         built = (builder.built() for builder in builders)
         return pd.DataFrame(dict(zip(columns, built, strict=True)), copy=False)
 
     def rows(self, select: AnySelect) -> Sequence[Any]:
         """The rows of a small answer, as named tuples."""
         return self._connection.execute(select).all()
+
+    def _chunks(self, select: AnySelect) -> Iterator[Sequence[Any]]:
+        """Rows, few at once; from SQLite the driver's own, as SQLAlchemy's would cost half as much
+        again as the reading."""
+        if self.dialect_name != "sqlite":
+            result = self._connection.execute(select.execution_options(yield_per=_FETCHED))
+            for rows in result.partitions():
+                yield from (rows[at : at + _AT_ONCE] for at in range(0, len(rows), _AT_ONCE))
+            return
+        cursor = self._connection.execute(select).cursor
+        assert cursor is not None  # noqa: S101 - a SELECT has one
+        try:
+            while chunk := cursor.fetchmany(_AT_ONCE):
+                yield chunk
+        except sqlite3.Error as error:
+            raise sa.exc.DBAPIError.instance("", None, error, sqlite3.Error) from error
 
 
 class ColumnBuilder(Protocol):

@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from runsync.reports.query_spec import Query
+from runsync.reports.chance import PIECES
+from runsync.reports.query_spec import Query, Window
 from runsync.reports.report import Column, Kind, Report
 
 if TYPE_CHECKING:
@@ -43,8 +44,7 @@ def with_keys(frame: pd.DataFrame, query: Query) -> pd.DataFrame:
     """The frame with a column for each of the query's keys, in the query's zone."""
     made: dict[str, Any] = {}
     if not {"weekday", "hour", "period"}.isdisjoint(query.keys):
-        local = frame["run_created_at"].dt.tz_convert(query.window.zone).dt.tz_localize(None)
-        made |= _of_time(local, query)
+        made |= _of_time(frame, query)
     if "pipeline" in query.keys:
         labels = {p.id: p.label for p in query.pipelines}
         made["pipeline"] = _of_pipelines(frame["pipeline_id"], labels)
@@ -89,15 +89,26 @@ def categorical(
     return pd.Categorical.from_codes(codes, categories=categories, ordered=ordered)
 
 
-def _of_time(local: pd.Series, query: Query) -> dict[str, Any]:
+def _of_time(frame: pd.DataFrame, query: Query) -> dict[str, Any]:
+    local = frame["run_created_at"].dt.tz_convert(query.window.zone).dt.tz_localize(None)
     made: dict[str, Any] = {}
     if "weekday" in query.keys:
         made["weekday"] = categorical(local.dt.day_of_week.to_numpy(), WEEKDAYS, ordered=True)
     if "hour" in query.keys:
         made["hour"] = local.dt.hour.astype("int64")
-    if query.every:
+    if query.every == "piece":
+        made["period"] = _piece(frame["run_created_at"], query.window)
+    elif query.every:
         made["period"] = _period(local, query.every)
     return made
+
+
+def _piece(created: pd.Series, window: Window) -> pd.Series:
+    """In which of the window's pieces each time is."""
+    assert window.since is not None  # noqa: S101 - only windows that begin somewhere are compared
+    share = (created - window.since) / (window.end - window.since)
+    piece: pd.Series = (share * PIECES).astype("int64").clip(0, PIECES - 1)
+    return piece
 
 
 def _period(local: pd.Series, every: str) -> pd.Series:

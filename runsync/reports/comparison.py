@@ -20,6 +20,7 @@ from runsync.reports.columns import shaped
 from runsync.reports.load import Reader
 from runsync.reports.query_spec import Query
 from runsync.reports.report import Column, Kind, Rate, Report
+from runsync.reports.samples import Samples as TimeSamples
 from runsync.reports.statistics import Estimate, Floats, Groups, difference, rate, wilson
 from runsync.text import did_you_mean
 
@@ -138,14 +139,15 @@ def _checked(figure: str | None, report: Report) -> str:
 
 def _side(reader: Reader, report: Report, query: Query) -> _Side:
     """Reads one window. Its pieces take the place of periods, which every report can count by."""
-    by_piece = replace(query, every="day")
-    frames = tuple(_in_pieces(frame, query) for frame in report.load(reader, by_piece))
+    by_piece = replace(query, every="piece")
+    frames = report.gather(reader, by_piece)
     if isinstance(report.main, Rate):
         table = report.figures(by_piece, *frames)
         counts = table[list(report.main.trials)].sum(axis="columns")
         values = table[report.main.hits]
     else:
-        table = frames[0].dropna(subset=["ms"])
+        table = frames[0].frame() if isinstance(frames[0], TimeSamples) else frames[0]
+        table = table.dropna(subset=["ms"])
         counts, values = pd.Series(1.0, table.index), table["ms"]
     groups = Groups(table, query.keys)
     return _Side(
@@ -155,14 +157,6 @@ def _side(reader: Reader, report: Report, query: Query) -> _Side:
         counts.to_numpy(np.float64),
         values.to_numpy(np.float64),
     )
-
-
-def _in_pieces(frame: pd.DataFrame, query: Query) -> pd.DataFrame:
-    """The frame with the number of the window's piece for ``period``."""
-    since, end = query.window.since, query.window.end
-    assert since is not None  # noqa: S101 - only windows that begin somewhere are compared
-    share = (frame["run_created_at"] - since) / (end - since)
-    return frame.assign(period=(share * PIECES).astype(np.int64).clip(0, PIECES - 1))
 
 
 def _joined(sides: Sequence[_Side], keys: tuple[str, ...]) -> _Both:

@@ -15,6 +15,7 @@ from typing import Any
 import pandas as pd
 import sqlalchemy as sa
 
+from runsync.errors import ConfigError
 from runsync.reports.backend import Backend, Columns, open_backend
 from runsync.reports.branches import check_known, is_on
 from runsync.reports.columns import sources_of, with_keys
@@ -26,28 +27,43 @@ from runsync.reports.computed import (
     since_last_pass,
 )
 from runsync.reports.query_spec import DEFAULT_BRANCH, Query, QuerySpec
-from runsync.reports.report import AnyDatabase, Report
+from runsync.reports.report import ALONE, AnyDatabase, Crew, Report
 from runsync.storage.default_branches import default_branches, told_default_branches
 from runsync.storage.pipelines import StoredPipeline, labelled
 from runsync.storage.tables import UTCDateTime, pipelines, v_runs, v_steps
 
+PART_RUNS = 25_000
+"""How many runs a part of the history holds at most, with their steps."""
+PART_RUNS_OF_ARCHIVE = 200_000
+"""The same where columns come without a Python object for each value, and parts cost more."""
+
 
 @contextmanager
-def open_reader(db: AnyDatabase) -> Iterator["Reader"]:
+def open_reader(db: AnyDatabase, crew: Crew = ALONE) -> Iterator["Reader"]:
     """A reader of a database whose schema is this version's.
+
+    Args:
+        crew: who loads the parts of a long history.
 
     Raises:
         DatabaseError: it cannot be opened, or its schema does not fit.
+        ConfigError: others are to load parts of a database that is in this process's memory.
     """
     with open_backend(db) as backend:
-        yield Reader(backend)
+        if crew is not ALONE and backend.url is None:
+            raise ConfigError(
+                f"{backend.name} is in this process's memory, where no worker can read it; "
+                "leave workers and executor away, or write it to a file"
+            )
+        yield Reader(backend, crew)
 
 
 class Reader:
     """Reads one history; all it reads is of one moment."""
 
-    def __init__(self, backend: Backend) -> None:
-        self.backend = backend
+    def __init__(self, backend: Backend, crew: Crew = ALONE) -> None:
+        self.backend, self.crew = backend, crew
+        self.part_runs = PART_RUNS if backend.dialect_name != "duckdb" else PART_RUNS_OF_ARCHIVE
         self._is_sqlite = backend.dialect_name == "sqlite"
 
     @cached_property
@@ -132,13 +148,27 @@ class Reader:
         """When the first and the last of the query's runs were created; None: there is none."""
         created_at = v_runs.c.created_at
         ends = sa.select(sa.func.min(created_at), sa.func.max(created_at))
-        first, last = self.backend.rows(ends.where(*self._conditions(v_runs, query)))[0]
+        first, last = self.backend.rows(ends.where(*self.conditions(v_runs, query)))[0]
         return None if first is None else (first, last)
+
+    def parts(self, query: Query, *, whole_pipelines: bool) -> list[Query]:
+        """The query cut into parts that fit in little memory; itself where it is small.
+
+        Args:
+            whole_pipelines: whether no part may hold only some of a pipeline's runs.
+        """
+        number = sa.select(sa.func.count()).select_from(v_runs)
+        on_any = self.conditions(v_runs, replace(query, branches=None, result=None))
+        if self.backend.rows(number.where(*on_any))[0][0] <= self.part_runs:
+            return [query]
+        from runsync.reports.plan import parts_of
+
+        return parts_of(self, query, self.part_runs, whole_pipelines=whole_pipelines)
 
     def _check_branches(self, query: Query, wanted: tuple[str, ...]) -> None:
         """A branch is looked for in the window, by its index, and only then in all history."""
         found = sa.select(sa.func.coalesce(v_runs.c.branch, "")).distinct()
-        within = self.backend.rows(found.where(*self._conditions(v_runs, query)))
+        within = self.backend.rows(found.where(*self.conditions(v_runs, query)))
         missing = set(wanted) - {branch for (branch,) in within}
         if DEFAULT_BRANCH in missing and any(self.default_branches[p.id] for p in query.pipelines):
             missing.discard(DEFAULT_BRANCH)
@@ -184,18 +214,20 @@ class Reader:
 
     def _select(self, view: sa.Table, query: Query, wanted: Columns) -> sa.Select[Any]:
         select = sa.select(*map(self._quick, wanted.values()))
-        return select.where(*self._conditions(view, query))
+        return select.where(*self.conditions(view, query))
 
-    def _conditions(self, view: sa.Table, query: Query) -> Iterator[sa.ColumnElement[bool]]:
+    def conditions(self, view: sa.Table, query: Query) -> Iterator[sa.ColumnElement[bool]]:
+        """Which rows of a view the query is about."""
         created_at, window = RUN_CREATED_AT[view], query.window
-        if window.since is not None:
-            yield created_at >= window.since
-        if window.until is not None:
-            yield created_at < window.until
+        if query.slice is not None:
+            yield from _bounds(created_at, query.slice.since, query.slice.until)
+            run_id = view.c.id if view is v_runs else view.c.run_id
+            yield from _bounds(run_id, query.slice.first_id, query.slice.end_id)
+        yield from _bounds(created_at, window.since, window.until)
         if query.pipeline_ids is not None:
             # SQLite would rather follow the key, through all of a pipeline's history, than the
             # index of the window; `+ 0` takes the key away from it.
-            is_bounded = self._is_sqlite and window.since is not None
+            is_bounded = self._is_sqlite and window.since is not None and query.slice is None
             pipeline_id = view.c.pipeline_id + 0 if is_bounded else view.c.pipeline_id
             yield pipeline_id.in_(query.pipeline_ids)
         if query.branches is not None:
@@ -211,3 +243,12 @@ class Reader:
             if self.backend.dialect_name == "postgresql":
                 return sa.cast(sa.func.extract("epoch", column) * 1_000_000, sa.BigInteger)
         return column
+
+
+def _bounds(
+    column: sa.ColumnElement[Any], least: object, end: object
+) -> Iterator[sa.ColumnElement[bool]]:
+    if least is not None:
+        yield column >= least
+    if end is not None:
+        yield column < end

@@ -98,10 +98,28 @@ class QuerySpec:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Slice:
+    """Some of a query's runs; an open bound is None.
+
+    Attributes:
+        since: created then or later; ``until``: created before that.
+        first_id: the least id of a run, in the database's own order; ``end_id``: the one behind
+            the greatest. Such a query is of one pipeline.
+    """
+
+    since: datetime | None = None
+    until: datetime | None = None
+    first_id: str | None = None
+    end_id: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Query:
     """A checked :class:`QuerySpec`, for one report on one database.
 
     Attributes:
+        every: the period, or ``piece``: the piece of the window, from 0.
+        slice: of a part of the history: which of the runs it holds; None: all of them.
         pipelines: those it is about; every pipeline where none was named.
         pipeline_ids: of those that were named; None: no limit.
         implied: keys that every row of the report has, asked for or not.
@@ -117,6 +135,7 @@ class Query:
     result: str | None
     busy: bool
     prices: Mapping[str, float]
+    slice: Slice | None = None
 
     @property
     def keys(self) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from enum import Enum
 from textwrap import fill
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, cast
 
 from runsync.errors import ConfigError
 from runsync.reports.query_spec import (
@@ -26,17 +26,60 @@ from runsync.reports.query_spec import (
 from runsync.reports.section import Section
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     import pandas as pd
     import sqlalchemy as sa
 
     from runsync.reports.load import Reader
+    from runsync.reports.samples import Samples
     from runsync.storage.database import Database
 
 AnyDatabase: TypeAlias = "str | sa.URL | sa.Engine | Database"
-Frames: TypeAlias = "tuple[pd.DataFrame, ...]"
+Frames: TypeAlias = "tuple[pd.DataFrame | Samples, ...]"
+
+Workers: TypeAlias = int | Literal["auto"]
 
 RUN_KEYS = ("pipeline", "source", "branch", "author", "event", "weekday", "hour")
 STEP_KEYS = (*RUN_KEYS, "step", "job", "runner")
+
+
+@dataclass(frozen=True, slots=True)
+class Crew:
+    """Who loads the parts of a long history; a short one this process always reads itself.
+
+    The figures are the same. In this process all of them are of one moment; other processes read
+    each part when its turn comes, so what a sync writes meanwhile is seen in the later parts.
+
+    Attributes:
+        workers: how many processes of this machine read parts of a long history side by side:
+            1 for this one alone, ``"auto"`` for as many as are worth their start. A script needs
+            ``if __name__ == "__main__":`` around what it does.
+        executor: who reads them instead: any :class:`concurrent.futures.Executor` whose workers
+            reach the database by its URL and have this version of runsync, such as Dask's
+            ``client.get_executor()``.
+    """
+
+    workers: Workers = 1
+    executor: "Executor | None" = None
+
+
+ALONE = Crew()
+
+
+def crew_of(workers: Workers = 1, executor: "Executor | None" = None) -> Crew:
+    """The crew that a caller asks for.
+
+    Raises:
+        ConfigError: that is no number of workers, or both are given.
+    """
+    if workers == 1 and executor is None:
+        return ALONE
+    if workers != "auto" and (not isinstance(workers, int) or workers < 1):
+        raise ConfigError(f"workers={workers!r} is no number of processes; write one from 1 on")
+    if workers != 1 and executor is not None:
+        raise ConfigError("workers and executor both say who reads; leave one away")
+    return Crew(workers, executor)
 
 
 class Kind(Enum):
@@ -74,7 +117,7 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Median:
-    """The main figure is the median of the column ``ms`` of the first frame that is loaded."""
+    """The main figure is the median of what is loaded first: samples, or a frame's ``ms``."""
 
     column: str = "p50"
 
@@ -93,9 +136,11 @@ class Report:
     Attributes:
         name: of the function; ``command`` of its command.
         summary: one sentence, also for the list of commands; ``about`` says what else counts.
-        load: reads the rows that the figures are made of, with their key columns.
-        figures: makes of these frames a table: the keys, then the figures. Durations are
-            milliseconds as floats, missing ones NaN.
+        load: reads a part of the history and reduces it to what the figures are made of, with
+            its key columns: counts, samples of durations, or rows.
+        figures: makes of one part, or of several merged ones, a table: the keys, then the
+            figures. In which order rows come must not matter. Durations are milliseconds as
+            floats, missing ones NaN.
         main: the figure that a comparison compares.
         section: what the report's section of the HTML page shows.
         order: its place among the others, in help texts and on the page.
@@ -103,6 +148,8 @@ class Report:
         implied: keys that every row has, after those that were asked for.
         spare: columns that a narrow table drops, the least telling first; two in one text go
             together.
+        whole_pipelines: whether a part must hold all that the query asks of a pipeline, where
+            what comes of a run depends on others of its branch.
         takes: of the arguments that not all reports take those that it does: ``result``, ``busy``,
             ``prices``.
         example: options of a command that shows what it is good for.
@@ -123,6 +170,7 @@ class Report:
     by: tuple[By, ...] = ("pipeline",)
     implied: tuple[str, ...] = ()
     spare: tuple[str, ...] = ()
+    whole_pipelines: bool = False
     takes: tuple[str, ...] = ()
     example: str = "--since 30d"
 
@@ -150,20 +198,29 @@ class Report:
         if isinstance(self.main, NothingToCompare):
             raise ConfigError(f"{self.name} has no figure that two windows could be compared by")
 
-    def frame(self, db: AnyDatabase, spec: QuerySpec) -> "pd.DataFrame":
+    def gather(self, reader: "Reader", query: Query) -> Frames:
+        """What the figures are made of: loaded part by part, and merged."""
+        parts = reader.parts(query, whole_pipelines=self.whole_pipelines)
+        if len(parts) == 1:
+            return self.load(reader, query)
+        from runsync.reports.gather import gathered
+
+        return gathered(reader, self, parts)
+
+    def frame(self, db: AnyDatabase, spec: QuerySpec, crew: Crew = ALONE) -> "pd.DataFrame":
         """The report's frame: keys, then period and partial, then figures, in their dtypes."""
         from runsync.reports.columns import finished
         from runsync.reports.coverage_notes import Coverage
         from runsync.reports.load import open_reader
 
-        with open_reader(db) as reader:
+        with open_reader(db, crew) as reader:
             query = reader.query(spec, self)
-            table = self.figures(query, *self.load(reader, query))
+            table = self.figures(query, *self.gather(reader, query))
             return finished(table, self, query, Coverage(reader) if query.every else None)
 
 
 class ReportFunction(Protocol):
-    """A report as users call it; the arguments are those of :class:`.QuerySpec`."""
+    """A report as users call it: the arguments of :class:`.QuerySpec` and of :class:`.Crew`."""
 
     __name__: str
 
@@ -181,6 +238,8 @@ class ReportFunction(Protocol):
         result: str | None = None,
         busy: bool = False,
         prices: Mapping[str, float] | None = None,
+        workers: Workers = 1,
+        executor: "Executor | None" = None,
     ) -> "pd.DataFrame": ...
 
 
@@ -196,7 +255,9 @@ def function_of(report: Report) -> ReportFunction:
 
     def function(*args: Any, **named: Any) -> "pd.DataFrame":
         asked = signature.bind(*args, **named).arguments
-        return report.frame(asked.pop("db"), QuerySpec(**asked))
+        who = {name: asked.pop(name) for name in ("workers", "executor") if name in asked}
+        crew = crew_of(**who) if who else ALONE
+        return report.frame(asked.pop("db"), QuerySpec(**asked), crew)
 
     function.__name__ = function.__qualname__ = report.name
     function.__module__ = "runsync.reports"
@@ -235,6 +296,7 @@ SPREAD = durations(
 
 def _help(report: Report) -> str:
     arguments = (inspect.getdoc(QuerySpec) or "").partition("Attributes:")[2].strip("\n")
+    arguments += "\n" + (inspect.getdoc(Crew) or "").partition("Attributes:")[2].strip("\n")
     for name in NOT_FOR_ALL.difference(report.takes):
         arguments = re.sub(rf"\n    {name}:.*(\n {{8}}.*)*", "", arguments)
     columns = "\n".join(f"    {one.name}: {one.meaning}" for one in report.columns)

@@ -23,6 +23,9 @@ Z = 1.959963984540054
 """How many standard errors a 95% interval reaches to either side."""
 
 
+_MANY = 2**40
+
+
 class Groups:
     """The rows of a frame, told apart by their keys; without keys all rows are one group.
 
@@ -33,10 +36,7 @@ class Groups:
     """
 
     def __init__(self, frame: "pd.DataFrame", keys: Sequence[str]) -> None:
-        self.codes: npt.NDArray[np.int64] = np.zeros(len(frame), np.int64)
-        if keys:
-            grouped = frame.groupby(list(keys), observed=True, dropna=False, sort=True)
-            self.codes = grouped.ngroup().to_numpy().astype(np.int64)
+        self.codes = _codes([frame[key] for key in keys], len(frame))
         self.first = np.zeros(self.codes.max(initial=-1) + 1, np.int64)
         self.first[self.codes[::-1]] = np.arange(len(frame))[::-1]  # the last to be set is kept
         self.keys: pd.DataFrame = frame[list(keys)].iloc[self.first].reset_index(drop=True)
@@ -88,6 +88,46 @@ class Groups:
             return low, high
         low, high = (np.where(is_known, ordered[end], np.nan) for end in ends)
         return low, high
+
+
+def _codes(columns: "Sequence[pd.Series]", rows: int) -> npt.NDArray[np.int64]:
+    """For each row the number of its group among those that there are.
+
+    What ``groupby().ngroup()`` says, in a third of its time where the keys are text.
+    """
+    import pandas as pd
+
+    codes, number = np.zeros(rows, np.int64), 1
+    for column in columns:
+        if isinstance(column.dtype, pd.CategoricalDtype):
+            own, words = column.cat.codes.to_numpy(), len(column.cat.categories)
+        else:
+            own, known = pd.factorize(column, sort=True)
+            words = len(known)
+        if number * (words + 1) > _MANY:
+            codes, seen = pd.factorize(codes, sort=True)
+            number = len(seen)
+        number *= words + 1
+        codes = codes * (words + 1) + np.where(own < 0, words, own)  # missing last
+    if number > 4 * rows + 1000:
+        return pd.factorize(codes, sort=True)[0].astype(np.int64)
+    is_there = np.zeros(number, bool)
+    is_there[codes] = True
+    places: npt.NDArray[np.int64] = (np.cumsum(is_there) - 1)[codes]
+    return places
+
+
+def tally(
+    frame: "pd.DataFrame", keys: Sequence[str], columns: Sequence[str] = (), rows: str | None = None
+) -> "pd.DataFrame":
+    """A row for each group with the sums of these columns: whole numbers, so in any order.
+
+    Args:
+        rows: what to call how many rows each group has; None: not needed.
+    """
+    groups = Groups(frame, keys)
+    sums = {name: groups.total(frame[name]) for name in columns}
+    return groups.keys.assign(**sums | ({} if rows is None else {rows: groups.total()}))
 
 
 def joined(table: "pd.DataFrame", more: "pd.DataFrame", keys: Sequence[str]) -> "pd.DataFrame":

@@ -12,8 +12,9 @@ from runsync.reports.report import (
     durations,
     rate_with_interval,
 )
+from runsync.reports.samples import Samples
 from runsync.reports.section import Band, Card, Change, Ranking, Section, Trends
-from runsync.reports.statistics import Groups, joined, rate, wilson
+from runsync.reports.statistics import Groups, joined, rate, tally, wilson
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,20 +22,29 @@ if TYPE_CHECKING:
     from runsync.reports.load import Reader
     from runsync.reports.query_spec import Query
 
+_FLAGS = ("is_finished", "is_aborted", "never_started")
 _BAND = Band("abort_rate", "abort_rate_low", "abort_rate_high")
 
 
 def load(reader: "Reader", query: "Query") -> Frames:
-    """Finished runs; and the steps of aborted runs that had started."""
-    flags = ["is_finished", "is_aborted", "never_started", "duration_ms"]
+    """Finished runs, counted; the times to the abort of aborted runs; and how many of these were
+    in each step: the last of a run's steps that had started."""
+    runs = reader.runs(query, [*_FLAGS, "duration_ms"], where=["is_finished"])
+    started = runs[(runs["is_aborted"] == 1) & runs["duration_ms"].notna()]
     place = ["pipeline_id", "run_id", "position", "name"]
+    steps = reader.steps(query, place, where=["run_is_aborted"], known=["started_at"])
+    last_first = steps.sort_values(["position", "name"], ascending=[False, True])
+    ends = last_first.drop_duplicates(["pipeline_id", "run_id"])
     return (
-        reader.runs(query, flags, where=["is_finished"]),
-        reader.steps(query, place, where=["run_is_aborted"], known=["started_at"]),
+        tally(runs, query.keys, _FLAGS),
+        Samples.of(started, query.keys, "duration_ms"),
+        tally(ends, [*query.keys, "name"], rows="times"),
     )
 
 
-def figures(query: "Query", runs: "pd.DataFrame", steps: "pd.DataFrame") -> "pd.DataFrame":
+def figures(
+    query: "Query", runs: "pd.DataFrame", times: Samples, ends: "pd.DataFrame"
+) -> "pd.DataFrame":
     """Counts aborted runs among finished ones."""
     groups = Groups(runs, query.keys)
     finished, aborted = groups.total(runs["is_finished"]), groups.total(runs["is_aborted"])
@@ -47,21 +57,17 @@ def figures(query: "Query", runs: "pd.DataFrame", steps: "pd.DataFrame") -> "pd.
         abort_rate_high=high,
         never_started=groups.total(runs["never_started"]),
     )
-    started = runs[(runs["is_aborted"] == 1) & runs["duration_ms"].notna()]
-    cut_short = Groups(started, query.keys)
-    (median,) = cut_short.quantiles(started["duration_ms"], 0.5)
+    cut_short = times.by(query.keys)
+    (median,) = cut_short.quantiles(0.5)
     table = joined(table, cut_short.keys.assign(median_time_to_abort=median), query.keys)
-    table = joined(table, _commonest_last_step(steps, query.keys), query.keys)
+    table = joined(table, _commonest_last_step(ends, query.keys), query.keys)
     return table.assign(last_step_aborts=table["last_step_aborts"].fillna(0))
 
 
-def _commonest_last_step(steps: "pd.DataFrame", keys: tuple[str, ...]) -> "pd.DataFrame":
+def _commonest_last_step(ends: "pd.DataFrame", keys: tuple[str, ...]) -> "pd.DataFrame":
     """The step that most of a group's aborts came in; of equally common ones the first by name."""
-    last_first = steps.sort_values(["position", "name"], ascending=[False, True])
-    ends = Groups(last_first.drop_duplicates(["pipeline_id", "run_id"]), [*keys, "name"])
-    often = ends.keys.assign(times=ends.total()).sort_values(
-        "times", ascending=False, kind="stable"
-    )
+    often = tally(ends, [*keys, "name"], ["times"])
+    often = often.sort_values("times", ascending=False, kind="stable")
     first = often.drop_duplicates(list(keys)) if keys else often.head(1)
     told = first[[*keys, "name", "times"]].reset_index(drop=True)
     return told.rename(columns={"name": "last_step", "times": "last_step_aborts"})

@@ -106,6 +106,7 @@ REPORT = Report(
     order=5,
     by=("pipeline", "branch"),
     implied=("pipeline", "branch"),
+    whole_pipelines=True,
     spare=("web_url", "commit_hash", "author", "run"),
     example="--pipeline build",
 )

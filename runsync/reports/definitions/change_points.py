@@ -19,6 +19,7 @@ from runsync.reports.report import (
 from runsync.reports.section import ChangePoints, Section
 from runsync.reports.segments import ChangePoint, Series, changes_in
 from runsync.reports.statistics import Groups
+from runsync.reports.verdicts import OF_STEPS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,9 +34,12 @@ _FIGURES = ("figure", "at", "before", "after", "change", "p_value", "runs")
 
 def load(reader: "Reader", query: "Query") -> Frames:
     """Finished runs, and steps that ran or have a verdict."""
-    of_runs = replace(query, by=tuple(k for k in query.by if k not in ("step", "job")), implied=())
-    runs = reader.runs(of_runs, _COLUMNS, where=["is_finished"]).assign(step=None, job=None)
-    return runs, reader.steps(query, [*_COLUMNS, "ran"], where=["is_finished"])
+    of_runs = replace(query, by=tuple(k for k in query.by if k not in OF_STEPS), implied=())
+    runs = reader.runs(of_runs, _COLUMNS, where=["is_finished"])
+    runs = runs.assign(**dict.fromkeys(sorted(OF_STEPS)))
+    steps = reader.steps(query, [*_COLUMNS, "ran"], where=["is_finished"])
+    names = [*dict.fromkeys([*query.keys, *_COLUMNS])]
+    return runs[names], steps[[*names, "ran"]]
 
 
 @dataclass(frozen=True, slots=True)

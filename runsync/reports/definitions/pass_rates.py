@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from runsync.reports.report import STEP_KEYS, Frames, Rate, Report, counts, rate_with_interval
 from runsync.reports.section import Band, Card, Change, Section, Trends
-from runsync.reports.statistics import Groups, rate, wilson
+from runsync.reports.statistics import Groups, rate, tally, wilson
 from runsync.reports.verdicts import OF_STEPS, VERDICT_COLUMNS, verdicts_of
 
 if TYPE_CHECKING:
@@ -17,16 +17,18 @@ FLAGS = ("is_finished", "is_passed", "is_failed", "is_aborted", "is_skipped", "i
 
 
 def load(reader: "Reader", query: "Query") -> Frames:
-    """Finished runs with the flags of ``v_runs``; by step or job their finished steps."""
-    if not OF_STEPS.isdisjoint(query.keys):
-        return (reader.steps(query, VERDICT_COLUMNS, where=["is_finished"]),)
-    return (reader.runs(query, [*FLAGS, "is_error"], where=["is_finished"]),)
+    """Finished runs by the flags of ``v_runs``, counted; by step or job their finished steps."""
+    if OF_STEPS.isdisjoint(query.keys):
+        runs = reader.runs(query, [*FLAGS, "is_error"], where=["is_finished"])
+    else:
+        steps = reader.steps(query, VERDICT_COLUMNS, where=["is_finished"])
+        runs = verdicts_of(steps, query.keys)
+    runs = runs.assign(errors=runs["is_failed"] & runs["is_error"])
+    return (tally(runs, query.keys, [*FLAGS, "errors"]),)
 
 
 def figures(query: "Query", runs: "pd.DataFrame") -> "pd.DataFrame":
-    """Counts runs by result."""
-    if not OF_STEPS.isdisjoint(query.keys):
-        runs = verdicts_of(runs, query.keys)
+    """Adds up the counts of runs by result."""
     groups = Groups(runs, query.keys)
     finished, passed, failed, aborted, skipped, rated = (groups.total(runs[f]) for f in FLAGS)
     low, high = wilson(passed, rated)
@@ -40,7 +42,7 @@ def figures(query: "Query", runs: "pd.DataFrame") -> "pd.DataFrame":
         pass_rate=rate(passed, rated),
         pass_rate_low=low,
         pass_rate_high=high,
-        errors=groups.total(runs["is_failed"] & runs["is_error"]),
+        errors=groups.total(runs["errors"]),
     )
 
 

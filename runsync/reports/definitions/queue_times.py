@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING
 
 from runsync.reports.report import SPREAD, Frames, Median, Report, counts
+from runsync.reports.samples import Samples
 from runsync.reports.section import P50_TO_P95, Card, Change, Section, Trends, WeekdayHours
-from runsync.reports.statistics import Groups
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
 
 def load(reader: "Reader", query: "Query") -> Frames:
-    """Runs that have started, with their wait, ``ms``."""
+    """The waits of runs that have started."""
     runs = reader.runs(query, ["queued_ms"], known=["queued_ms"])
-    return (runs.rename(columns={"queued_ms": "ms"}),)
+    return (Samples.of(runs, query.keys, "queued_ms"),)
 
 
-def figures(query: "Query", runs: "pd.DataFrame") -> "pd.DataFrame":
+def figures(query: "Query", waits: "Samples") -> "pd.DataFrame":
     """The spread of the waits."""
-    groups = Groups(runs, query.keys)
-    return groups.keys.assign(**groups.spread(runs["ms"]))
+    groups = waits.by(query.keys)
+    return groups.keys.assign(**groups.spread())
 
 
 REPORT = Report(

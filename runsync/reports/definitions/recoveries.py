@@ -6,7 +6,7 @@ that passes.
 
 from typing import TYPE_CHECKING
 
-from runsync.reports.breaks import BREAK_COLUMNS, breaks_of
+from runsync.reports.breaks import BRANCH, BREAK_COLUMNS, breaks_of
 from runsync.reports.report import (
     Column,
     Frames,
@@ -26,14 +26,20 @@ if TYPE_CHECKING:
     from runsync.reports.query_spec import Query
 
 
+_BREAK = ("broken_at", "ms", "is_new")
+
+
 def load(reader: "Reader", query: "Query") -> Frames:
     """The breaks that belong to the window, and those still open at its end."""
     breaks = breaks_of(reader.verdicts(query, BREAK_COLUMNS), query.window.since)
-    return (breaks[breaks["is_new"] | breaks["ms"].isna()].reset_index(drop=True),)
+    kept = breaks[breaks["is_new"] | breaks["ms"].isna()].reset_index(drop=True)
+    return (kept[[*dict.fromkeys([*query.keys, *BRANCH, *_BREAK])]],)
 
 
 def figures(query: "Query", breaks: "pd.DataFrame") -> "pd.DataFrame":
     """Counts and times the breaks."""
+    # Sorted, as means of times depend on their order.
+    breaks = breaks.sort_values([*BRANCH, "broken_at"], kind="stable", ignore_index=True)
     groups = Groups(breaks, query.keys)
     table = groups.keys.assign(failures=groups.total(breaks["is_new"]))
     broken = breaks[breaks["ms"].isna()].sort_values("broken_at", kind="stable")
@@ -91,6 +97,7 @@ REPORT = Report(
     ),
     order=60,
     by=("pipeline", "branch"),
+    whole_pipelines=True,
     spare=("p90", "mean_time_to_recovery"),
     example="--since 30d --by pipeline",
 )

@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING
 
 from runsync.reports.report import SPREAD, Frames, Median, Report, counts
+from runsync.reports.samples import Samples
 from runsync.reports.section import P50_TO_P95, Card, Change, Section, Trends
-from runsync.reports.statistics import Groups
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
 
 def load(reader: "Reader", query: "Query") -> Frames:
-    """Finished runs that have a duration, ``ms``."""
+    """The durations of finished runs that have one."""
     name = "busy_ms" if query.busy else "duration_ms"
     runs = reader.runs(query, [name], where=["is_finished"], known=[name])
-    return (runs.rename(columns={name: "ms"}),)
+    return (Samples.of(runs, query.keys, name),)
 
 
-def figures(query: "Query", runs: "pd.DataFrame") -> "pd.DataFrame":
+def figures(query: "Query", durations: "Samples") -> "pd.DataFrame":
     """The spread of the durations."""
-    groups = Groups(runs, query.keys)
-    return groups.keys.assign(**groups.spread(runs["ms"]))
+    groups = durations.by(query.keys)
+    return groups.keys.assign(**groups.spread())
 
 
 REPORT = Report(

@@ -15,6 +15,7 @@ from runsync.reports.report import (
     counts,
     durations,
 )
+from runsync.reports.samples import Samples
 from runsync.reports.section import P50_TO_P95, Ranking, Rows, Section
 from runsync.reports.statistics import Groups, rate
 
@@ -26,16 +27,16 @@ if TYPE_CHECKING:
 
 
 def load(reader: "Reader", query: "Query") -> Frames:
-    """Steps that ran, with their duration, ``ms``."""
+    """The durations of steps that ran."""
     steps = reader.steps(query, ["duration_ms"], where=["ran"])
-    return (steps.rename(columns={"duration_ms": "ms"}),)
+    return (Samples.of(steps, query.keys, "duration_ms"),)
 
 
-def figures(query: "Query", steps: "pd.DataFrame") -> "pd.DataFrame":
+def figures(query: "Query", durations: "Samples") -> "pd.DataFrame":
     """The spread of the durations, their total, and its share of the total of the group."""
-    groups = Groups(steps, query.keys)
-    total = groups.total(steps["ms"])
-    table = groups.keys.assign(**groups.spread(steps["ms"]), total=total)
+    groups = durations.by(query.keys)
+    total = groups.totals()
+    table = groups.keys.assign(**groups.spread(), total=total)
     outer = Groups(table, query.outer_keys)
     table["share"] = rate(total, outer.total(table["total"])[outer.codes])
     if query.every:  # over time a step's rows belong together

@@ -15,7 +15,7 @@ from runsync.reports.report import (
     rate_with_interval,
 )
 from runsync.reports.section import Band, Ranking, Rows, Section
-from runsync.reports.statistics import Groups, joined, rate, wilson
+from runsync.reports.statistics import Groups, joined, rate, tally, wilson
 from runsync.reports.verdicts import RUN
 
 if TYPE_CHECKING:
@@ -24,25 +24,33 @@ if TYPE_CHECKING:
     from runsync.reports.load import Reader
     from runsync.reports.query_spec import Query
 
+_LAST = ("last_failed_at", "run_created_at", "last_run", "pipeline_id", "web_url")
+_FAILED = ("failed", "first_failures", "errors")
 _FAILURE = ("position", "finished_at", "run_created_at", "is_error", "web_url")
 
 
 def load(reader: "Reader", query: "Query") -> Frames:
-    """Steps that passed or failed; and those that failed with what is told of them."""
+    """The runs in which each step passed or failed, those in which it failed, both counted; and
+    the last failure of each."""
+    judged = Groups(reader.steps(query, RUN, where=["in_rate"]), [*query.keys, *RUN]).keys
+    failures = reader.steps(query, [*RUN, *_FAILURE], where=["is_failed"])
+    failed_at = failures["finished_at"].fillna(failures["run_created_at"])
+    told = failures.assign(last_failed_at=failed_at, last_run=failures["run_id"])
     return (
-        reader.steps(query, RUN, where=["in_rate"]),
-        reader.steps(query, [*RUN, *_FAILURE], where=["is_failed"]),
+        tally(judged, query.keys, rows="runs"),
+        _failed(failures, query.keys),
+        _last(told[[*query.keys, *_LAST]], query.keys),
     )
 
 
-def figures(query: "Query", judged: "pd.DataFrame", failures: "pd.DataFrame") -> "pd.DataFrame":
-    """Counts the runs in which each step failed, and tells the last of them."""
-    runs = Groups(judged, [*query.keys, *RUN]).keys
-    groups = Groups(runs, query.keys)
-    table = groups.keys.assign(runs=groups.total())
-    for more in (_failed(failures, query.keys), _last(failures, query.keys)):
+def figures(
+    query: "Query", runs: "pd.DataFrame", failed: "pd.DataFrame", last: "pd.DataFrame"
+) -> "pd.DataFrame":
+    """Adds up the runs in which each step failed, and tells the last of them."""
+    table = tally(runs, query.keys, ["runs"])
+    for more in (tally(failed, query.keys, _FAILED), _last(last, query.keys)):
         table = joined(table, more, query.keys)
-    number = ["failed", "first_failures", "errors"]
+    number = [*_FAILED]
     table[number] = table[number].fillna(0)
     low, high = wilson(table["failed"], table["runs"])
     table = table.assign(
@@ -58,32 +66,22 @@ def figures(query: "Query", judged: "pd.DataFrame", failures: "pd.DataFrame") ->
 
 def _failed(failures: "pd.DataFrame", keys: tuple[str, ...]) -> "pd.DataFrame":
     """Of each group the runs in which it failed, was the first to, or failed by the CI's fault."""
-    first = failures.sort_values(["position", "name"]).drop_duplicates(RUN).index
+    first = failures.sort_values(["position", "name", "job"]).drop_duplicates(RUN).index
     failures = failures.assign(is_first=failures.index.isin(first))
     runs = Groups(failures, [*keys, *RUN])
     counted = runs.keys.assign(
-        is_first=runs.total(failures["is_first"]) > 0,
-        is_error=runs.total(failures["is_error"]) == runs.total(),
+        first_failures=runs.total(failures["is_first"]) > 0,
+        errors=runs.total(failures["is_error"]) == runs.total(),
     )
-    groups = Groups(counted, keys)
-    return groups.keys.assign(
-        failed=groups.total(),
-        first_failures=groups.total(counted["is_first"]),
-        errors=groups.total(counted["is_error"]),
-    )
+    return tally(counted, keys, ["first_failures", "errors"], rows="failed")
 
 
 def _last(failures: "pd.DataFrame", keys: tuple[str, ...]) -> "pd.DataFrame":
     """The last failure of each group: when it was, and in which run."""
-    failed_at = failures["finished_at"].fillna(failures["run_created_at"])
-    latest_first = failures.assign(last_failed_at=failed_at, last_run=failures["run_id"])
-    latest_first = latest_first.sort_values(
-        ["last_failed_at", "run_created_at", "run_id"], ascending=False
-    )
+    latest_first = failures.sort_values(list(_LAST[:4]), ascending=False)
     groups = Groups(latest_first, keys)
     told = latest_first.iloc[groups.first]
-    names = ("last_failed_at", "last_run", "web_url")
-    return groups.keys.assign(**{name: told[name].array for name in names})
+    return groups.keys.assign(**{name: told[name].array for name in _LAST})
 
 
 _BAND = Band("failure_rate", "failure_rate_low", "failure_rate_high")

@@ -17,7 +17,7 @@ from runsync.reports.report import (
     counts,
 )
 from runsync.reports.section import Band, Ranking, Rows, Section
-from runsync.reports.statistics import Groups, rate
+from runsync.reports.statistics import Groups, rate, tally
 from runsync.reports.verdicts import OF_STEPS, RUN
 
 if TYPE_CHECKING:
@@ -28,12 +28,16 @@ if TYPE_CHECKING:
     from runsync.reports.statistics import Floats
 
 _FLAGS = ("is_failed", "is_aborted", "is_superseded")
+_SPENT = ("ms", "failed", "aborted", "superseded", "wasted")
 _MINUTE = 60_000
 
 
 def load(reader: "Reader", query: "Query") -> Frames:
-    """The steps of finished runs that ran, with their run's flags; runs that have none whole."""
+    """The runs, counted, and the milliseconds by runner: those of the steps of finished runs that
+    ran; of runs that have none their own."""
     import pandas as pd
+
+    from runsync.reports.parts import stacked
 
     steps = reader.steps(query, [*RUN, "runner", "duration_ms"], where=["ran"])
     of_runs = replace(query, by=tuple(key for key in query.by if key not in OF_STEPS), implied=())
@@ -43,28 +47,40 @@ def load(reader: "Reader", query: "Query") -> Frames:
     steps, runs = (frame.astype({"run_id": object}) for frame in (steps, runs))
     told = steps.merge(runs[[*RUN, *_FLAGS]], on=list(RUN))
     has_steps = pd.MultiIndex.from_frame(runs[[*RUN]]).isin(pd.MultiIndex.from_frame(told[[*RUN]]))
-    return (pd.concat([told, runs[~has_steps]], ignore_index=True),)
-
-
-def figures(query: "Query", spent: "pd.DataFrame") -> "pd.DataFrame":
-    """Adds the minutes up, all of them and those that came to nothing."""
-    groups = Groups(spent, query.keys)
-    minutes = spent["duration_ms"].fillna(0).to_numpy(np.float64) / _MINUTE
+    spent = stacked([told, runs[~has_steps].reindex(columns=list(told))])
+    ms = spent["duration_ms"].fillna(0).to_numpy()
     failed, aborted, superseded = (spent[flag].to_numpy() == 1 for flag in _FLAGS)
-    total = groups.total(minutes)
-    runs = Groups(Groups(spent, [*query.keys, *RUN]).keys, query.keys)
-    return groups.keys.assign(
-        runs=runs.total(),
-        minutes=total,
-        minutes_failed=groups.total(minutes * failed),
-        minutes_aborted=groups.total(minutes * aborted),
-        minutes_superseded=groups.total(minutes * superseded),
-        waste=rate(groups.total(minutes * (failed | aborted | superseded)), total),
-        cost=_cost(groups, minutes, _prices(spent["runner"], query.prices)),
+    wasted = failed | aborted | superseded
+    sums = (ms, ms * failed, ms * aborted, ms * superseded, ms * wasted)
+    spent = spent.assign(**dict(zip(_SPENT, sums, strict=True)))
+    return (
+        tally(Groups(spent, [*query.keys, *RUN]).keys, query.keys, rows="runs"),
+        tally(spent, _with_runner(query), _SPENT),
     )
 
 
-def _cost(groups: Groups, minutes: "Floats", prices: "Floats") -> "Floats":
+def figures(query: "Query", runs: "pd.DataFrame", spent: "pd.DataFrame") -> "pd.DataFrame":
+    """Adds the minutes up, all of them and those that came to nothing."""
+    # Once more by runner, and sorted: sums of prices depend on their order.
+    spent = tally(spent, _with_runner(query), _SPENT)
+    groups = Groups(spent, query.keys)
+    ms, failed, aborted, superseded, wasted = (groups.total(spent[name]) for name in _SPENT)
+    return groups.keys.assign(
+        runs=tally(runs, query.keys, ["runs"])["runs"],
+        minutes=ms / _MINUTE,
+        minutes_failed=failed / _MINUTE,
+        minutes_aborted=aborted / _MINUTE,
+        minutes_superseded=superseded / _MINUTE,
+        waste=rate(wasted, ms),
+        cost=_cost(groups, spent["ms"] / _MINUTE, _prices(spent["runner"], query.prices)),
+    )
+
+
+def _with_runner(query: "Query") -> list[str]:
+    return list(dict.fromkeys([*query.keys, "runner"]))
+
+
+def _cost(groups: Groups, minutes: "pd.Series", prices: "Floats") -> "Floats":
     """What the minutes of each group cost; NaN where none of them has a price."""
     is_priced = ~np.isnan(prices)
     cost = groups.total(minutes * np.nan_to_num(prices))

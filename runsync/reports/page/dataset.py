@@ -57,7 +57,7 @@ class Dataset:
     def _table(self, report: Report, by: tuple[str, ...], over_time: bool) -> pd.DataFrame:
         if report.name not in self._loaded:
             widest = replace(self.query, by=report.section.keys, implied=report.implied)
-            self._loaded[report.name] = report.load(self.reader, widest)
+            self._loaded[report.name] = report.gather(self.reader, widest)
         query = replace(
             self.query, by=by, implied=report.implied, every=self.every if over_time else None
         )

@@ -1,0 +1,54 @@
+"""The parts that a report is made of, each from a part of the history, and their merge.
+
+A report reads a part of the history and reduces it to a part of its own: a tuple of frames and of
+:class:`.Samples`. Parts are merged by putting rows below rows; the figures are made such that it
+does not matter how the rows came in: counts are added, durations sorted, the first or last of
+something found again. So one part and many give the same figures, to the last digit.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from runsync.reports.columns import TEXT
+from runsync.reports.report import Frames
+from runsync.reports.samples import Samples
+
+
+def merged(parts: Sequence[Frames]) -> Frames:
+    """Several parts of one report as one."""
+    if len(parts) == 1:
+        return parts[0]
+    return tuple(_together(pieces) for pieces in zip(*parts, strict=True))
+
+
+def _together(pieces: "Sequence[pd.DataFrame | Samples]") -> "pd.DataFrame | Samples":
+    samples = [piece for piece in pieces if isinstance(piece, Samples)]
+    if samples:
+        return Samples.together(samples, stacked([one.keys for one in samples]))
+    return stacked([piece for piece in pieces if isinstance(piece, pd.DataFrame)])
+
+
+def stacked(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """The rows of all frames; text stays sorted categories."""
+    known = [frame for frame in frames if len(frame)] or list(frames[:1])
+    if not len(known[0].columns):
+        return pd.DataFrame(index=range(sum(map(len, known))))
+    columns = {name: _column([frame[name] for frame in known]) for name in known[0]}
+    return pd.DataFrame(columns, copy=False)
+
+
+def _column(pieces: Sequence[Any]) -> "pd.Series[Any]":
+    if any(map(_is_text, pieces)):
+        words = [
+            piece if _is_text(piece) else piece.astype(TEXT).astype("category") for piece in pieces
+        ]
+        return pd.Series(pd.api.types.union_categoricals(words, sort_categories=True))
+    rows: pd.Series[Any] = pd.concat(pieces, ignore_index=True)
+    return rows
+
+
+def _is_text(piece: "pd.Series[Any]") -> bool:
+    """Whether it is categories that say nothing of an order, as weekdays do."""
+    return isinstance(piece.dtype, pd.CategoricalDtype) and not piece.dtype.ordered

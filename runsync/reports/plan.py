@@ -1,0 +1,78 @@
+"""How a long history is cut into parts, each with about as many runs.
+
+A window is cut by the time of creation, whose index it is read by anyway. All history is cut by
+the key, pipeline by pipeline: so the steps of a part lie side by side, and what asks nothing of
+runs need not look at them. Small pipelines share a part.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from runsync.reports.query_spec import Query, Slice
+from runsync.storage.tables import v_runs
+
+if TYPE_CHECKING:
+    from runsync.reports.load import Reader
+
+
+def parts_of(reader: "Reader", query: Query, size: int, *, whole_pipelines: bool) -> list[Query]:
+    """The query cut into parts of at most ``size`` runs, which it is again together.
+
+    Args:
+        whole_pipelines: whether no part may hold only some of a pipeline's runs, however many
+            they are.
+    """
+    is_archive = reader.backend.dialect_name == "duckdb"  # whose files hold a month each
+    if (query.window.since is not None or is_archive) and not whole_pipelines:
+        return list(_by_time(reader, query, size))
+    return list(_by_key(reader, query, size, whole_pipelines=whole_pipelines))
+
+
+def _by_time(reader: "Reader", query: Query, size: int) -> Iterator[Query]:
+    cuts = list(_cuts(reader, query, v_runs.c.created_at, size))
+    for since, until in zip([None, *cuts], [*cuts, None], strict=True):
+        yield replace(query, slice=Slice(since=since, until=until))
+
+
+def _by_key(reader: "Reader", query: Query, size: int, *, whole_pipelines: bool) -> Iterator[Query]:
+    small: list[int] = []
+    number = 0
+    for pipeline_id, runs in _sizes(reader, query):
+        of_one = replace(query, pipeline_ids=(pipeline_id,), slice=Slice())
+        if runs > size and not whole_pipelines:
+            cuts = list(_cuts(reader, of_one, v_runs.c.id, size))
+            for first, end in zip([None, *cuts], [*cuts, None], strict=True):
+                yield replace(of_one, slice=Slice(first_id=first, end_id=end))
+            continue
+        if small and number + runs > size:
+            yield replace(of_one, pipeline_ids=tuple(small))
+            small, number = [], 0
+        small.append(pipeline_id)
+        number += runs
+    if small:
+        yield replace(query, pipeline_ids=tuple(small), slice=Slice())
+
+
+def _sizes(reader: "Reader", query: Query) -> list[tuple[int, int]]:
+    """How many runs each pipeline has, by its number."""
+    run = v_runs.c
+    of_any = replace(query, branches=None, result=None)
+    number = sa.select(run.pipeline_id, sa.func.count()).group_by(run.pipeline_id)
+    found = reader.backend.rows(number.where(*reader.conditions(v_runs, of_any)))
+    return sorted((pipeline_id, runs) for pipeline_id, runs in found)
+
+
+def _cuts(
+    reader: "Reader", query: Query, column: sa.ColumnElement[Any], size: int
+) -> Iterator[Any]:
+    """Values of the column between which there are at most ``size`` runs, rising."""
+    of_any = replace(query, branches=None, result=None)
+    every_one = sa.select(column).where(*reader.conditions(v_runs, of_any))
+    every_one = every_one.order_by(column).limit(1)
+    found = reader.backend.rows(every_one.offset(size))
+    while found:
+        yield found[0][0]
+        found = reader.backend.rows(every_one.where(column > found[0][0]).offset(size - 1))

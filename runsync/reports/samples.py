@@ -1,0 +1,115 @@
+"""Durations by group, in narrow integers: what quantiles are made of, in parts or whole.
+
+A value takes four bytes, so ten million take 40 MB, and those of a part no more than that again
+while they are put in their places.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from runsync.reports.statistics import Floats, Groups, rate
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Values = npt.NDArray[np.integer]
+_MOST = np.iinfo(np.uint32).max
+
+
+class Samples:
+    """Values by group.
+
+    Attributes:
+        keys: a row for each group, sorted, missing last; no group is empty.
+        counts: how many values each has.
+        values: all of them, group after group, in milliseconds.
+    """
+
+    def __init__(self, keys: "pd.DataFrame", counts: npt.NDArray[np.int64], values: Values) -> None:
+        self.keys, self.counts, self.values = keys, counts, values
+        self._begins = np.cumsum(counts) - counts
+        self._is_sorted = False
+
+    @classmethod
+    def of(cls, frame: "pd.DataFrame", keys: Sequence[str], column: str) -> "Samples":
+        """The values of a column, none of them missing, of the rows in each group."""
+        groups = Groups(frame, keys)
+        values = _narrow(frame[column].to_numpy(np.int64))
+        counts = np.bincount(groups.codes, minlength=len(groups.first)).astype(np.int64)
+        return cls(groups.keys, counts, values[np.argsort(groups.codes, kind="stable")])
+
+    @classmethod
+    def together(cls, parts: Sequence["Samples"], keys: "pd.DataFrame") -> "Samples":
+        """All values of several parts by group.
+
+        Args:
+            keys: the rows of all parts' keys, in the order of the parts.
+        """
+        groups = Groups(keys, [str(name) for name in keys])
+        counts = np.concatenate([part.counts for part in parts])
+        order = np.argsort(groups.codes, kind="stable")
+        begins = np.empty(len(counts), np.int64)
+        begins[order] = np.cumsum(counts[order]) - counts[order]
+        whole = np.empty(counts.sum(), np.result_type(*(part.values for part in parts)))
+        first = 0
+        for part in parts:
+            own = begins[first : first + len(part.counts)]
+            shift = np.repeat(own - part._begins, part.counts)
+            whole[shift + np.arange(len(part.values))] = part.values
+            first += len(part.counts)
+        totals = np.bincount(groups.codes, counts, len(groups.first)).astype(np.int64)
+        return cls(groups.keys, totals, whole)
+
+    def by(self, keys: Sequence[str]) -> "Samples":
+        """The same values by fewer keys."""
+        if list(keys) == list(self.keys):
+            return self
+        return Samples.together([self], self.keys[list(keys)])
+
+    def frame(self, name: str = "ms") -> "pd.DataFrame":
+        """A row for each value, with its keys."""
+        rows = self.keys.iloc[np.repeat(np.arange(len(self.counts)), self.counts)]
+        return rows.assign(**{name: self.values}).reset_index(drop=True)
+
+    def totals(self) -> Floats:
+        """The sum of each group."""
+        if not len(self.counts):
+            return np.empty(0)
+        return np.add.reduceat(self.values, self._begins, dtype=np.int64).astype(np.float64)
+
+    def quantiles(self, *shares: float) -> list[Floats]:
+        """For each share the quantile of each group, linear between ranks."""
+        ordered, last = self._ordered(), self.counts - 1
+        found = []
+        for share in shares:
+            rank = share * last
+            low = self._begins + rank.astype(np.int64)
+            high = np.minimum(low + 1, self._begins + last)
+            at_low, at_high = (ordered[at].astype(np.float64) for at in (low, high))
+            found.append(at_low + (at_high - at_low) * (rank % 1))
+        return found
+
+    def spread(self) -> dict[str, Floats]:
+        """Count, mean, median, 90th and 95th percentile and maximum of each group."""
+        p50, p90, p95, greatest = self.quantiles(0.5, 0.9, 0.95, 1)
+        mean = rate(self.totals(), self.counts)
+        count = self.counts.astype(np.float64)
+        return {
+            "count": count, "mean": mean, "p50": p50, "p90": p90, "p95": p95, "max": greatest
+        }  # fmt: skip
+
+    def _ordered(self) -> Values:
+        if not self._is_sorted:
+            for begin, count in zip(self._begins.tolist(), self.counts.tolist(), strict=True):
+                self.values[begin : begin + count].sort()
+            self._is_sorted = True
+        return self.values
+
+
+def _narrow(values: npt.NDArray[np.int64]) -> Values:
+    if values.min(initial=0) < 0 or values.max(initial=0) > _MOST:
+        return values
+    return values.astype(np.uint32)

@@ -1,0 +1,100 @@
+"""One part or many, cut anywhere and merged in any order: the same frame, to the last digit."""
+
+from collections import Counter
+from random import Random
+from typing import Any
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runsync import reports
+from runsync.reports.columns import finished
+from runsync.reports.coverage_notes import Coverage
+from runsync.reports.definitions import REPORTS
+from runsync.reports.load import Reader, open_reader
+from runsync.reports.parts import merged
+from runsync.reports.query_spec import QuerySpec
+from runsync.reports.report import Report
+from runsync.storage.database import Database
+from tests.reports.database_rows import at, fill, pipeline, run
+from tests.reports.test_oracles import FEWER, PERIODS, ZONES, History, histories, stored
+
+SINCE = st.none() | st.integers(0, 40).map(at)
+
+
+def in_parts(reader: Reader, report: Report, asked: QuerySpec, rng: Random) -> pd.DataFrame:
+    """The report made of many small parts, merged in a random order, some of them beforehand."""
+    query = reader.query(asked, report)
+    parts = reader.parts(query, whole_pipelines=report.whole_pipelines)
+    loaded = [report.load(reader, part) for part in parts]
+    rng.shuffle(loaded)
+    cut = rng.randint(0, len(loaded))
+    if 0 < cut < len(loaded):
+        loaded = [merged(loaded[:cut]), *loaded[cut:]]
+    table = report.figures(query, *merged(loaded))
+    return finished(table, report, query, Coverage(reader))
+
+
+@FEWER
+@given(
+    history=histories(), size=st.integers(2, 12), seed=st.integers(0, 999), since=SINCE,
+    every=PERIODS, zone=st.sampled_from(ZONES),
+)  # fmt: skip
+def test_many_parts_make_the_frame_of_one(
+    sqlite: Database, history: History, size: int, seed: int, since: Any, every: Any, zone: str
+) -> None:
+    stored(sqlite, history)
+    rng = Random(seed)
+    for name, report in REPORTS.items():
+        keys = rng.sample(report.keys, rng.randint(0, 4))
+        ask: dict[str, Any] = {"by": keys, "every": every, "tz": zone, "since": since}
+        prices = {"ubuntu*": 0.3, "mac*": 0.7}
+        ask |= {"prices": prices} if "prices" in report.takes else {}
+        whole = getattr(reports, name)(sqlite, **ask)
+        with open_reader(sqlite) as reader:
+            reader.part_runs = size
+            found = in_parts(reader, report, QuerySpec(**ask), rng)
+        pd.testing.assert_frame_equal(found, whole, check_exact=True, obj=name)
+
+
+@pytest.mark.parametrize("since", [None, at(-1), at(3)])
+@pytest.mark.parametrize("size", [1, 3, 10])
+def test_parts_hold_every_run_once_and_no_more_than_they_may(
+    database: Database, since: Any, size: int
+) -> None:
+    times = Counter({1: 17, 2: 2, 3: 1, 5: 4})
+    runs = [
+        run(f"{n}-{k}", at(k // 3), pipeline=n)
+        for n, number in times.items()
+        for k in range(number)
+    ]
+    fill(database, runs, pipelines=[pipeline(n, f"p{n}") for n in range(1, 6)])
+    for chosen in (None, [1, 5], [4]):
+        spec = QuerySpec(since=since, pipelines=chosen and [f"p{n}" for n in chosen])
+        with open_reader(database) as reader:
+            reader.part_runs = size
+            query = reader.query(spec)
+            wanted = reader.runs(query, ["pipeline_id", "id"])
+            for whole in (False, True):
+                parts = reader.parts(query, whole_pipelines=whole)
+                held = [reader.runs(part, ["pipeline_id", "id"]) for part in parts]
+                together = pd.concat([frame.astype(object) for frame in held])
+                assert sorted(together.itertuples(index=False, name=None)) == sorted(
+                    wanted.astype(object).itertuples(index=False, name=None)
+                )
+                of = [set(frame["pipeline_id"]) for frame in held]
+                if whole:
+                    assert sum(map(len, of)) == len(set().union(*of))
+                elif since != at(-1):  # runs of one moment stay together
+                    assert all(len(frame) <= max(size, 9) for frame in held)
+                if size == 3 and chosen is None:
+                    assert len(parts) > 3 - whole
+
+
+def test_a_small_window_is_one_part(sqlite: Database) -> None:
+    fill(sqlite, [run("a", at(0)), run("b", at(1))])
+    with open_reader(sqlite) as reader:
+        query = reader.query(QuerySpec())
+        assert reader.parts(query, whole_pipelines=False) == [query]
