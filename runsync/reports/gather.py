@@ -17,7 +17,7 @@ from runsync import __version__
 from runsync.errors import ConfigError, RunsyncError, UnavailableError
 from runsync.reports.definitions import REPORTS
 from runsync.reports.load import open_reader
-from runsync.reports.parts import merged
+from runsync.reports.parts import merged_parts
 from runsync.reports.query_spec import Query
 from runsync.reports.report import Frames, Report
 
@@ -44,11 +44,11 @@ def gathered(reader: "Reader", report: Report, parts: Sequence[Query]) -> Frames
     """The parts of a report, loaded and merged."""
     with _executor(reader, len(parts)) as executor:
         if executor is None or reader.backend.url is None:
-            return merged([report.load(reader, part) for part in parts])
+            return merged_parts([report.load(reader, part) for part in parts])
         errands = [Errand(reader.backend.url, report.name, part) for part in parts]
         futures = [executor.submit(run_errand, errand) for errand in errands]
         try:
-            return merged(
+            return merged_parts(
                 [
                     _result(future) or report.load(reader, part)
                     for future, part in zip(futures, parts, strict=True)

@@ -219,15 +219,15 @@ class Reader:
     def conditions(self, view: sa.Table, query: Query) -> Iterator[sa.ColumnElement[bool]]:
         """Which rows of a view the query is about."""
         created_at, window = RUN_CREATED_AT[view], query.window
-        if query.slice is not None:
-            yield from _bounds(created_at, query.slice.since, query.slice.until)
+        if query.part is not None:
+            yield from _bounds(created_at, query.part.since, query.part.until)
             run_id = view.c.id if view is v_runs else view.c.run_id
-            yield from _bounds(run_id, query.slice.first_id, query.slice.end_id)
+            yield from _bounds(run_id, query.part.first_id, query.part.end_id)
         yield from _bounds(created_at, window.since, window.until)
         if query.pipeline_ids is not None:
             # SQLite would rather follow the key, through all of a pipeline's history, than the
             # index of the window; `+ 0` takes the key away from it.
-            is_bounded = self._is_sqlite and window.since is not None and query.slice is None
+            is_bounded = self._is_sqlite and window.since is not None and query.part is None
             pipeline_id = view.c.pipeline_id + 0 if is_bounded else view.c.pipeline_id
             yield pipeline_id.in_(query.pipeline_ids)
         if query.branches is not None:

@@ -1,9 +1,9 @@
 """The parts that a report is made of, each from a part of the history, and their merge.
 
 A report reads a part of the history and reduces it to a part of its own: a tuple of frames and of
-:class:`.Samples`. Parts are merged by putting rows below rows; the figures are made such that it
-does not matter how the rows came in: counts are added, durations sorted, the first or last of
-something found again. So one part and many give the same figures, to the last digit.
+:class:`.GroupDurations`. Parts are merged by putting rows below rows. In which order rows come
+does not matter to the figures: counts are added, durations sorted, the first or last of something
+found again. So one part and many give the same figures, to the last digit.
 """
 
 from collections.abc import Sequence
@@ -12,21 +12,21 @@ from typing import Any
 import pandas as pd
 
 from runsync.reports.columns import TEXT
+from runsync.reports.group_durations import GroupDurations
 from runsync.reports.report import Frames
-from runsync.reports.samples import Samples
 
 
-def merged(parts: Sequence[Frames]) -> Frames:
+def merged_parts(parts: Sequence[Frames]) -> Frames:
     """Several parts of one report as one."""
     if len(parts) == 1:
         return parts[0]
     return tuple(_together(pieces) for pieces in zip(*parts, strict=True))
 
 
-def _together(pieces: "Sequence[pd.DataFrame | Samples]") -> "pd.DataFrame | Samples":
-    samples = [piece for piece in pieces if isinstance(piece, Samples)]
+def _together(pieces: "Sequence[pd.DataFrame | GroupDurations]") -> "pd.DataFrame | GroupDurations":
+    samples = [piece for piece in pieces if isinstance(piece, GroupDurations)]
     if samples:
-        return Samples.together(samples, stacked([one.keys for one in samples]))
+        return GroupDurations.together(samples, stacked([one.keys for one in samples]))
     return stacked([piece for piece in pieces if isinstance(piece, pd.DataFrame)])
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from runsync.reports.query_spec import Query, Slice
+from runsync.reports.query_spec import PartBounds, Query
 from runsync.storage.tables import v_runs
 
 if TYPE_CHECKING:
@@ -34,18 +34,18 @@ def parts_of(reader: "Reader", query: Query, size: int, *, whole_pipelines: bool
 def _by_time(reader: "Reader", query: Query, size: int) -> Iterator[Query]:
     cuts = list(_cuts(reader, query, v_runs.c.created_at, size))
     for since, until in zip([None, *cuts], [*cuts, None], strict=True):
-        yield replace(query, slice=Slice(since=since, until=until))
+        yield replace(query, part=PartBounds(since=since, until=until))
 
 
 def _by_key(reader: "Reader", query: Query, size: int, *, whole_pipelines: bool) -> Iterator[Query]:
     small: list[int] = []
     number = 0
     for pipeline_id, runs in _sizes(reader, query):
-        of_one = replace(query, pipeline_ids=(pipeline_id,), slice=Slice())
+        of_one = replace(query, pipeline_ids=(pipeline_id,), part=PartBounds())
         if runs > size and not whole_pipelines:
             cuts = list(_cuts(reader, of_one, v_runs.c.id, size))
             for first, end in zip([None, *cuts], [*cuts, None], strict=True):
-                yield replace(of_one, slice=Slice(first_id=first, end_id=end))
+                yield replace(of_one, part=PartBounds(first_id=first, end_id=end))
             continue
         if small and number + runs > size:
             yield replace(of_one, pipeline_ids=tuple(small))
@@ -53,7 +53,7 @@ def _by_key(reader: "Reader", query: Query, size: int, *, whole_pipelines: bool)
         small.append(pipeline_id)
         number += runs
     if small:
-        yield replace(query, pipeline_ids=tuple(small), slice=Slice())
+        yield replace(query, pipeline_ids=tuple(small), part=PartBounds())
 
 
 def _sizes(reader: "Reader", query: Query) -> list[tuple[int, int]]:

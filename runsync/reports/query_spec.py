@@ -98,7 +98,7 @@ class QuerySpec:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Slice:
+class PartBounds:
     """Some of a query's runs; an open bound is None.
 
     Attributes:
@@ -119,7 +119,7 @@ class Query:
 
     Attributes:
         every: the period, or ``piece``: the piece of the window, from 0.
-        slice: of a part of the history: which of the runs it holds; None: all of them.
+        part: of a part of the history: which of the runs it holds; None: all of them.
         pipelines: those it is about; every pipeline where none was named.
         pipeline_ids: of those that were named; None: no limit.
         implied: keys that every row of the report has, asked for or not.
@@ -135,7 +135,7 @@ class Query:
     result: str | None
     busy: bool
     prices: Mapping[str, float]
-    slice: Slice | None = None
+    part: PartBounds | None = None
 
     @property
     def keys(self) -> tuple[str, ...]:

@@ -137,7 +137,7 @@ def address() -> Iterator[str]:
         n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
     )
     yield cluster.scheduler_address
-    cluster.close()  # type: ignore[no-untyped-call]
+    cluster.close()
 
 
 @pytest.mark.proof

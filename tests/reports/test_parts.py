@@ -14,7 +14,7 @@ from runsync.reports.columns import finished
 from runsync.reports.coverage_notes import Coverage
 from runsync.reports.definitions import REPORTS
 from runsync.reports.load import Reader, open_reader
-from runsync.reports.parts import merged
+from runsync.reports.parts import merged_parts
 from runsync.reports.query_spec import QuerySpec
 from runsync.reports.report import Report
 from runsync.storage.database import Database
@@ -32,8 +32,8 @@ def in_parts(reader: Reader, report: Report, asked: QuerySpec, rng: Random) -> p
     rng.shuffle(loaded)
     cut = rng.randint(0, len(loaded))
     if 0 < cut < len(loaded):
-        loaded = [merged(loaded[:cut]), *loaded[cut:]]
-    table = report.figures(query, *merged(loaded))
+        loaded = [merged_parts(loaded[:cut]), *loaded[cut:]]
+    table = report.figures(query, *merged_parts(loaded))
     return finished(table, report, query, Coverage(reader))
 
 

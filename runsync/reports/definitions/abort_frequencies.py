@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from runsync.reports.group_durations import GroupDurations
 from runsync.reports.report import (
     Column,
     Frames,
@@ -12,7 +13,6 @@ from runsync.reports.report import (
     durations,
     rate_with_interval,
 )
-from runsync.reports.samples import Samples
 from runsync.reports.section import Band, Card, Change, Ranking, Section, Trends
 from runsync.reports.statistics import Groups, joined, rate, tally, wilson
 
@@ -37,13 +37,13 @@ def load(reader: "Reader", query: "Query") -> Frames:
     ends = last_first.drop_duplicates(["pipeline_id", "run_id"])
     return (
         tally(runs, query.keys, _FLAGS),
-        Samples.of(started, query.keys, "duration_ms"),
+        GroupDurations.of(started, query.keys, "duration_ms"),
         tally(ends, [*query.keys, "name"], rows="times"),
     )
 
 
 def figures(
-    query: "Query", runs: "pd.DataFrame", times: Samples, ends: "pd.DataFrame"
+    query: "Query", runs: "pd.DataFrame", times: GroupDurations, ends: "pd.DataFrame"
 ) -> "pd.DataFrame":
     """Counts aborted runs among finished ones."""
     groups = Groups(runs, query.keys)

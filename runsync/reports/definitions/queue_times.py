@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from runsync.reports.group_durations import GroupDurations
 from runsync.reports.report import SPREAD, Frames, Median, Report, counts
-from runsync.reports.samples import Samples
 from runsync.reports.section import P50_TO_P95, Card, Change, Section, Trends, WeekdayHours
 
 if TYPE_CHECKING:
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 def load(reader: "Reader", query: "Query") -> Frames:
     """The waits of runs that have started."""
     runs = reader.runs(query, ["queued_ms"], known=["queued_ms"])
-    return (Samples.of(runs, query.keys, "queued_ms"),)
+    return (GroupDurations.of(runs, query.keys, "queued_ms"),)
 
 
-def figures(query: "Query", waits: "Samples") -> "pd.DataFrame":
+def figures(query: "Query", waits: "GroupDurations") -> "pd.DataFrame":
     """The spread of the waits."""
     groups = waits.by(query.keys)
     return groups.keys.assign(**groups.spread())

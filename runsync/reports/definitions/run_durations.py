@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from runsync.reports.group_durations import GroupDurations
 from runsync.reports.report import SPREAD, Frames, Median, Report, counts
-from runsync.reports.samples import Samples
 from runsync.reports.section import P50_TO_P95, Card, Change, Section, Trends
 
 if TYPE_CHECKING:
@@ -17,10 +17,10 @@ def load(reader: "Reader", query: "Query") -> Frames:
     """The durations of finished runs that have one."""
     name = "busy_ms" if query.busy else "duration_ms"
     runs = reader.runs(query, [name], where=["is_finished"], known=[name])
-    return (Samples.of(runs, query.keys, name),)
+    return (GroupDurations.of(runs, query.keys, name),)
 
 
-def figures(query: "Query", durations: "Samples") -> "pd.DataFrame":
+def figures(query: "Query", durations: "GroupDurations") -> "pd.DataFrame":
     """The spread of the durations."""
     groups = durations.by(query.keys)
     return groups.keys.assign(**groups.spread())

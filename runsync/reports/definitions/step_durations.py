@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from runsync.reports.group_durations import GroupDurations
 from runsync.reports.report import (
     SPREAD,
     STEP_KEYS,
@@ -15,7 +16,6 @@ from runsync.reports.report import (
     counts,
     durations,
 )
-from runsync.reports.samples import Samples
 from runsync.reports.section import P50_TO_P95, Ranking, Rows, Section
 from runsync.reports.statistics import Groups, rate
 
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 def load(reader: "Reader", query: "Query") -> Frames:
     """The durations of steps that ran."""
     steps = reader.steps(query, ["duration_ms"], where=["ran"])
-    return (Samples.of(steps, query.keys, "duration_ms"),)
+    return (GroupDurations.of(steps, query.keys, "duration_ms"),)
 
 
-def figures(query: "Query", durations: "Samples") -> "pd.DataFrame":
+def figures(query: "Query", durations: "GroupDurations") -> "pd.DataFrame":
     """The spread of the durations, their total, and its share of the total of the group."""
     groups = durations.by(query.keys)
     total = groups.totals()

@@ -19,7 +19,7 @@ Values = npt.NDArray[np.integer]
 _MOST = np.iinfo(np.uint32).max
 
 
-class Samples:
+class GroupDurations:
     """Values by group.
 
     Attributes:
@@ -34,7 +34,7 @@ class Samples:
         self._is_sorted = False
 
     @classmethod
-    def of(cls, frame: "pd.DataFrame", keys: Sequence[str], column: str) -> "Samples":
+    def of(cls, frame: "pd.DataFrame", keys: Sequence[str], column: str) -> "GroupDurations":
         """The values of a column, none of them missing, of the rows in each group."""
         groups = Groups(frame, keys)
         values = _narrow(frame[column].to_numpy(np.int64))
@@ -42,7 +42,7 @@ class Samples:
         return cls(groups.keys, counts, values[np.argsort(groups.codes, kind="stable")])
 
     @classmethod
-    def together(cls, parts: Sequence["Samples"], keys: "pd.DataFrame") -> "Samples":
+    def together(cls, parts: Sequence["GroupDurations"], keys: "pd.DataFrame") -> "GroupDurations":
         """All values of several parts by group.
 
         Args:
@@ -63,11 +63,11 @@ class Samples:
         totals = np.bincount(groups.codes, counts, len(groups.first)).astype(np.int64)
         return cls(groups.keys, totals, whole)
 
-    def by(self, keys: Sequence[str]) -> "Samples":
+    def by(self, keys: Sequence[str]) -> "GroupDurations":
         """The same values by fewer keys."""
         if list(keys) == list(self.keys):
             return self
-        return Samples.together([self], self.keys[list(keys)])
+        return GroupDurations.together([self], self.keys[list(keys)])
 
     def frame(self, name: str = "ms") -> "pd.DataFrame":
         """A row for each value, with its keys."""
