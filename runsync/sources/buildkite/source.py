@@ -37,8 +37,7 @@ class Buildkite(LiveApi):
     needs_begin = True
     # A build may show up later than it was created, and its end later than it came.
     recheck = timedelta(minutes=10)
-    page_size = PAGE_SIZE
-    """How many builds are asked for at once; fewer where their jobs are too many for an answer."""
+    page_size = PAGE_SIZE  # fewer where the jobs of so many builds are too much for an answer
 
     @staticmethod
     def is_limit(status: int, headers: Mapping[str, str], body: str) -> bool:
@@ -75,6 +74,7 @@ class Buildkite(LiveApi):
         """The builds that may have changed since the last whole sync, wherever they stand."""
         since = [parse_time(text) for text in memory.get(_ASKED) or [memory.get(BEGUN)] if text]
         memory[_ASKED] = [at.isoformat() for at in (*since, top.as_of)][-2:]
+        memory[BEGUN] = memory[_ASKED][0]  # what is remembered where a later sync leaves a gap
         if not since:
             return
         finished: Filters = {"finished_from": bound(since[0] - self.recheck)}

@@ -57,6 +57,12 @@ def test_some_faults(
     play(front, world, sqlite, Case(kind, "listing", "first"), later=later)
 
 
+def test_a_sync_that_leaves_a_gap_forgets_no_change_below_it(
+    front: FaultyServer, world: World, sqlite: Database
+) -> None:
+    play(front, world, sqlite, Case("empty-page", "listing", "middle"), later=True)
+
+
 @pytest.mark.proof
 @pytest.mark.parametrize("later", [False, True], ids=["first", "later"])
 @pytest.mark.parametrize("place", PLACES)
