@@ -280,6 +280,18 @@ def test_a_damaged_file_is_named_and_nothing_is_made_of_it(
     assert (tmp_path / "_runsync.json").read_bytes() == before
 
 
+def test_rows_that_are_not_those_that_were_exported_are_not_copied(
+    filled: Database, tmp_path: Path
+) -> None:
+    export(filled, tmp_path)
+    path = tmp_path / "_runsync.json"
+    checksum = months(tmp_path)[1, "2022-05"].checksum
+    path.write_text(path.read_text().replace(checksum, "0" * 16))
+    change(filled, update(RunRow).where(RunRow.id == "r0-2022-11").values(message="x"))
+    with pytest.raises(ArchiveError, match="rows of 2022-05 of pipeline 1 are not those that were"):
+        export(filled, tmp_path)
+
+
 def test_a_file_with_fewer_rows_than_it_should_have_is_damaged(
     filled: Database, tmp_path: Path
 ) -> None:

@@ -149,6 +149,9 @@ def test_a_database_without_its_pruned_months_says_so(filled: Database, tmp_path
     frame = reports.pass_rates(filled, by=(), every="month", until=at(160))
     months = dict(zip(frame["period"].dt.strftime("%Y-%m"), frame["partial"], strict=True))
     assert months == {"2024-05": False, "2024-06": False, "2024-07": False, "2024-08": True}
+    weeks = reports.pass_rates(filled, by=(), every="week", until=at(160))
+    partial = dict(zip(weeks["period"].dt.strftime("%m-%d"), weeks["partial"], strict=True))
+    assert (partial["04-29"], partial["05-06"]) == (True, False)  # of the first April is gone
     assert reports.lacking(filled, since=at(60), until=at(160)) == []
 
 
