@@ -34,7 +34,7 @@ from runsync.storage.tables import UTCDateTime, pipelines, v_runs, v_steps
 
 PART_RUNS = 25_000
 """How many runs a part of the history holds at most, with their steps."""
-PART_RUNS_OF_ARCHIVE = 200_000
+PART_RUNS_OF_ARCHIVE = 100_000
 """The same where columns come without a Python object for each value, and parts cost more."""
 
 
