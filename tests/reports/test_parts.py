@@ -18,7 +18,7 @@ from runsync.reports.parts import merged_parts
 from runsync.reports.query_spec import QuerySpec
 from runsync.reports.report import Report
 from runsync.storage.database import Database
-from tests.reports.database_rows import at, fill, pipeline, run
+from tests.reports.database_rows import at, fill, pipeline, run, step
 from tests.reports.test_oracles import FEWER, PERIODS, ZONES, History, histories, stored
 
 SINCE = st.none() | st.integers(0, 40).map(at)
@@ -98,3 +98,27 @@ def test_a_small_window_is_one_part(sqlite: Database) -> None:
     with open_reader(sqlite) as reader:
         query = reader.query(QuerySpec())
         assert reader.parts(query, whole_pipelines=False) == [query]
+
+
+def test_parts_of_all_history_are_read_by_the_key_and_those_of_a_window_by_creation(
+    sqlite: Database, statement_plans: list[str]
+) -> None:
+    """Of all history, what asks nothing of runs does not look at them."""
+    runs = [run(f"r{n:02}", at(n)) for n in range(20)]
+    fill(sqlite, runs, [step(one, 1, "test") for one in runs])
+    report = REPORTS["step_durations"]
+    for since, told in (
+        (None, "SEARCH s USING PRIMARY KEY (pipeline_id=? AND run_id>? AND run_id<?)"),
+        (
+            at(2),
+            "SEARCH r USING INDEX ix_runs_created_at (created_at>? AND created_at<?); SEARCH s",
+        ),
+    ):
+        with open_reader(sqlite) as reader:
+            reader.part_runs = 5
+            query = reader.query(QuerySpec(since=since), report)
+            part = reader.parts(query, whole_pipelines=False)[1]
+            statement_plans.clear()
+            report.load(reader, part)
+        (plan,) = statement_plans
+        assert plan.startswith(told), plan
