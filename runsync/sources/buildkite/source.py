@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any
 
 from runsync.config import PipelineConfig
-from runsync.errors import ConfigError, SourceError, TooLargeError
+from runsync.errors import ConfigError, NotFoundError, SourceError, TooLargeError
 from runsync.http.client import Response
 from runsync.records import Cursor, Pipeline, Problem, Run, RunWithSteps, Status, parse_time
 from runsync.sources.base import BEGUN, Listed, Listing, Page, ResumePoint
@@ -66,9 +66,14 @@ class Buildkite(LiveApi):
             yield from walk.pages(None, partial(self._changed, listing, memory))
 
     def _walk(self, listing: Listing, asked: Filters) -> BuildWalk:
-        return BuildWalk(
-            partial(self._part, listing), asked, f"{self.name}: the listing {listing.key}"
-        )
+        name = f"{self.name}: the listing {listing.key}"
+        return BuildWalk(partial(self._part, listing), asked, name, self._numbered)
+
+    def _numbered(self, pipeline: Pipeline, number: int) -> Listed | None:
+        try:
+            return _listed(self.reread(pipeline, str(number)))
+        except NotFoundError:
+            return None
 
     def _changed(self, listing: Listing, memory: dict[str, Any], top: Part) -> Iterator[Page]:
         """The builds that may have changed since the last whole sync, wherever they stand."""
@@ -117,8 +122,7 @@ class Buildkite(LiveApi):
             try:
                 read = read_build(raw, own, organization, self.client.base_url, answer.as_of)
                 at = read.run.created_at
-                cursor = Cursor(at, f"{read.run.pipeline.external_id}/{read.run.id.zfill(20)}")
-                rows.append(Row(at, Listed(cursor, read.run, details=read)))
+                rows.append(Row(at, _listed(read)))
             except BadRowError as error:
                 rows.append(Row(at, Problem(str(error))))
         return Part(rows, answer.as_of, has_next(answer) or len(raws) >= size)
@@ -135,3 +139,8 @@ class Buildkite(LiveApi):
                 if size == 1:
                     raise
                 self.page_size = max(size // 4, 1)
+
+
+def _listed(read: RunWithSteps) -> Listed:
+    place = f"{read.run.pipeline.external_id}/{read.run.id.zfill(20)}"
+    return Listed(Cursor(read.run.created_at, place), read.run, details=read)

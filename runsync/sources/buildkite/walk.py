@@ -9,17 +9,19 @@ Why no build can be missed:
 3. More builds than a page in such a second are read by number, until two readings are alike.
 4. The list ends where a page that begins at builds that were seen shows no others. A page that
    shows none proves nothing, unless a page that begins above it and does says the same.
-5. A row that cannot be read is a hole wherever it is shown.
+5. A pipeline counts its builds one by one. A number that pages pass over is read by itself, and
+   below the lowest that was seen there must be none.
+6. A row that cannot be read is a hole wherever it is shown.
 """
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import count
+from itertools import count, pairwise, takewhile
 from typing import Any
 
 from runsync.errors import SourceError
-from runsync.records import Problem
+from runsync.records import Pipeline, Problem
 from runsync.sources.base import Listed, Page
 
 _SECOND = timedelta(seconds=1)
@@ -71,10 +73,19 @@ class BuildWalk:
         fetch: asks for a page with parameters.
         asked: those of every page.
         name: what the list is called in an error.
+        read: a pipeline's build of that number; None where it has none.
     """
 
-    def __init__(self, fetch: FetchPart, asked: Filters, name: str) -> None:
-        self._fetch, self._asked, self._name = fetch, asked, name
+    def __init__(
+        self,
+        fetch: FetchPart,
+        asked: Filters,
+        name: str,
+        read: Callable[[Pipeline, int], Listed | None],
+    ) -> None:
+        self._fetch, self._asked, self._name, self._read = fetch, asked, name, read
+        self._lowest: dict[str, tuple[Pipeline, int]] = {}
+        self._has_holes = False
 
     def once(self) -> Iterator[Part]:
         """The parts from the top down to one that is not full: what was cut off is not noticed."""
@@ -103,11 +114,15 @@ class BuildWalk:
             if not part.is_full and keys <= seen and (keys or not part.rows):
                 if top and not keys:
                     self._prove_end(top)
+                ends = [] if self._has_holes else self._lowest.values()
+                if any(self._read(of, number - 1) for of, number in ends if number > 1):
+                    raise self._moves_too_fast()
                 # What cannot be read may be a build that was not seen.
                 unreadable = tuple(row.item for row in part.rows if row.key is None)
                 yield Page(unreadable, part.as_of, at_start=True)
                 return
             items = [row.item for row in part.rows if row.key is None or row.key not in seen]
+            items += self._passed_over(part)
             if items:
                 yield Page(tuple(items), part.as_of)
             if below is None:
@@ -116,6 +131,28 @@ class BuildWalk:
             if repeated > _MOST_READINGS:
                 raise self._moves_too_fast()
             seen, top = set() if part.is_full else keys, below
+
+    def _passed_over(self, part: Part) -> Iterator[Listed]:
+        """The builds whose numbers lie between those that were seen, and which no page showed.
+
+        Where a row cannot be read, it may be the number that is missing.
+        """
+        self._has_holes |= any(row.key is None for row in part.rows)
+        if self._has_holes:
+            return
+        shown: dict[str, list[int]] = {}
+        for row in part.rows:
+            if isinstance(row.item, Listed):
+                of = row.item.run.pipeline
+                shown.setdefault(of.external_id, []).append(int(row.item.run.id))
+                self._lowest.setdefault(of.external_id, (of, int(row.item.run.id)))
+        for name, numbers in shown.items():
+            of, lowest = self._lowest[name]
+            in_order = sorted({lowest, *numbers}, reverse=True)
+            for high, low in pairwise(in_order):
+                between = (self._read(of, number) for number in range(high - 1, low, -1))
+                yield from takewhile(bool, between)
+            self._lowest[name] = (of, in_order[-1])
 
     def _step(self, top: datetime | None) -> tuple[Part, datetime | None]:
         """The next page, and the time below which the one after it begins, if a row tells one."""

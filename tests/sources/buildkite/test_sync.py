@@ -299,6 +299,24 @@ def test_a_build_that_shows_up_late_is_brought(
     assert_equal(sqlite, world, simulator)
 
 
+def test_a_build_that_lists_pass_over_is_read_by_its_number(
+    world: World,
+    source: Buildkite,
+    simulator: BuildkiteSimulator,
+    sqlite: Database,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Buildkite, "page_size", 3)
+    simulator.numbers_lag = False
+    for _ in range(3):
+        world.history(4, gap=5)
+        world.create("unit", state="skipped", visible_from=world.now + timedelta(days=30))
+        world.pass_time(seconds=1)
+    world.history(1, gap=5)
+    run(sqlite, source)
+    assert_equal(sqlite, world, simulator)
+
+
 def test_a_deleted_build_stays_and_verify_says_so(
     world: World, source: Buildkite, sqlite: Database
 ) -> None:
