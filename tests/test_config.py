@@ -244,7 +244,10 @@ WRONG = {
         '[sources.ci]\ntype = "werker"',
         "`type` 'werker' is not known; did you mean 'wercker'",
     ),
-    "a name that is no type": ("[sources.ci]", "`type` 'ci' is not known; known are: buildbot, "),
+    "a name that is no type": (
+        "[sources.ci]",
+        "`type` 'ci' is not known; known are: azure, buildbot",
+    ),
     "a token": ('[sources.wercker]\ntoken = "geheim"', "`token` is refused.*`token_env`"),
     "no base_url": ("[sources.buildbot]", "`base_url` is missing"),
     "no URL": ('[sources.wercker]\nbase_url = "app.wercker.com"', "must begin with https://"),

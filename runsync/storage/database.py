@@ -303,9 +303,13 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 def _prepare_postgres(raw: Any, _record: object) -> None:
-    with raw.cursor() as cursor:
-        cursor.execute("SET TIME ZONE 'UTC'")
-    raw.commit()
+    try:
+        with raw.cursor() as cursor:
+            cursor.execute("SET TIME ZONE 'UTC'")
+        raw.commit()
+    except BaseException:
+        raw.close()  # the pool forgets a connection that could not be prepared
+        raise
 
 
 def _json_merged(under: str, over: str) -> str:

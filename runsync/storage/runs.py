@@ -128,12 +128,16 @@ def save_runs(
         encoder.run(key, one.details, settled=one.settled, with_steps=one.with_steps)
         for key, one in to_write.items()
     ]
+    written = execute_many(connection, run_upsert(dialect), rows)
+    unseen = [one.details.run for one in to_write.values() if one.key not in stored]
+    # Another writer may have added these since, and was waited for just now. SQLite has but one.
+    added = stored_states(connection, source, unseen) if unseen and dialect != "sqlite" else {}
     steps: dict[StepRule, list[Row]] = {rule: [] for rule in StepRule}
     for key, one in to_write.items():
         in_order = sorted(one.details.steps, key=lambda step: step.id)
-        steps[_step_rule(one, stored.get(one.key))] += [encoder.step(key, s) for s in in_order]
-    written = execute_many(connection, run_upsert(dialect), rows)
-    new = sum(one.key not in stored for one in to_write.values())
+        rule = _step_rule(one, stored.get(one.key, added.get(one.key)))
+        steps[rule] += [encoder.step(key, s) for s in in_order]
+    new = len(unseen)
     steps_written = sum(
         execute_many(connection, step_upsert(dialect, rule), rows) for rule, rows in steps.items()
     )

@@ -714,3 +714,31 @@ def test_unsettled_runs_are_found_by_their_index(sqlite: Database) -> None:
     with sqlite.read() as connection:
         plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}", ("l",)).all()
     assert any("ix_runs_unsettled" in str(row) for row in plan), plan
+
+
+def test_a_settled_answer_that_came_in_between_keeps_the_last_word(postgres_url: str) -> None:
+    """Another sync adds a run between our look at what is stored and our own insert of it."""
+    database, rival = Database(postgres_url), Database(postgres_url)
+    pipeline = new_pipeline()
+    step = Step(id="s", position=1, name="new", status=Status.FINISHED, result=Result.FAILED)
+    run = a_run(pipeline, status=Status.FINISHED, finished_at=EPOCH)
+    settled = RunToWrite(RunWithSteps(run, (step,), EPOCH + timedelta(days=2)), settled=True)
+    old_step = replace(step, name="old", result=Result.PASSED)
+    older = RunToWrite(RunWithSteps(run, (old_step,), EPOCH + timedelta(minutes=1)), settled=False)
+    came: list[str] = []
+
+    def come_in_between(_: Any, __: Any, statement: str, *___: Any) -> None:
+        if statement.startswith("INSERT INTO runs") and not came:
+            came.append(statement)
+            theirs.save(Batch([settled]))
+
+    ours, theirs = store_of(database, pipeline), store_of(rival, pipeline)
+    for store in (ours, theirs):  # so that neither waits for the other's pipeline
+        store.save(Batch(pipelines=[pipeline]))
+    event.listen(database.engine, "before_cursor_execute", come_in_between)
+    ours.save(Batch([older]))
+    assert came
+    (found,) = step_rows(database, pipeline).values()
+    assert (found["name"], found["result"]) == ("new", "failed")
+    database.close()
+    rival.close()
