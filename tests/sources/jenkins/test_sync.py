@@ -463,9 +463,15 @@ Life = st.tuples(
 )
 
 
+# While a sync is under way: no job moves in that moment, and no weeks pass.
+Meanwhile = st.tuples(
+    st.sampled_from([0, 1, 999, 400_000, 700_000]),
+    st.sampled_from("start start end end discard rotate branch".split()),
+    st.integers(0, 30),
+)
 LIVES: dict[str, Any] = {
     "steps": st.lists(Life, max_size=30),
-    "during": st.lists(Life, max_size=6),
+    "during": st.lists(Meanwhile, max_size=6),
     "size": st.integers(2, 4),
     "view": st.sampled_from(["wfapi", "graph"]),
 }
