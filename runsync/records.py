@@ -143,6 +143,11 @@ class Run:
         return self.pipeline.external_id, self.id
 
     @property
+    def month_key(self) -> tuple[str, str]:
+        """Its pipeline, by its external id, and the month of its creation in UTC: ``2024-05``."""
+        return self.pipeline.external_id, f"{self.created_at:%Y-%m}"
+
+    @property
     def queued_ms(self) -> int | None:
         """Milliseconds in the queue, to the start; None while not started, if a clock ran back, or
         if the provider does not tell."""

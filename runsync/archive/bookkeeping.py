@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Select, Table, func, select
 from runsync.archive.manifest import MonthKey
 from runsync.archive.rows import Month
 from runsync.storage.covered_spans import covered_spans
+from runsync.storage.default_branches import reads_over
 from runsync.storage.tables import (
     coverage,
     is_unsettled,
@@ -58,7 +59,7 @@ class Seals:
     def __init__(self, connection: Connection) -> None:
         self._spans: dict[int, list[tuple[datetime, datetime]]] = defaultdict(list)
         beginning = datetime.min.replace(tzinfo=UTC)
-        for span in covered_spans(lambda query: connection.execute(query).all()):
+        for span in covered_spans(reads_over(connection)):
             self._spans[span.pipeline_id].append((span.oldest or beginning, span.newest))
         self._spans = defaultdict(list, {k: _joined(v) for k, v in self._spans.items()})
         self._open = set(_open_months(connection))

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import Column, Connection, select
+from sqlalchemy import Column, Connection
 
 from runsync.archive.bookkeeping import month_versions
 from runsync.archive.location import FolderLocation, errors_in_sentences
@@ -24,9 +24,9 @@ from runsync.archive.manifest import CSV, FILE, TABLES, MonthKey, manifest_state
 from runsync.archive.rows import COLUMNS, raw_rows
 from runsync.archive.summary import Summary, Watching
 from runsync.errors import ConfigError
-from runsync.storage import tables
 from runsync.storage.database import Database
-from runsync.storage.pipelines import StoredPipeline, labelled
+from runsync.storage.default_branches import reads_over
+from runsync.storage.pipelines import StoredPipeline, all_labelled
 from runsync.storage.tables import UTCDateTime
 from runsync.text import csv_cell
 
@@ -55,9 +55,8 @@ class _CsvExport:
 
     def __init__(self, connection: Connection, location: FolderLocation, watch: Watching) -> None:
         self._connection, self._location, self._watch = connection, location, watch
-        p = tables.pipelines.c
-        rows = connection.execute(select(p.id, p.source, p.external_id, p.name))
-        self._pipelines = {one.id: one for one in labelled((r[0], r[1], r[2], r[3]) for r in rows)}
+        found = all_labelled(reads_over(connection))
+        self._pipelines = {one.id: one for one in found}
         self._state = _known_state(location)
         self._summary = Summary()
 

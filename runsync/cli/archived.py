@@ -14,7 +14,6 @@ from runsync.errors import ConfigError, PartialError
 if TYPE_CHECKING:
     from runsync.archive.differences import ArchiveVerdict, MonthDifference
     from runsync.archive.prune import MonthToPrune
-    from runsync.storage.database import Database
 
 COMPARED = ("pipeline", "month", "kind", "runs", "why")
 PRUNED = ("pipeline", "month", "runs", "steps", "kept")
@@ -29,12 +28,13 @@ def verify_archive(config: Path | None, archive: str | None, format: Format | No
         PartialError: one differs.
     """
     from runsync.archive.differences import compare_archive
+    from runsync.storage.pipelines import labels_by_id
 
     settings = load_config(config, needed=False)
     place = archive_place(settings, archive)
     with closing(open_database(settings)) as database:
         verdict = compare_archive(database, place, _say_month)
-        names = _names(database)
+        names = labels_by_id(database.rows)
     _say_month("")
     rows = [
         {
@@ -91,12 +91,13 @@ def prune_archived(
         PartialError: a month that was to go had to stay.
     """
     from runsync.archive.prune import months_to_prune, prune
+    from runsync.storage.pipelines import labels_by_id
 
     settings = load_config(config, needed=False)
     place = archive_place(settings, archive)
     with closing(open_database(settings)) as database:
         found = months_to_prune(database, place, when(before))
-        names = _names(database)
+        names = labels_by_id(database.rows)
         going = [one for one in found if not one.kept]
         runs = sum(one.runs for one in going)
         note(
@@ -147,18 +148,6 @@ def _row(one: "MonthToPrune", names: dict[int, str]) -> dict[str, Any]:
         "steps": one.steps,
         "kept": one.kept or None,
     }
-
-
-def _names(database: "Database") -> dict[int, str]:
-    from sqlalchemy import select
-
-    from runsync.storage.pipelines import labelled
-    from runsync.storage.tables import pipelines
-
-    p = pipelines.c
-    with database.read() as connection:
-        rows = connection.execute(select(p.id, p.source, p.external_id, p.name)).all()
-    return {one.id: one.label for one in labelled((r[0], r[1], r[2], r[3]) for r in rows)}
 
 
 def _say_month(month: str) -> None:

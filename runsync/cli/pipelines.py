@@ -66,7 +66,8 @@ def _stored(config: Config) -> list[dict[str, Any]]:
 
     from sqlalchemy import func, select
 
-    from runsync.storage.labels import labels_by_id
+    from runsync.storage.default_branches import reads_over
+    from runsync.storage.pipelines import labels_by_id
     from runsync.storage.tables import listing_pipelines, pipelines, runs
 
     try:
@@ -91,6 +92,6 @@ def _stored(config: Config) -> list[dict[str, Any]]:
         .order_by(pipelines.c.source, pipelines.c.name, pipelines.c.external_id)
     )
     with closing(open_database(config)) as database, database.read() as connection:
-        labels = labels_by_id(connection)
+        labels = labels_by_id(reads_over(connection))
         rows = [dict(row) for row in connection.execute(query).mappings()]
     return [{"pipeline": labels[row.pop("id")], **row} for row in rows]

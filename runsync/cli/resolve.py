@@ -113,8 +113,9 @@ def stored_pipelines(config: Config, database: "Database") -> list[KnownPipeline
     """The pipelines in the database, each once for every listing that holds it."""
     from sqlalchemy import select
 
-    from runsync.storage.labels import labels_by_id
+    from runsync.storage.default_branches import reads_over
     from runsync.storage.models import ListingPipelineRow, PipelineRow
+    from runsync.storage.pipelines import labels_by_id
 
     query = (
         select(
@@ -129,7 +130,7 @@ def stored_pipelines(config: Config, database: "Database") -> list[KnownPipeline
     )
     with database.read() as connection:
         rows = connection.execute(query).all()
-        labels = labels_by_id(connection)
+        labels = labels_by_id(reads_over(connection))
     return [
         KnownPipeline(source, external_id, name, _holding(config, listing or ""), labels[number])
         for number, source, external_id, name, listing in rows

@@ -51,6 +51,7 @@ def stored_list(
         ConfigError: no stored pipeline, application, source or branch goes by that name.
         DatabaseError: the database cannot be read.
     """
+    from runsync.storage.pipelines import labels_by_id
     from runsync.storage.stored_runs import StoredRunFilter, find_runs
 
     with _opened(config) as (settings, database):
@@ -65,7 +66,7 @@ def stored_list(
             skip=skip or 0,
             oldest_first=sort == "creationDateAsc",
         )
-        labels = _labels(database)
+        labels = labels_by_id(database.rows)
     return [run_row(one.run, one.source) | {"pipeline": labels[one.pipeline_id]} for one in found]
 
 
@@ -160,13 +161,6 @@ def _defaults(
     if not defaults:
         check_known([branch], branches_of(database, of_these))
     return defaults
-
-
-def _labels(database: "Database") -> dict[int, str]:
-    from runsync.storage.labels import labels_by_id
-
-    with database.read() as connection:
-        return labels_by_id(connection)
 
 
 def _the_run(

@@ -29,8 +29,8 @@ from runsync.reports.computed import (
 from runsync.reports.query_spec import DEFAULT_BRANCH, Query, QuerySpec
 from runsync.reports.report import ALONE, AnyDatabase, Crew, Report
 from runsync.storage.default_branches import default_branches, told_default_branches
-from runsync.storage.pipelines import StoredPipeline, labelled
-from runsync.storage.tables import UTCDateTime, pipelines, v_runs, v_steps
+from runsync.storage.pipelines import StoredPipeline, all_labelled
+from runsync.storage.tables import UTCDateTime, v_runs, v_steps
 
 PART_RUNS = 25_000
 """How many runs a part of the history holds at most, with their steps."""
@@ -79,9 +79,7 @@ class Reader:
     @cached_property
     def pipelines(self) -> tuple[StoredPipeline, ...]:
         """Every pipeline, by label."""
-        p = pipelines.c
-        rows = self.backend.rows(sa.select(p.id, p.source, p.external_id, p.name))
-        return labelled([(r.id, r.source, r.external_id, r.name) for r in rows])
+        return all_labelled(self.backend.rows)
 
     def query(self, spec: QuerySpec, report: Report | None = None) -> Query:
         """The spec, checked against what the database holds.
@@ -185,19 +183,19 @@ class Reader:
         ids: Sequence[str] | None,
     ) -> pd.DataFrame:
         wanted = self._wanted(view, query, columns)
+        among: list[sa.ColumnElement[bool]] = []
         if ids is not None:
             query = replace(query, window=replace(query.window, since=None, until=None))
+            among = self._among(view, ids)
         select = self._select(view, query, wanted).where(
-            *self._among(view, ids),
+            *among,
             *(view.c[flag] == 1 for flag in where),
             *(SAME_IN_WORDS[flag] for flag in where if flag in SAME_IN_WORDS),
             *(self._column(view, name).is_not(None) for name in known),
         )
         return with_keys(self.backend.fetch(select, wanted), query)
 
-    def _among(self, view: sa.Table, ids: Sequence[str] | None) -> list[sa.ColumnElement[bool]]:
-        if ids is None:
-            return []
+    def _among(self, view: sa.Table, ids: Sequence[str]) -> list[sa.ColumnElement[bool]]:
         run_id = view.c.id if view is v_runs else view.c.run_id
         # The key begins with the pipeline: all of them are named, so that it can be followed.
         return [run_id.in_(ids), view.c.pipeline_id.in_([p.id for p in self.pipelines])]

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any, TypeAlias
 
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import ColumnElement, Connection, Select, func, select
 
 from runsync.records import USUAL_DEFAULT_BRANCHES
 from runsync.storage.tables import pipelines, runs
@@ -13,6 +13,11 @@ _RECENT = timedelta(days=30)
 
 ReadRows: TypeAlias = Callable[[Select[Any]], Sequence[Any]]
 """Executes a SELECT and gives its rows back."""
+
+
+def reads_over(connection: Connection) -> ReadRows:
+    """Executes SELECTs over this connection, in its transaction."""
+    return lambda query: connection.execute(query).all()
 
 
 def default_branches(read: ReadRows) -> dict[int, str | None]:

@@ -1,13 +1,17 @@
-"""Stored pipelines as commands, reports and exports name and choose them."""
+"""Stored pipelines as commands, reports and exports name and choose them. SQLAlchemy is loaded only
+where the database is read: `runsync report --help` needs none of it."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from runsync.errors import ConfigError
 from runsync.text import did_you_mean
+
+if TYPE_CHECKING:
+    from runsync.storage.default_branches import ReadRows
 
 _NAMED = 12
 _SHORT = 8
@@ -45,6 +49,21 @@ def labelled(rows: Iterable[_Row]) -> tuple[StoredPipeline, ...]:
             taken.add(label)
         made.append(StoredPipeline(*row, label))
     return tuple(sorted(made, key=lambda p: (p.label, p.source, p.id)))
+
+
+def all_labelled(read: "ReadRows") -> tuple[StoredPipeline, ...]:
+    """Every stored pipeline, as :func:`labelled` names them."""
+    from sqlalchemy import select
+
+    from runsync.storage.tables import pipelines
+
+    p = pipelines.c
+    return labelled(read(select(p.id, p.source, p.external_id, p.name)))
+
+
+def labels_by_id(read: "ReadRows") -> dict[int, str]:
+    """What each stored pipeline is called, by its number."""
+    return {one.id: one.label for one in all_labelled(read)}
 
 
 def chosen(

@@ -153,15 +153,15 @@ class ListingStore(SyncLog):
         return [SetAside(Pipeline(row[0], row[1]), *row[2:]) for row in rows]
 
     def pruned(self) -> set[tuple[str, str]]:
-        """The months whose runs are in an archive alone, by their pipeline's external id: none of
-        them is to be read again because it is not here."""
+        """The months whose runs are in an archive alone, as :attr:`.Run.month_key`: none of them
+        is to be read again because it is not here."""
         p, m = tables.pipelines.c, tables.months.c
-        query = select(p.external_id, m.month).join(tables.pipelines, p.id == m.pipeline_id)
-        with self.database.read() as connection:
-            found = connection.execute(
-                query.where(p.source == self.source, m.pruned_at.is_not(None))
-            )
-            return {(row.external_id, row.month) for row in found}
+        query = (
+            select(p.external_id, m.month)
+            .join(tables.pipelines, p.id == m.pipeline_id)
+            .where(p.source == self.source, m.pruned_at.is_not(None))
+        )
+        return {(row.external_id, row.month) for row in self.database.rows(query)}
 
     def memory(self) -> dict[str, Any]:
         """What the source wanted to keep of this listing."""

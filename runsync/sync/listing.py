@@ -257,7 +257,7 @@ class ListingSync:
         """Whether a listed run is to be asked for: it is new, may have changed, seemed gone, or is
         another run of the same id, which the store refuses."""
         run = item.run
-        if stored is None and (run.key[0], f"{run.created_at:%Y-%m}") in self._pruned:
+        if self._pruned and stored is None and run.month_key in self._pruned:
             # It is in the archive. What has changed since, where only changes are listed, is not.
             return item.stub or (self._source.lists_changes and not self._options.full)
         if self._options.full and self._source.has_details:

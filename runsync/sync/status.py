@@ -11,7 +11,8 @@ from sqlalchemy import Connection, Select, and_, case, func, or_, select
 from runsync.coverage import Interval
 from runsync.records import Status
 from runsync.storage.database import Database
-from runsync.storage.labels import labels_by_id
+from runsync.storage.default_branches import reads_over
+from runsync.storage.pipelines import labels_by_id
 from runsync.storage.runs import is_set_aside
 from runsync.storage.store import ListingStore
 from runsync.storage.sync_log import LastSync, last_syncs
@@ -128,7 +129,7 @@ def incomplete_runs(database: Database) -> list[dict[str, Any]]:
 
 def _called(connection: Connection, query: Select[Any]) -> list[dict[str, Any]]:
     """The rows, each with the label of its pipeline in place of the number."""
-    labels = labels_by_id(connection)
+    labels = labels_by_id(reads_over(connection))
     rows = [dict(row) for row in connection.execute(query).mappings()]
     return [{"pipeline": labels[row.pop("pipeline_id")], **row} for row in rows]
 

@@ -188,7 +188,11 @@ class _Audit:
         fresh = self._fresh(page)
         stored = self._store.stored([item.run for item in fresh])
         # What was pruned is compared with the archive, not with the provider.
-        fresh = [item for item in fresh if item.run.key in stored or not self._is_pruned(item.run)]
+        fresh = [
+            item
+            for item in fresh
+            if item.run.key in stored or item.run.month_key not in self._pruned
+        ]
         self._verdict.checked += len(fresh)
         read = [
             (item, self._pool.submit(partial(self._read, item)) if self._is_read(item) else None)
@@ -203,9 +207,6 @@ class _Audit:
         depth = min(checked / self._expected, 1.0)
         reached = min((item.run.created_at for item in fresh), default=None)
         self._watch(Progress(self._listing.key, checked, depth, reached))
-
-    def _is_pruned(self, run: Run) -> bool:
-        return (run.key[0], f"{run.created_at:%Y-%m}") in self._pruned
 
     def _fresh(self, page: Page) -> list[Listed]:
         """The page's wanted runs that were on no page before; names unreadable rows."""
