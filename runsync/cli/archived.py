@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from runsync.cli.app_context import archive_place, load_config, open_database
 from runsync.cli.options import when
 from runsync.cli.output import Format, emit, note, warn
+from runsync.cli.progress import progress_line
 from runsync.errors import ConfigError, PartialError
 
 if TYPE_CHECKING:
@@ -33,9 +34,9 @@ def verify_archive(config: Path | None, archive: str | None, format: Format | No
     settings = load_config(config, needed=False)
     place = archive_place(settings, archive)
     with closing(open_database(settings)) as database:
-        verdict = compare_archive(database, place, _say_month)
+        with progress_line() as show:
+            verdict = compare_archive(database, place, show)
         names = labels_by_id(database.rows)
-    _say_month("")
     rows = [
         {
             "pipeline": names.get(one.pipeline_id, str(one.pipeline_id)),
@@ -107,8 +108,8 @@ def prune_archived(
         done = found
         if going and not dry_run:
             _ask(runs, yes=yes)
-            done = prune(database, place, found, lambda one: _say_month(one.month))
-            _say_month("")
+            with progress_line() as show:
+                done = prune(database, place, found, lambda one: show(one.month))
     emit([_row(one, names) for one in done], columns=PRUNED, format=format)
     _end_pruning(going, done, dry_run=dry_run)
 
@@ -148,9 +149,3 @@ def _row(one: "MonthToPrune", names: dict[int, str]) -> dict[str, Any]:
         "steps": one.steps,
         "kept": one.kept or None,
     }
-
-
-def _say_month(month: str) -> None:
-    if sys.stderr.isatty():
-        sys.stderr.write(f"\r\x1b[K{month}")
-        sys.stderr.flush()

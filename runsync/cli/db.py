@@ -1,4 +1,4 @@
-"""``runsync db``: the schema of the database."""
+"""``runsync db``: the database's schema, its backup, and what leaves it for an archive."""
 
 from contextlib import closing
 from pathlib import Path
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from runsync.storage.database import Database
 
 app = typer.Typer(
-    no_args_is_help=True, help="The database: its schema (upgrade, check, current), and a backup."
+    no_args_is_help=True,
+    help="The database: its schema (upgrade, check, current), backup, and prune.",
 )
 
 COLUMNS = ("database", "revision", "needed")
@@ -88,7 +89,7 @@ def backup(
 
     Example: runsync db backup runsync-2026-11-29.db
     """
-    from runsync.cli.progress import share_done
+    from runsync.cli.progress import progress_line
     from runsync.storage import backup as copies
 
     with closing(_unchecked(config)) as database:
@@ -96,26 +97,13 @@ def backup(
             write(f"{copies.dump_command(database, file)}\n")
             note("PostgreSQL makes its own backups: run this; pg_restore reads it back")
             return
-        with share_done("copied") as watch:
+        with progress_line() as show:
+
+            def watch(left: int, all: int) -> None:
+                show(f"{100 * (all - left) // max(all, 1)}% copied")  # 0 where nothing was written
+
             size = copies.backup(database, file, watch=watch)
     note(f"{file}: {size:,} bytes, checked; to go back to it, put it in the place of the database")
-
-
-def _unchecked(config: Path | None) -> "Database":
-    from runsync.storage.database import Database
-
-    return Database(existing(database_url(config)))
-
-
-def _show(database: "Database", format: Format | None) -> None:
-    from runsync.storage import schema
-
-    row = {
-        "database": database.name,
-        "revision": schema.current(database),
-        "needed": schema.HEAD,
-    }
-    emit([row], columns=COLUMNS, format=format, single=True)
 
 
 @app.command()
@@ -145,3 +133,20 @@ def prune(
         raise ConfigError("only what an archive holds is deleted: add --archived")
     style = chosen(format, as_json)
     prune_archived(config, archive, before, dry_run=dry_run, yes=yes, format=style)
+
+
+def _unchecked(config: Path | None) -> "Database":
+    from runsync.storage.database import Database
+
+    return Database(existing(database_url(config)))
+
+
+def _show(database: "Database", format: Format | None) -> None:
+    from runsync.storage import schema
+
+    row = {
+        "database": database.name,
+        "revision": schema.current(database),
+        "needed": schema.HEAD,
+    }
+    emit([row], columns=COLUMNS, format=format, single=True)

@@ -1,6 +1,5 @@
 """``runsync export``: runs and steps as files."""
 
-import sys
 from contextlib import closing
 from typing import Annotated
 
@@ -9,6 +8,7 @@ import typer
 from runsync.cli.app_context import archive_place, load_config, open_database
 from runsync.cli.options import ConfigOption
 from runsync.cli.output import note
+from runsync.cli.progress import progress_line
 from runsync.config import nearest
 from runsync.errors import ConfigError
 
@@ -39,17 +39,14 @@ def export(
     if format not in FORMATS:
         raise ConfigError(f"--format {format!r} is not known; {nearest(format, FORMATS)}")
 
-    def watch(month: str, so_far: Summary) -> None:
-        if sys.stderr.isatty():
-            sys.stderr.write(f"\r{month}: {so_far.runs} runs, {so_far.steps} steps")
-            sys.stderr.flush()
-
     settings = load_config(config, needed=False)
     target = archive_place(settings, place)
-    with closing(open_database(settings)) as database:
+    with closing(open_database(settings)) as database, progress_line() as show:
+
+        def watch(month: str, so_far: Summary) -> None:
+            show(f"{month}: {so_far.runs} runs, {so_far.steps} steps")
+
         done = run_export(database, target, format=format, watch=watch)
-    if sys.stderr.isatty():
-        sys.stderr.write("\r\x1b[K")
     note(
         f"{target}: wrote {done.written} months ({done.runs} runs, {done.steps} steps); "
         f"{done.unchanged} months are as they were"

@@ -82,15 +82,15 @@ def progress(tasks: Sequence["Task"]) -> Iterator["Watch | None"]:
 
 
 @contextmanager
-def share_done(what: str) -> Iterator[Callable[[int, int], None]]:
-    """What a long copy is to tell of what is left, and of how much; nothing without a terminal."""
+def progress_line() -> Iterator[Callable[[str], None]]:
+    """What shows how far a long command has come, in place of what it showed before; it shows
+    nothing without a terminal, and in the end the line is empty again."""
     is_watched = sys.stderr.isatty()
 
-    def watch(left: int, all: int) -> None:
-        if is_watched and all:
-            sys.stderr.write(f"\r{100 * (all - left) // all}% {what}")
+    def show(text: str) -> None:
+        if is_watched:
+            sys.stderr.write(f"\r\x1b[K{text}")
             sys.stderr.flush()
 
-    yield watch
-    if is_watched:
-        sys.stderr.write("\r\x1b[K")
+    yield show
+    show("")

@@ -3,14 +3,14 @@
 import inspect
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from runsync.cli.app_context import load_config, open_database
+from runsync.cli.app_context import existing, load_config
 from runsync.cli.completion import (
     offer_keys,
     offer_periods,
@@ -151,7 +151,7 @@ def _command_of(report: Report) -> Callable[..., None]:
         if "prices" in report.takes:
             asked["prices"] = load_config(config, needed=False).cost
         order = partial(ordered, sort=sort, top=top)
-        history = history_of(config, archive)
+        history = _history(config, archive)
         with _crew(workers, scheduler) as crew:
             _print(report.name, report, history, asked | crew, order, chosen(format, json), output)
 
@@ -214,7 +214,7 @@ def compare(
     asked = _arguments(since, until, pipeline, branch, tz)
     asked |= {"report": report, "by": _keys(by), "result": result, "figure": figure}
     order = partial(ordered, sort=sort, top=top)
-    of, how, history = report_named(report), chosen(format, json), history_of(config, archive)
+    of, how, history = report_named(report), chosen(format, json), _history(config, archive)
     with _crew(workers, scheduler) as crew:
         _print("compare", of, history, asked | crew, order, how, output)
 
@@ -245,7 +245,7 @@ def html(
 
     asked = _arguments(since, until, pipeline, branch, tz) | {"every": every}
     with _crew(workers, scheduler) as crew:
-        write(reports.html(history_of(config, archive), **asked, **crew), output)
+        write(reports.html(_history(config, archive), **asked, **crew), output)
     if output is not None and str(output) != "-":
         note(f"wrote {output}")
 
@@ -290,19 +290,18 @@ def _keys(by: list[str] | None) -> Sequence[str] | None:
     return () if by == ["all"] else by or None
 
 
-def history_of(config: Path | None, archive: str | None) -> str:
+def _history(config: Path | None, archive: str | None) -> str:
     """What reports read: an archive that was named, or the database, with the config's archive.
 
     Raises:
         ConfigError: there is no config.
-        DatabaseError: there is no such database, or its schema is not this version's.
+        DatabaseError: there is no such database.
     """
     if archive is not None:
         return f"archive:{archive}"
     settings = load_config(config, needed=False)
-    with closing(open_database(settings)):
-        mixed = f"+archive:{settings.archive}" if settings.archive else ""
-        return settings.database_url + mixed
+    mixed = f"+archive:{settings.archive}" if settings.archive else ""
+    return existing(settings.database_url) + mixed
 
 
 def _print(
