@@ -10,12 +10,10 @@ import base64
 import json
 import random
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import format_datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -30,6 +28,7 @@ from tests.sources.azure.world import (
     Record,
     World,
 )
+from tests.sources.loopback import AnsweringHandler, LoopbackService
 
 MOST = 5000
 ORDERS = {
@@ -66,7 +65,7 @@ class RefusalError(Exception):
 Answer = tuple[int, Any, dict[str, str]]
 
 
-class AzureSimulator:
+class AzureSimulator(LoopbackService):
     """The service. ``before`` is called with each request, before it is answered."""
 
     token = "pat-" + "s3cret" * 8
@@ -85,20 +84,8 @@ class AzureSimulator:
         self.refusals: list[tuple[int, dict[str, str], str]] = []
         self.extra_headers: dict[str, str] = {}
         self.lock = threading.RLock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
-        self.root = f"http://127.0.0.1:{self._server.server_port}"
+        super().__init__(_handler(self))
         self.url = f"{self.root}/fabrikam"
-
-    @contextmanager
-    def serving(self) -> Iterator["AzureSimulator"]:
-        thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
-        thread.start()
-        try:
-            yield self
-        finally:
-            self._server.shutdown()
-            self._server.server_close()
 
     def paths(self) -> list[str]:
         """What was asked for, without the organisation, the project and the area."""
@@ -405,10 +392,7 @@ def _token(header: str | None) -> str | None:
 
 
 def _handler(simulator: AzureSimulator) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        wbufsize = -1  # headers and body in one packet
-
+    class Handler(AnsweringHandler, BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self._answer({})
 
@@ -437,17 +421,8 @@ def _handler(simulator: AzureSimulator) -> type[BaseHTTPRequestHandler]:
                 return self._send(status, text, headers)
 
         def _send(self, status: int, text: str, headers: dict[str, str]) -> None:
-            content = text.encode()
-            self.send_response_only(status)
-            date = {"Date": format_datetime(simulator.world.now, usegmt=True)}
-            length = {"Content-Length": str(len(content))}
             kind = {"Content-Type": "application/json; charset=utf-8"}
-            for key, value in (kind | simulator.extra_headers | date | length | headers).items():
-                self.send_header(key, value)
-            self.end_headers()
-            self.wfile.write(content)
-
-        def log_message(self, *_: object) -> None:
-            pass
+            more = kind | simulator.extra_headers | headers
+            self.answer_with(status, text, more, simulator.world.now)
 
     return Handler

@@ -8,15 +8,14 @@ import json
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
-from email.utils import format_datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from tests.sources.buildkite.world import BUILD_STATES, Build, Json, World, moment
+from tests.sources.loopback import AnsweringHandler, LoopbackService
 
 LISTED = set(
     "branch commit created_from created_to creator finished_from include_retried_jobs state "
@@ -42,7 +41,7 @@ class RefusalError(Exception):
         self.status, self.body = status, {"message": message}
 
 
-class BuildkiteSimulator:
+class BuildkiteSimulator(LoopbackService):
     """Serves a world.
 
     Attributes:
@@ -64,23 +63,10 @@ class BuildkiteSimulator:
         self.deepest = 300
         self.quota: int | None = None
         self.window = 1
-        self.url = ""
+        super().__init__(_handler(self))
+        self.url = self.root
         self.lock = threading.Lock()
         self._left, self._window_ends = 0, 0.0
-
-    @contextmanager
-    def serving(self) -> Iterator["BuildkiteSimulator"]:
-        server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{server.server_port}"
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield self
-        finally:
-            server.shutdown()
-            server.server_close()
-            thread.join()
 
     def spend(self) -> tuple[Json, bool]:
         """Counts a request: the rate-limit headers, and whether it may be answered."""
@@ -230,10 +216,7 @@ class BuildkiteSimulator:
 
 
 def _handler(simulator: BuildkiteSimulator) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        wbufsize = -1  # headers and body in one packet
-
+    class Handler(AnsweringHandler, BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self._answer()
 
@@ -262,15 +245,6 @@ def _handler(simulator: BuildkiteSimulator) -> type[BaseHTTPRequestHandler]:
                 self._send(status, json.dumps(found), {**limits, **headers})
 
         def _send(self, status: int, text: str, headers: Json) -> None:
-            content = text.encode()
-            self.send_response_only(status)
-            date = {"Date": format_datetime(simulator.world.now, usegmt=True)}
-            for key, value in (date | {"Content-Length": str(len(content))} | headers).items():
-                self.send_header(key, value)
-            self.end_headers()
-            self.wfile.write(content)
-
-        def log_message(self, *_: object) -> None:
-            pass
+            self.answer_with(status, text, headers, simulator.world.now)
 
     return Handler

@@ -7,16 +7,15 @@ of pagings would have it; so what goes pulls the rest across the edge of a page.
 
 import json
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
-from email.utils import format_datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 from uuid import UUID
 
 from tests.sources.circleci.world import SECRET, CiPipeline, Json, World, coarse
+from tests.sources.loopback import AnsweringHandler, LoopbackService
 
 LONG = {"gh": "github", "bb": "bitbucket", "circleci": "circleci"}
 
@@ -33,7 +32,7 @@ class RefusalError(Exception):
         self.status, self.body = status, {"message": message}
 
 
-class CircleSimulator:
+class CircleSimulator(LoopbackService):
     """The service. ``before`` is called with each request, before it is answered."""
 
     token = "CCIPAT_" + "s3cret" * 3
@@ -49,19 +48,8 @@ class CircleSimulator:
         self.logs: dict[int, dict[tuple[int, int], str]] = {}
         self.lock = threading.RLock()
         self._tokens: dict[str, tuple[str, int]] = {}
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-
-    @contextmanager
-    def serving(self) -> Iterator["CircleSimulator"]:
-        thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
-        thread.start()
-        try:
-            yield self
-        finally:
-            self._server.shutdown()
-            self._server.server_close()
+        super().__init__(_handler(self))
+        self.url = self.root
 
     def kinds(self) -> list[str]:
         """What was asked for, in a word each: list, number, pipeline, workflows, jobs …"""
@@ -234,10 +222,7 @@ def _check(query: dict[str, str], *known: str) -> None:
 
 
 def _handler(simulator: CircleSimulator) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        wbufsize = -1  # headers and body in one packet
-
+    class Handler(AnsweringHandler, BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self._answer({})
 
@@ -263,17 +248,7 @@ def _handler(simulator: CircleSimulator) -> type[BaseHTTPRequestHandler]:
                 return self._send(status, text, {})
 
         def _send(self, status: int, text: str, headers: dict[str, str]) -> None:
-            content = text.encode()
-            self.send_response_only(status)
-            date = {"Date": format_datetime(simulator.world.now, usegmt=True)}
-            length = {"Content-Length": str(len(content))}
-            for key, value in (date | length | headers).items():
-                self.send_header(key, value)
-            self.end_headers()
-            self.wfile.write(content)
-
-        def log_message(self, *_: object) -> None:
-            pass
+            self.answer_with(status, text, headers, simulator.world.now)
 
     return Handler
 

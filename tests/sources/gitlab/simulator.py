@@ -8,14 +8,14 @@ outside, and pipelines of one time come in another order at each request, as in 
 import json
 import random
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
+
+from tests.sources.loopback import AnsweringHandler, LoopbackService
 
 Json = dict[str, Any]
 ALL_STATUSES = (
@@ -294,7 +294,7 @@ class RefusalError(Exception):
         self.status, self.body = status, body
 
 
-class GitLabSimulator:
+class GitLabSimulator(LoopbackService):
     """The service. ``before`` is called with each request, before it is answered."""
 
     token = "glpat-" + "s3cret" * 3
@@ -307,19 +307,8 @@ class GitLabSimulator:
         self.old_path: str | None = None
         self.refusals: list[tuple[int, dict[str, str], str]] = []
         self.lock = threading.RLock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-
-    @contextmanager
-    def serving(self) -> Iterator["GitLabSimulator"]:
-        thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
-        thread.start()
-        try:
-            yield self
-        finally:
-            self._server.shutdown()
-            self._server.server_close()
+        super().__init__(_handler(self))
+        self.url = self.root
 
     def paths(self) -> list[str]:
         """What was asked for, without the project: ``pipelines``, ``pipelines/1/jobs``."""
@@ -445,10 +434,7 @@ def _page(query: dict[str, str], rows: list[Any]) -> tuple[list[Any], Json]:
 
 
 def _handler(simulator: GitLabSimulator) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        wbufsize = -1  # headers and body in one packet
-
+    class Handler(AnsweringHandler, BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self._answer({})
 
@@ -480,17 +466,7 @@ def _handler(simulator: GitLabSimulator) -> type[BaseHTTPRequestHandler]:
                 return self._send(status, text, headers)
 
         def _send(self, status: int, text: str, headers: Json) -> None:
-            content = text.encode()
-            self.send_response_only(status)
             rate = {"RateLimit-Limit": "2000", "RateLimit-Remaining": "1987"}
-            date = {"Date": format_datetime(simulator.world.now, usegmt=True)}
-            length = {"Content-Length": str(len(content))}
-            for key, value in (rate | date | length | headers).items():
-                self.send_header(key, value)
-            self.end_headers()
-            self.wfile.write(content)
-
-        def log_message(self, *_: object) -> None:
-            pass
+            self.answer_with(status, text, rate | headers, simulator.world.now)
 
     return Handler

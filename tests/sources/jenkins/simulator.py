@@ -11,10 +11,8 @@ import json
 import threading
 from base64 import b64decode
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from email.utils import format_datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
@@ -28,6 +26,7 @@ from tests.sources.jenkins.world import (
     Stage,
     World,
 )
+from tests.sources.loopback import AnsweringHandler, LoopbackService
 
 Tree = dict[str, "Wish"]
 MOST_BUILDS = 100
@@ -123,7 +122,7 @@ class Asked:
     headers: dict[str, str] = field(default_factory=dict)
 
 
-class JenkinsSimulator:
+class JenkinsSimulator(LoopbackService):
     """The service. ``before`` is called with each request, before it is answered.
 
     ``plugins`` are those that show stages: ``wfapi``, ``graph``, both or none.
@@ -140,19 +139,8 @@ class JenkinsSimulator:
         self.before: Callable[[Asked], None] = lambda asked: None
         self.override: Callable[[Asked], tuple[int, Any] | None] = lambda asked: None
         self.lock = threading.RLock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_port}/jenkins"
-
-    @contextmanager
-    def serving(self) -> Iterator["JenkinsSimulator"]:
-        thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
-        thread.start()
-        try:
-            yield self
-        finally:
-            self._server.shutdown()
-            self._server.server_close()
+        super().__init__(_handler(self))
+        self.url = f"{self.root}/jenkins"
 
     @property
     def secret(self) -> str:
@@ -433,10 +421,7 @@ def _flat(stages: list[Stage]) -> Iterator[Stage]:
 
 
 def _handler(simulator: JenkinsSimulator) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        wbufsize = -1  # headers and body in one packet
-
+    class Handler(AnsweringHandler, BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self._answer({})
 
@@ -465,22 +450,10 @@ def _handler(simulator: JenkinsSimulator) -> type[BaseHTTPRequestHandler]:
                 return self._send(status, text, more)
 
         def _send(self, status: int, text: str, headers: Json) -> None:
-            content = text.encode()
-            self.send_response_only(status)
-            told = {
-                "Date": format_datetime(simulator.world.now, usegmt=True),
-                "Content-Length": str(len(content)),
-                "X-Jenkins": "2.516.3",
-            }
+            told = {"X-Jenkins": "2.516.3"}
             if "/crumbIssuer/" in self.path:
                 told["Set-Cookie"] = "JSESSIONID=node0abc; Path=/jenkins; HttpOnly"
-            for key, value in (told | headers).items():
-                self.send_header(key, value)
-            self.end_headers()
-            self.wfile.write(content)
-
-        def log_message(self, *_: object) -> None:
-            pass
+            self.answer_with(status, text, told | headers, simulator.world.now)
 
     return Handler
 
