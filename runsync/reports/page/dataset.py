@@ -13,6 +13,7 @@ from runsync.reports.comparison import comparisons
 from runsync.reports.coverage_notes import Coverage, PipelineCoverage, coverage_of
 from runsync.reports.definitions import REPORTS
 from runsync.reports.load import Reader
+from runsync.reports.page.kept_reader import KeptReader
 from runsync.reports.query_spec import Query, Window
 from runsync.reports.report import Frames, Report
 
@@ -29,7 +30,7 @@ class Dataset:
     """
 
     def __init__(self, reader: Reader, query: Query) -> None:
-        self.reader = reader
+        self.reader = KeptReader(reader)
         self.span = reader.span(query)
         """When the first and the last run were created; None where there is none."""
         self.query = replace(query, every=query.every or _suited_period(self.span))

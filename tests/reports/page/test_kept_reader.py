@@ -1,0 +1,72 @@
+"""What a page keeps of what it has read: the same rows, read once."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+import pytest
+import sqlalchemy as sa
+
+from runsync import reports
+from runsync.reports.definitions import REPORTS
+from runsync.reports.load import open_reader
+from runsync.reports.page.kept_reader import KeptReader
+from runsync.reports.query_spec import QuerySpec
+from runsync.storage.database import Database
+from tests.reports.database_rows import at, fill, pipeline, run, step
+
+RESULTS = ["passed", "failed", "passed", "aborted", "skipped", "unknown", "passed"]
+
+
+@pytest.fixture
+def history(sqlite: Database, now: datetime) -> Database:
+    """Forty days of two pipelines, of which some runs have no commit, no branch or no end."""
+    runs = [
+        run(
+            f"{p}-{n}", at(n / 2), RESULTS[(n * p) % 7], pipeline=p, queued=n % 9, took=30 + n % 50,
+            commit_hash=f"c{n // 2}" if n % 5 else None, branch="main" if n % 3 else "side",
+        )
+        for p in (1, 2) for n in range(80)
+    ]  # fmt: skip
+    steps = [
+        step(r, k, f"step {k}", 1 + k, r["result"] if k == 2 else "passed")
+        for r in runs
+        for k in (1, 2)
+    ]
+    fill(sqlite, runs, steps, pipelines=[pipeline(1, "build"), pipeline(2, "deploy")])
+    return sqlite
+
+
+@contextmanager
+def whole_readings(database: Database, view: str) -> Iterator[list[str]]:
+    """The statements that read all rows of a view, whatever window they are in."""
+    seen: list[str] = []
+
+    def note(_conn: object, _cursor: object, statement: str, *_: Any) -> None:
+        if f"FROM {view}" in statement and "WHERE" not in statement and "count(" not in statement:
+            seen.append(statement)
+
+    sa.event.listen(database.engine, "before_cursor_execute", note)
+    yield seen
+    sa.event.remove(database.engine, "before_cursor_execute", note)
+
+
+@pytest.mark.parametrize("asked", [{}, {"since": "20d"}, {"branches": "main"}, {"pipelines": 1}])
+@pytest.mark.parametrize("name", REPORTS)
+def test_every_report_is_the_same(history: Database, name: str, asked: dict[str, Any]) -> None:
+    report = REPORTS[name]
+    with open_reader(history) as reader:
+        query = reader.query(QuerySpec(**asked, by=report.by), report)
+        own = report.figures(query, *report.gather(reader, query))
+        kept_reader = KeptReader(reader)
+        for _ in range(2):
+            kept = report.figures(query, *report.gather(kept_reader, query))
+            pd.testing.assert_frame_equal(kept, own, check_categorical=False)
+
+
+def test_a_page_reads_all_steps_once(history: Database) -> None:
+    with whole_readings(history, "v_steps") as seen:
+        reports.html(history)
+    assert len(seen) == 1
