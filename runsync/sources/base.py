@@ -2,23 +2,23 @@
 
 A source turns a provider's answers into records and knows how the provider pages; it knows no
 database. The engine asks it four things: which listing a ``[[pipelines]]`` means, the pages of a
-listing, what completes a listed run, and one run again by its id. The rest is the live API for
-people; a provider that lacks a part of it says so.
+listing, what completes a listed run, and one run again by its id. What people ask stands in
+``live.py``.
 
 All methods may be called from several threads at once.
 """
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, ClassVar
 
 from runsync.config import PipelineConfig, SourceConfig
-from runsync.errors import RefusedError
+from runsync.errors import SourceError
 from runsync.http.client import Client, Limits
-from runsync.providers import provider
 from runsync.records import (
     GRACE,
     Cursor,
@@ -30,6 +30,8 @@ from runsync.records import (
     Step,
     settles_at,
 )
+from runsync.sources.fields import BadRowError
+from runsync.sources.live import Access, Discovered, LiveSource, RunFilter, TriggerRequest
 
 BEGUN = "begun"
 """Under which key of a listing's memory the provider's time of its first page stands, as ISO text,
@@ -103,63 +105,7 @@ class Unchanged:
     validator: str
 
 
-@dataclass(frozen=True, slots=True)
-class RunFilter:
-    """What ``runs list`` may ask for: the parameters of the Wercker contract."""
-
-    pipeline: str | None = None
-    application: str | None = None
-    limit: int | None = None
-    skip: int | None = None
-    sort: str | None = None
-    status: str | None = None
-    result: str | None = None
-    branch: str | None = None
-    commit: str | None = None
-    source_run: str | None = None
-    author: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class TriggerRequest:
-    """A run to be started. The order of ``env`` is kept."""
-
-    pipeline: str
-    branch: str | None = None
-    commit: str | None = None
-    message: str | None = None
-    source_run: str | None = None
-    env: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Access:
-    """What ``doctor`` wants to know: is the token accepted, and how much may still be asked."""
-
-    account: str | None
-    scopes: tuple[str, ...] | None
-    missing_scopes: tuple[str, ...]
-    limit_left: int | None
-    limit: int | None
-    clock: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Discovered:
-    """Something that the token can see and a ``[[pipelines]]`` can name.
-
-    ``key`` is the way it is named there (``id``, ``application_id`` or ``repository``), ``value``
-    what stands behind it, ``title`` what people call it. ``within`` is what it belongs to (a
-    repository, a folder, an organisation), where there is such a thing.
-    """
-
-    key: str
-    value: str
-    title: str
-    within: str | None = None
-
-
-class Source(ABC):
+class Source(LiveSource):
     """One configured CI service."""
 
     grace: ClassVar[timedelta] = GRACE
@@ -172,8 +118,6 @@ class Source(ABC):
     """Keys of a listing's memory that are kept where the walk came to its end, though some run
     could not be read: what they say holds of the walk alone."""
 
-    run_ids_are_unique: ClassVar[bool] = False
-    """Whether a run's id alone says which run it is, without its pipeline."""
     page_runs: ClassVar[int] = 100
     """How many runs of a listing one request brings."""
     requests_per_run: ClassVar[int] = 1
@@ -193,11 +137,6 @@ class Source(ABC):
         # Whether runs are read with what only their detail tells, as `details` in the config says.
         self.has_details = config.details
         self._config, self._concurrency, self._limits = config, concurrency, limits
-
-    @property
-    def title(self) -> str:
-        """The provider's name, as people write it."""
-        return provider(self.type).title
 
     @cached_property
     def client(self) -> Client:
@@ -259,6 +198,27 @@ class Source(ABC):
         if "client" in vars(self):
             self.client.close()
 
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Around what reads an answer: what it must tell and does not is a SourceError."""
+        try:
+            yield
+        except BadRowError as error:
+            raise SourceError(f"{self.name}: {error}") from error
+
+    def check_run_id(self, run: Run, run_id: str) -> None:
+        """Refuses another run than the one that was asked for.
+
+        Raises:
+            SourceError: it is another one.
+        """
+        if run.id != run_id:
+            raise SourceError(f"{self.name}: run {run_id} was asked for, and run {run.id} came")
+
+    def listing_name(self, listing: Listing) -> str:
+        """What a listing is called in an error."""
+        return f"{self.name}: the listing {listing.key}"
+
     # What the engine asks.
 
     @abstractmethod
@@ -294,16 +254,6 @@ class Source(ABC):
             SourceError: the provider cannot be read.
         """
 
-    @abstractmethod
-    def reread(self, pipeline: Pipeline, run_id: str) -> RunWithSteps:
-        """One run with its steps, by its id.
-
-        Raises:
-            NotFoundError: the provider does not know it any more.
-            ForbiddenError: the token may not read this run.
-            SourceError: the provider cannot be read.
-        """
-
     def complete_if_changed(self, run: Run, validator: str) -> RunWithSteps | Unchanged:
         """Like :meth:`complete`, for a run of which an earlier answer gave this ``validator``."""
         return self.complete(run)
@@ -313,81 +263,6 @@ class Source(ABC):
     ) -> RunWithSteps | Unchanged:
         """Like :meth:`reread`, for a run of which an earlier answer gave this ``validator``."""
         return self.reread(pipeline, run_id)
-
-    # The live API for people.
-
-    def find_run(self, pipeline: Pipeline, run_id: str) -> RunWithSteps:
-        """One run, by the id that a person has typed, with all that the provider tells of it.
-
-        An id without an attempt means the newest one. The run may hold what is never stored.
-
-        Raises:
-            NotFoundError: the provider does not know it.
-            RefusedError: it is no id of this provider's; nothing was asked.
-        """
-        return self.reread(pipeline, run_id)
-
-    def find_runs(self, wanted: RunFilter) -> list[Run]:
-        """One page of runs, newest first unless ``wanted.sort`` says otherwise.
-
-        Raises:
-            RefusedError: the provider cannot filter so.
-        """
-        raise self.lacks("list runs live")
-
-    def log(self, pipeline: Pipeline | None, run_id: str, step: Step) -> str:
-        """The log of one step, as text.
-
-        Raises:
-            NotFoundError: there is none, or none any more.
-        """
-        raise self.lacks("show logs")
-
-    def trigger(self, wanted: TriggerRequest) -> Run | None:
-        """Starts a run, once: it is never asked for again by itself.
-
-        Returns:
-            The run; None where the provider only says that it will come.
-        """
-        raise self.lacks("trigger runs")
-
-    def abort(self, pipeline: Pipeline | None, run_id: str) -> Run | None:
-        """Aborts a run that is under way; its new state, where the provider answers it."""
-        raise self.lacks("abort runs")
-
-    def discover(self) -> Iterator[Discovered]:
-        """What the token can see, as far as the provider lists it, in the provider's order.
-
-        Each is found once: what stands for several pipelines comes before those in it.
-
-        Raises:
-            SourceError: the provider cannot be read.
-        """
-        raise self.lacks("list what a token can see")
-
-    def access(self) -> Access:
-        """Whether the token is accepted, and for what."""
-        raise self.lacks("tell about a token")
-
-    def _refuse_given(self, what: str, **given: str | None) -> None:
-        """Refuses what the provider cannot do by any of the things that are given.
-
-        Raises:
-            RefusedError: one of them is not None.
-        """
-        for name, value in given.items():
-            if value is not None:
-                raise self.lacks(f"{what} by {name} ({value!r})")
-
-    def lacks(self, what: str) -> RefusedError:
-        """An error that says what this provider does not offer."""
-        return RefusedError(f"{self.title} cannot {what} (source {self.name!r})")
-
-
-def header_number(headers: Mapping[str, str], name: str) -> int | None:
-    """A header's whole number; None where it is missing or none."""
-    value = headers.get(name, "")
-    return int(value) if value.isdigit() else None
 
 
 __all__ = [
@@ -408,5 +283,4 @@ __all__ = [
     "Step",
     "TriggerRequest",
     "Unchanged",
-    "header_number",
 ]

@@ -6,12 +6,13 @@ so each becomes U+FFFD. So are numbers: JSON has no infinity, and a column ends 
 
 import math
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any
 
-from runsync.records import UNEXPLAINED, Ending, Status, parse_time
+from runsync.errors import SourceError
+from runsync.records import UNEXPLAINED, Ending, Problem, Status, Step, parse_time
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _KINDS = {dict: "an object", list: "a list", str: "text", bool: "true or false", type(None): "null"}
@@ -20,7 +21,8 @@ _LARGEST = 2**63 - 1
 _LONGEST_ID = 200
 # What a key and a path can hold; an id is never `.` or `..`, which would climb out of its path.
 _ID = re.compile(r"(?!\.{1,2}$)[!-~]{1,200}")
-Word = TypeVar("Word", bound=StrEnum)
+UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_BLANKS: tuple[Any, ...] = ("", [], {})
 
 
 class BadRowError(ValueError):
@@ -76,6 +78,22 @@ class Fields:
             raise self._wrong(key, "a whole number", value)
         return int(value)
 
+    def needed_number(self, key: str, least: int = 1) -> int:
+        """A whole number that must be there, such as an id: ``least`` or more."""
+        value = self.integer(key)
+        if value is None:
+            raise BadRowError(f"{self.what}: `{key}` is missing")
+        if value < least:
+            raise self._wrong(key, f"{least} or more", value)
+        return value
+
+    def needed_uuid(self, key: str) -> str:
+        """A UUID that must be there, in lower case."""
+        value = self.needed_text(key)
+        if not UUID.fullmatch(value):
+            raise self._wrong(key, "a UUID", value)
+        return value.lower()
+
     def time(self, key: str) -> datetime | None:
         """An ISO 8601 time, in UTC; None where the key is absent or null."""
         value = self.text(key)
@@ -116,6 +134,11 @@ class Fields:
             }
         except RecursionError:
             raise BadRowError(f"{self.what}: it is nested too deep") from None
+
+    def nonblank_rest(self, taken: Collection[str]) -> dict[str, Any]:
+        """Like :meth:`rest`, without what is empty or false, and so says nothing."""
+        rest = self.rest(taken).items()
+        return {key: value for key, value in rest if value is not False and value not in _BLANKS}
 
     def _wrong(self, key: str, due: str, value: object) -> BadRowError:
         return BadRowError(f"{self.what}: `{key}` must be {due}, not {describe(value)}")
@@ -176,6 +199,72 @@ def map_ending(word: str | None, words: Mapping[str, Ending], status: Status) ->
 def raw_word(word: str | None, ours: StrEnum) -> str | None:
     """The provider's word where it is another one than ours."""
     return None if not word or word == ours.value else word
+
+
+def read_progress(
+    fields: Fields,
+    word: str,
+    end: str | None,
+    statuses: Mapping[str, Status],
+    endings: Mapping[str, Ending],
+    times: tuple[str, str] = ("started_at", "finished_at"),
+) -> dict[str, Any]:
+    """How far a run or step has come: keywords of ``Run`` and of ``Step``.
+
+    Args:
+        word: the provider's for how far it is.
+        end: its word for how it ended, often the same; it counts once that is over.
+        times: the keys of its start and its end. What is under way again may show its former end.
+    """
+    started, finished = (fields.time(key) for key in times)
+    status = map_status(word, statuses, started, finished)
+    over = status is Status.FINISHED
+    result, outcome = map_ending(end if over else None, endings, status)
+    return {
+        "status": status,
+        "result": result,
+        "outcome": outcome,
+        "raw_status": raw_word(word, status),
+        "raw_result": raw_word(end, result) if over else None,
+        "started_at": started,
+        "finished_at": finished if over else None,
+    }
+
+
+def read_steps(
+    rows: Iterable[object], read: Callable[[object, int], Step | None], what: str
+) -> tuple[tuple[Step, ...], tuple[Problem, ...]]:
+    """The steps that can be read, in their order, and a problem for each other row.
+
+    Args:
+        read: reads a row, by its place among the steps from 1 on; None for what is no step.
+        what: what the steps are of, for the problems.
+    """
+    steps: list[Step] = []
+    problems: list[Problem] = []
+    for raw in rows:
+        try:
+            step = read(raw, len(steps) + len(problems) + 1)
+            steps += [step] if step else []
+        except BadRowError as error:
+            problems.append(Problem(f"{what}: {error}"))
+    unique = {step.id: step for step in steps}
+    if any(step != unique[step.id] for step in steps):
+        problems.append(Problem(f"{what}: different steps have the same id"))
+    return tuple(unique.values()), tuple(problems)
+
+
+def rows_in(data: object, what: str, key: str | None = None) -> list[Any]:
+    """The rows of an answer: the answer itself, or what it has under ``key``.
+
+    Raises:
+        SourceError: it is no list.
+    """
+    found = data.get(key) if key and isinstance(data, dict) else data
+    if not isinstance(found, list):
+        due = f"`{key}`, a list," if key else "a list"
+        raise SourceError(f"{what}: {due} is due and {describe(found)} came; check base_url")
+    return found
 
 
 def unique_by_id(rows: Iterable[Any]) -> tuple[Any, ...]:

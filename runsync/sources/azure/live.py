@@ -9,8 +9,9 @@ from runsync.records import Pipeline, Run, RunWithSteps, Step
 from runsync.sources.azure.api import CONTINUATION, VERSION, Asked, Organisation, rows_of
 from runsync.sources.azure.payloads import Project, needed_number, read_run
 from runsync.sources.azure.words import RESULT_FILTERS, STATUS_FILTERS
-from runsync.sources.base import Access, Discovered, RunFilter, TriggerRequest, header_number
+from runsync.sources.base import Access, Discovered, RunFilter, TriggerRequest
 from runsync.sources.fields import Fields
+from runsync.sources.live import header_number
 
 _SORTS = {"creationDateDesc": "queueTimeDescending", "creationDateAsc": "queueTimeAscending"}
 _MOST, _MOST_LISTED = 5000, 1000

@@ -258,7 +258,7 @@ class Buildbot(Source):
 
     def access(self) -> Access:
         _, as_of = self._api.ask("/masters", "masters", [("field", "masterid")])
-        return Access(None, None, (), None, None, as_of)
+        return Access(as_of)
 
     def _force_scheduler(self, builder: Pipeline) -> tuple[str, dict[str, Fields]]:
         """The name of a force scheduler that starts this builder, and its form's fields."""

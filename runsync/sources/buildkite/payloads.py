@@ -11,17 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from runsync.errors import SourceError
-from runsync.records import (
-    Ending,
-    Outcome,
-    Pipeline,
-    Problem,
-    Result,
-    Run,
-    RunWithSteps,
-    Status,
-    Step,
-)
+from runsync.records import Ending, Outcome, Pipeline, Problem, Run, RunWithSteps, Status, Step
 from runsync.sources.buildkite import words
 from runsync.sources.buildkite.words import BLOCKED
 from runsync.sources.fields import (
@@ -30,9 +20,10 @@ from runsync.sources.fields import (
     map_ending,
     map_status,
     raw_word,
+    read_steps,
     row_name,
-    unique_by_id,
 )
+from runsync.sources.steps import outcome_by_steps
 
 SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,199}")
 _COMMIT = re.compile(r"[0-9a-f]{7,64}")
@@ -71,9 +62,7 @@ def read_build(
         SourceError: it is a build of another pipeline.
     """
     fields = Fields(raw, row_name("build", raw))
-    number = fields.integer("number")
-    if number is None or number < 1:
-        raise BadRowError(f"{fields.what}: `number` is missing")
+    number = fields.needed_number("number")
     fields.what = f"build {number}"
     pipeline = _read_pipeline(fields, own, organization, base_url)
     steps, problems = _read_jobs(fields)
@@ -92,11 +81,12 @@ def read_build(
         event=_event(fields),
         source_run_id=_origin(fields),
         env=_env(fields),
-        extra=_told(fields, _RUN_KEYS),
+        extra=_own_extra(fields, _RUN_KEYS),
         **_people(fields),
         **_state(fields),
     )
-    run = replace(run, outcome=_outcome(run, steps), version=_version(fields, run))
+    _, outcome = map_ending(run.raw_result or run.result.value, words.BUILD_ENDINGS, run.status)
+    run = replace(run, outcome=outcome_by_steps(outcome, steps), version=_version(fields, run))
     has_jobs = isinstance(fields.raw.get("jobs"), list)
     return RunWithSteps(run, steps, as_of, problems, steps_read=has_jobs)
 
@@ -182,20 +172,6 @@ def _state(build: Fields) -> dict[str, Any]:
     }
 
 
-def _outcome(run: Run, steps: tuple[Step, ...]) -> Outcome | None:
-    """A build failed by the CI's fault where all jobs that decided it did."""
-    word = run.raw_result or run.result.value
-    _, outcome = map_ending(word, words.BUILD_ENDINGS, run.status)
-    deciding = {
-        step.outcome
-        for step in steps
-        if step.result is Result.FAILED and not {"retried", "soft_failed"} & step.extra.keys()
-    }
-    if outcome is not Outcome.FAILURE or not deciding or Outcome.FAILURE in deciding:
-        return outcome
-    return Outcome.ERROR if Outcome.ERROR in deciding else Outcome.TIMEOUT
-
-
 def _version(build: Fields, run: Run) -> str:
     """The latest time that a build or its jobs tell; whatever happens to a build has one. Buildkite
     writes milliseconds, so there is room behind them for how far the build has come."""
@@ -212,22 +188,13 @@ def _read_jobs(build: Fields) -> tuple[tuple[Step, ...], tuple[Problem, ...]]:
     jobs = build.raw.get("jobs")
     if not isinstance(jobs, list):
         return (), (Problem(f"{build.what}: its jobs are missing"),)
-    steps: list[Step] = []
-    problems: list[Problem] = []
-    for raw in jobs:
-        try:
-            fields = Fields(raw, f"{build.what}: {row_name('job', raw)}")
-            if fields.text("type") not in ("waiter", "manual"):
-                steps.append(_read_job(fields, len(steps) + 1))
-        except BadRowError as error:
-            problems.append(Problem(str(error)))
-    unique = unique_by_id(steps)
-    if any(step not in unique for step in steps):
-        problems.append(Problem(f"{build.what}: different jobs have the same id"))
-    return unique, tuple(problems)
+    return read_steps(jobs, _read_job, build.what)
 
 
-def _read_job(fields: Fields, position: int) -> Step:
+def _read_job(raw: object, position: int) -> Step | None:
+    fields = Fields(raw, row_name("job", raw))
+    if fields.text("type") in ("waiter", "manual"):
+        return None
     started, finished = fields.time("started_at"), fields.time("finished_at")
     word = fields.needed_text("state")
     status = map_status(word, words.JOB_STATUSES, started, finished)
@@ -249,7 +216,7 @@ def _read_job(fields: Fields, position: int) -> Step:
         finished_at=finished,
         log_url=fields.text("log_url") if started else None,
         artifacts_url=fields.text("artifacts_url") or None,
-        extra=_told(fields, _STEP_KEYS),
+        extra=_own_extra(fields, _STEP_KEYS),
     )
 
 
@@ -277,10 +244,10 @@ def _ending(job: Fields, word: str, status: Status) -> Ending:
     return ending._replace(outcome=Outcome.ERROR) if is_failure and is_lost else ending
 
 
-def _told(fields: Fields, taken: frozenset[str]) -> dict[str, Any]:
-    """What has no column, but for what only says that there is nothing to say."""
-    told = _without_private(fields.rest(taken)).items()
-    return {k: v for k, v in told if v is not False and v not in ("", [], {}, "script")}
+def _own_extra(fields: Fields, taken: frozenset[str]) -> dict[str, Any]:
+    """What has no column; that a job is a script says nothing."""
+    rest = _without_private(fields.nonblank_rest(taken)).items()
+    return {key: value for key, value in rest if value not in ("script", [], {})}
 
 
 def _without_private(value: Any) -> Any:

@@ -19,11 +19,11 @@ from runsync.errors import ConfigError, NotFoundError, SourceError, TooLargeErro
 from runsync.http.client import Response
 from runsync.records import Cursor, Pipeline, Problem, Run, RunWithSteps, Status, parse_time
 from runsync.sources.base import BEGUN, Listed, Listing, Page, ResumePoint
-from runsync.sources.buildkite.live import PAGE_SIZE, WITH_RETRIED, LiveApi, has_next, rows_of
+from runsync.sources.buildkite.live import PAGE_SIZE, WITH_RETRIED, LiveApi, has_next
 from runsync.sources.buildkite.payloads import read_build
 from runsync.sources.buildkite.walk import BuildWalk, Filters, Part, Row, bound, bound_above
 from runsync.sources.buildkite.words import ACTIVE, BLOCKED
-from runsync.sources.fields import BadRowError
+from runsync.sources.fields import BadRowError, rows_in
 
 _ASKED = "asked"
 """Under which key of a listing's memory the times of the last two whole syncs stand."""
@@ -66,8 +66,8 @@ class Buildkite(LiveApi):
             yield from walk.pages(None, partial(self._changed, listing, memory))
 
     def _walk(self, listing: Listing, asked: Filters) -> BuildWalk:
-        name = f"{self.name}: the listing {listing.key}"
-        return BuildWalk(partial(self._part, listing), asked, name, self._numbered)
+        part = partial(self._part, listing)
+        return BuildWalk(part, asked, self.listing_name(listing), self._numbered)
 
     def _numbered(self, pipeline: Pipeline, number: int) -> Listed | None:
         try:
@@ -87,8 +87,8 @@ class Buildkite(LiveApi):
             for part in self._walk(listing, asked).once():
                 if part.rows and not (top.rows or top.is_full):
                     raise SourceError(
-                        f"{self.name}: the listing {listing.key} is suddenly empty, though builds "
-                        "of it have changed; what is stored is kept: sync again"
+                        f"{self.listing_name(listing)} is suddenly empty, though builds of it have "
+                        "changed; what is stored is kept: sync again"
                     )
                 yield Page(tuple(row.item for row in part.rows), part.as_of, aside=True)
 
@@ -115,7 +115,7 @@ class Buildkite(LiveApi):
         answer, size = self._ask(listing.ref, params)
         own = listing.pipelines[0] if listing.pipelines else None
         organization = listing.ref.split("/")[3]
-        raws = rows_of(answer, f"{self.name}: the listing {listing.key}")
+        raws = rows_in(answer.data, self.listing_name(listing))
         rows: list[Row] = []
         at = answer.as_of
         for raw in raws:

@@ -98,7 +98,7 @@ class LiveAPI(Asking):
         answer = self.client.get(checked_path("api", "v2", "me"))
         with self._reading():
             login = Fields(answer.data, "the token's user").text("login")
-        return Access(login, None, (), None, None, answer.as_of)
+        return Access(answer.as_of, login)
 
     def discover(self) -> Iterator[Discovered]:
         """The projects that the token's user follows: API v2 has no list of projects."""

@@ -41,6 +41,7 @@ from runsync.sources.discovery import rows_of_pages
 from runsync.sources.fields import BadRowError, describe, storable
 from runsync.sources.gitlab.payloads import iso, read_details, read_run
 from runsync.sources.gitlab.words import ENDINGS, STATUSES
+from runsync.sources.live import header_number
 
 PAGE_SIZE = 100
 TICK = timedelta(milliseconds=1)
@@ -250,8 +251,8 @@ class GitLab(base.Source):
             account=_object(answer).get("username"),
             scopes=scopes,
             missing_scopes=() if able else ("read_api",),
-            limit_left=base.header_number(answer.headers, "RateLimit-Remaining"),
-            limit=base.header_number(answer.headers, "RateLimit-Limit"),
+            limit_left=header_number(answer.headers, "RateLimit-Remaining"),
+            limit=header_number(answer.headers, "RateLimit-Limit"),
             clock=answer.as_of,
         )
 
@@ -442,7 +443,7 @@ def _rows(answer: Response, what: str) -> list[object]:
     if not isinstance(answer.data, list):
         raise SourceError(f"{what}: a list is due and {describe(answer.data)} came; check base_url")
     total, size, page = (
-        base.header_number(answer.headers, f"X-{name}") for name in ("Total", "Per-Page", "Page")
+        header_number(answer.headers, f"X-{name}") for name in ("Total", "Per-Page", "Page")
     )
     if total is not None and size and page:
         due = min(size, total - (page - 1) * size)

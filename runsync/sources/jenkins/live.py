@@ -127,7 +127,7 @@ class LiveJenkins(JenkinsReader):
         )
         told = _object(answer)
         name = None if told.get("anonymous") else told.get("name")
-        return Access(name, None, (), None, None, answer.as_of)
+        return Access(answer.as_of, name)
 
     def discover(self) -> Iterator[Discovered]:
         for found in self._items("", None):

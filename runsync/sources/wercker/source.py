@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from runsync.config import PipelineConfig
-from runsync.errors import ConfigError, NotFoundError, RefusedError, SourceError
+from runsync.errors import ConfigError, NotFoundError
 from runsync.http.client import Response, checked_path
 from runsync.records import Cursor, Pipeline, Problem, Run, RunWithSteps, Step
 from runsync.sources import pagination
@@ -26,18 +26,19 @@ from runsync.sources.base import (
     RunFilter,
     Source,
     TriggerRequest,
-    header_number,
 )
 from runsync.sources.fields import (
     BadRowError,
     Fields,
-    describe,
     map_ending,
     map_status,
     raw_word,
+    read_steps,
     row_name,
-    unique_by_id,
+    rows_in,
 )
+from runsync.sources.live import rate_limit
+from runsync.sources.steps import without_steps
 from runsync.sources.wercker.words import ENDINGS, STATUSES
 
 RUNS = "/api/v3/runs"
@@ -63,6 +64,8 @@ class Wercker(Source):
     """One Wercker service, or one that speaks its v3 API."""
 
     run_ids_are_unique = True
+    run_id_pattern = _ID
+    run_id_description = "id of a Wercker run; those are 24 hex digits"
     page_runs = 19  # of 20, since each page overlaps the one before by a run
 
     def listing(self, wanted: PipelineConfig) -> Listing:
@@ -94,7 +97,7 @@ class Wercker(Source):
         # `skip` has a minimum of 1; without `limit` a page may hold 10.
         answer = self.client.get(RUNS, {key: value, "limit": PAGE_SIZE, "skip": skip or None})
         own = listing.pipelines[0] if listing.pipelines else None
-        entries = [self._entry(raw, own) for raw in _rows(answer, self.name)]
+        entries = [self._entry(raw, own) for raw in rows_in(answer.data, self.name)]
         return pagination.Slice(entries, answer.as_of)
 
     def _entry(self, raw: object, own: Pipeline | None) -> pagination.Entry:
@@ -124,24 +127,15 @@ class Wercker(Source):
         except NotFoundError:
             # That proves nothing, unless the run is not found either.
             answer = self.client.get(checked_path("api", "v3", "runs", run.id))
-            what = f"run {run.id}: its steps are not found, though the run is there"
-            return RunWithSteps(run, (), answer.as_of, (Problem(what),), steps_read=False)
-        steps: list[Step] = []
-        problems: list[Problem] = []
-        for place, raw in enumerate(_rows(answer, f"run {run.id}"), 1):
-            try:
-                steps.append(read_step(raw, place))
-            except BadRowError as error:
-                problems.append(Problem(f"run {run.id}: {error}"))
-        unique = unique_by_id(steps)
-        if any(step not in unique for step in steps):
-            problems.append(Problem(f"run {run.id}: different steps have the same id"))
-        return RunWithSteps(run, unique, answer.as_of, tuple(problems))
+            return without_steps(run, answer.as_of, "its steps are")
+        what = f"run {run.id}"
+        steps, problems = read_steps(rows_in(answer.data, what), read_step, what)
+        return RunWithSteps(run, steps, answer.as_of, problems)
 
     # The live API for people.
 
     def find_run(self, pipeline: Pipeline, run_id: str) -> RunWithSteps:
-        answer = self.client.get(checked_path("api", "v3", "runs", self._checked_id(run_id)))
+        answer = self.client.get(checked_path("api", "v3", "runs", self.valid_run_id(run_id)))
         return self._with_steps(self._one(answer.data, pipeline))
 
     def find_runs(self, wanted: RunFilter) -> list[Run]:
@@ -161,7 +155,7 @@ class Wercker(Source):
                 "author": wanted.author,
             },
         )
-        return [self._one(raw, None) for raw in _rows(answer, self.name)]
+        return [self._one(raw, None) for raw in rows_in(answer.data, self.name)]
 
     def log(self, pipeline: Pipeline | None, run_id: str, step: Step) -> str:
         text: str = self.client.get_text(checked_path("api", "v3", "runsteps", step.id, "log")).data
@@ -180,7 +174,7 @@ class Wercker(Source):
         return self._one(self.client.send("POST", f"{RUNS}/", body=given).data, None)
 
     def abort(self, pipeline: Pipeline | None, run_id: str) -> Run:
-        path = checked_path("api", "v3", "runs", self._checked_id(run_id), "abort")
+        path = checked_path("api", "v3", "runs", self.valid_run_id(run_id), "abort")
         return self._one(self.client.send("PUT", path).data, pipeline)
 
     def access(self) -> Access:
@@ -190,25 +184,11 @@ class Wercker(Source):
             answer = self.client.get(checked_path("api", "v3", "runs", "0" * 24))
         except NotFoundError as error:
             answer = Response(404, {}, None, error.as_of or datetime.now(UTC))
-        return Access(
-            account=None,
-            scopes=None,
-            missing_scopes=(),
-            limit_left=header_number(answer.headers, "X-RateLimit-Remaining"),
-            limit=header_number(answer.headers, "X-RateLimit-Limit"),
-            clock=answer.as_of,
-        )
-
-    def _checked_id(self, run_id: str) -> str:
-        if not _ID.fullmatch(run_id):
-            raise RefusedError(f"{run_id!r} is no id of a Wercker run; those are 24 hex digits")
-        return run_id
+        return Access(answer.as_of, **rate_limit(answer))
 
     def _one(self, raw: object, own: Pipeline | None, *, details: bool = True) -> Run:
-        try:
+        with self.reading():
             return read_run(raw, own, self.client.base_url, details=details)
-        except BadRowError as error:
-            raise SourceError(f"{self.name}: {error}") from error
 
 
 def read_run(raw: object, own: Pipeline | None, base_url: str, *, details: bool) -> Run:
@@ -325,15 +305,6 @@ def read_step(raw: object, place: int) -> Step:
         artifacts_url=fields.text("artifactsUrl"),
         extra=fields.rest(_STEP_KEYS),
     )
-
-
-def _rows(answer: Response, what: str) -> list[object]:
-    if not isinstance(answer.data, list):
-        raise SourceError(
-            f"{what}: a list is due and {describe(answer.data)} came; "
-            "check that base_url is Wercker's"
-        )
-    return answer.data
 
 
 def _time(fields: Fields, key: str) -> datetime | None:

@@ -102,7 +102,7 @@ def test_a_403_for_the_listing_is_a_refused_token(
 def test_another_build_than_the_one_asked_for_is_an_error(world: World, source: Buildkite) -> None:
     world.history(1)
     world.spoilt[world.builds[0].id] = lambda raw: raw | {"number": 9}
-    with pytest.raises(SourceError, match="build 1 was asked for, and build 9 came"):
+    with pytest.raises(SourceError, match="run 1 was asked for, and run 9 came"):
         source.reread(WEB, "1")
     with pytest.raises(NotFoundError):
         source.reread(WEB, "2")

@@ -352,7 +352,7 @@ def test_versions_grow_with_a_life() -> None:
     [
         (None, r"build \(no id\): an object is due, null came"),
         ({**BUILD, "number": None}, "`number` is missing"),
-        ({**BUILD, "number": 0}, "`number` is missing"),
+        ({**BUILD, "number": 0}, "`number` must be 1 or more, not 0"),
         ({**BUILD, "created_at": None}, "build 1: `created_at` is missing"),
         ({**BUILD, "state": ""}, "build 1: `state` is missing"),
         ({**BUILD, "pipeline": None}, "build 1: `pipeline` is missing"),
