@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import ClassVar, TypeVar
+from typing import ClassVar, TypedDict, TypeVar
 
 from runsync.errors import RefusedError
 from runsync.http.client import Response
@@ -213,10 +213,17 @@ class LiveSource(ABC):
         return limit, skip // limit + 1
 
 
-def rate_limit(answer: Response, prefix: str = "X-RateLimit-") -> dict[str, int | None]:
-    """What the headers of an answer tell of a limit: keywords of :class:`Access`."""
-    names = {"limit_left": f"{prefix}Remaining", "limit": f"{prefix}Limit"}
-    return {key: header_number(answer.headers, name) for key, name in names.items()}
+class RateLimit(TypedDict):
+    """How much may still be asked, of how much: keywords of :class:`Access`."""
+
+    limit_left: int | None
+    limit: int | None
+
+
+def rate_limit(answer: Response, prefix: str = "X-RateLimit-") -> RateLimit:
+    """What the headers of an answer tell of a limit."""
+    left, limit = (header_number(answer.headers, f"{prefix}{n}") for n in ("Remaining", "Limit"))
+    return RateLimit(limit_left=left, limit=limit)
 
 
 def header_number(headers: Mapping[str, str], name: str) -> int | None:
