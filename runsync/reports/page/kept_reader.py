@@ -32,6 +32,17 @@ class KeptReader(Reader):
     def __init__(self, reader: Reader) -> None:
         super().__init__(reader.backend, reader.crew)
         self._frames: dict[Hashable, pd.DataFrame] = {}
+        self._small: set[Hashable] = set()
+
+    def parts(self, query: Query, *, whole_pipelines: bool) -> list[Query]:
+        """As :meth:`.Reader.parts`; the runs of each window are counted once."""
+        key = query.window, query.pipeline_ids
+        if key in self._small:
+            return [query]
+        found = super().parts(query, whole_pipelines=whole_pipelines)
+        if found == [query]:
+            self._small.add(key)
+        return found
 
     def _read(
         self,
