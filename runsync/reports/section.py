@@ -130,7 +130,7 @@ class Change:
         more: what is said of a pipeline whose figure has become greater, such as "takes longer".
         less: the same where it has become less.
         worse: which of the two is bad news.
-        as_complement: whether sentences tell 1 - figure: failures for a pass rate.
+        complement: what 1 - figure is called, which sentences and their charts tell in its place.
         is_share: whether the figure is a share of 1; else it is a duration.
         by_step: the report that tells the same by step, and ``most_in`` its column that tells in
             which step most of a change is.
@@ -140,7 +140,7 @@ class Change:
     more: str
     less: str
     worse: Literal["more", "less"] = "more"
-    as_complement: bool = False
+    complement: str = ""
     is_share: bool = True
     by_step: str | None = None
     most_in: str | None = None

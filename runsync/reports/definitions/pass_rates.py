@@ -81,7 +81,7 @@ REPORT = Report(
             "fails less",
             "fails more",
             worse="less",
-            as_complement=True,
+            complement="failure rate",
             by_step="step_failures",
             most_in="first_failures",
         ),

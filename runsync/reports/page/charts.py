@@ -6,7 +6,7 @@ where it is long, and a bar that is as wide as there is room.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from itertools import pairwise
 
@@ -37,6 +37,10 @@ class Trend:
     low: FloatArray
     high: FloatArray
     partial: npt.NDArray[np.bool_]
+
+    def complement(self) -> "Trend":
+        """Of shares what is left to 1."""
+        return replace(self, values=1 - self.values, low=1 - self.high, high=1 - self.low)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from runsync.reports import rows
 from runsync.reports.definitions import REPORTS
 from runsync.reports.page import charts
 from runsync.reports.page.dataset import Dataset
-from runsync.reports.page.panels import numbers, trend_of, unit_of
+from runsync.reports.page.panels import trend_of, unit_of
 from runsync.reports.page.scales import above
 from runsync.reports.report import Rate, Report
 from runsync.reports.section import P50_TO_P95, Band, Change
@@ -150,7 +150,7 @@ def _chart(
     pipeline: str,
     step: str | None = None,
 ) -> Markup | None:
-    """The report's main figure of the pipeline or step over time, with a line at the change."""
+    """What the sentence tells of the pipeline or step, over time, with a line at the change."""
     over = dataset.table(report, "pipeline", over_time=True)
     over = over[over["pipeline"] == pipeline]
     if step is not None:
@@ -160,10 +160,13 @@ def _chart(
     column = report.main.column
     is_rate = isinstance(report.main, Rate)
     band = Band(column, f"{column}_low", f"{column}_high") if is_rate else P50_TO_P95
-    drawn, unit = trend_of(over, band, dataset.every), unit_of(over[column])
-    bounds = (0.0, above(numbers(over[band.high]), 0.01 if unit == "share" else 1.0))
+    drawn, unit, name = trend_of(over, band, dataset.every), unit_of(over[column]), change.name
+    if change.complement:
+        name = change.complement
+        drawn = drawn.complement() if report.section.change == change else drawn
+    bounds = (0.0, above(drawn.high, 0.01 if unit == "share" else 1.0))
     marked = [at.astimezone(dataset.query.window.zone).date()]
-    title = f"{change.name} of {step or pipeline} per {dataset.every}"
+    title = f"{name} of {step or pipeline} per {dataset.every}"
     return charts.trend_chart(drawn, title, unit=unit, bounds=bounds, marked=marked)
 
 
@@ -173,4 +176,4 @@ def _figure(value: Any, change: Change) -> str:
         return rows.duration(value)
     if not change.is_share:
         return rows.duration(pd.Timedelta(seconds=value))
-    return rows.percent(1 - value if change.as_complement else value)
+    return rows.percent(1 - value if change.complement else value)

@@ -213,6 +213,7 @@ def _spare(report: Report) -> set[str]:
     names = {name for names in report.spare for name in names.split()}
     return (names | ({_INTERVAL} if isinstance(report.main, Rate) else set())) - {
         report.main.column,
+        report.section.rows.link,
         "job",
     }
 

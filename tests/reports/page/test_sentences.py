@@ -1,5 +1,6 @@
 """Changes in sentences: what became worse or better, since when, and in which step."""
 
+import re
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -56,6 +57,17 @@ def test_a_fall_of_the_pass_rate_is_told_as_failing_more(history: Database) -> N
     assert one.is_worse
     assert one.chart
     assert 'class="mark"' in one.chart
+
+
+def test_the_chart_rises_where_the_sentence_tells_that_more_fails(history: Database) -> None:
+    """A quarter of the runs fail: the line stays in the chart's lower half, however it is cut."""
+    change = {"figure": "pass_rate", "at": at(80), "before": 0.88, "after": 0.69}
+    (one,) = sentences(history, change)
+    assert one.chart
+    assert "<title>failure rate of build per week</title>" in one.chart
+    heights = [float(y) for y in re.findall(r'class="dot[^>]*cy="([\d.]+)"', one.chart)]
+    assert heights
+    assert min(heights) > 150 / 2
 
 
 def test_a_step_that_changed_with_its_pipeline_is_told_with_it(history: Database) -> None:

@@ -35,6 +35,12 @@ def section(page: str, name: str) -> str:
     return found[1]
 
 
+def test_on_a_narrow_screen_there_is_something_to_click(failing: Database) -> None:
+    html = section(reports.html(failing), "step_failures")
+    (kind,) = set(re.findall(r'<td class="([^"]*)" data-label="last run"', html))
+    assert "spare" not in kind.split()
+
+
 def test_the_main_figure_comes_first_and_what_holds_nothing_takes_no_column(
     failing: Database,
 ) -> None:
