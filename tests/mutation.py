@@ -48,7 +48,7 @@ TARGETS = {
     "runsync/http/client.py": [_HTTP],
     "runsync/storage/upserts.py": _STORE,
     "runsync/storage/store.py": _STORE,
-    "runsync/sync/walk.py": _SYNC,
+    "runsync/sync/walk.py": ["tests/sync/test_walk.py", "tests/sync/test_model.py"],
     "runsync/sync/plan.py": _SYNC,
     "runsync/sync/listing.py": _SYNC,
     "runsync/sync/verify.py": ["tests/sync/test_verify.py"],

@@ -70,10 +70,10 @@ class Walk:
     def depth(self, floor: datetime | None) -> float | None:
         """How deep the walk has come by time, from 0 at the top to 1 at ``floor``; None where
         that cannot be known."""
-        lowest, intervals = self._tracker.lowest, self._tracker.intervals
-        if floor is None or lowest is None or not intervals:
+        lowest, passed = self._tracker.lowest, self._passed()
+        if floor is None or lowest is None or not passed:
             return None
-        top = intervals[0].newest.at
+        top = passed[0].newest.at
         return min((top - lowest.at) / (top - floor), 1.0) if top > floor else 1.0
 
     def _turn(self, page: Page) -> Turn:
@@ -84,7 +84,7 @@ class Walk:
             return self._pass(self._covered[0])
         if lowest is None or lowest.at > self._recheck_since(page.as_of):
             return Turn.NEXT_PAGE
-        known = interval_containing(union([*self._covered, *self._tracker.intervals]), lowest)
+        known = interval_containing(self._covered, lowest)
         if known and (known.reaches(self._since) or known.oldest < lowest):
             return self._pass(known)
         return Turn.NEXT_PAGE
@@ -93,10 +93,14 @@ class Walk:
         """Goes on below an interval that is covered."""
         if known.reaches(self._since):
             return Turn.END
-        self._covered = union([*self._covered, *self._tracker.intervals])
+        self._covered = self._passed()
         self.start = known.oldest
         self._tracker = CoverageTracker(known.oldest, self._since)
         return Turn.JUMP
+
+    def _passed(self) -> list[Interval]:
+        """All that is covered by now, newest first."""
+        return union([*self._covered, *self._tracker.intervals])
 
 
 def cursors_of(page: Page) -> list[Cursor | None]:
