@@ -94,7 +94,6 @@ def test_an_unchanged_top_below_which_nothing_is_covered_leads_on() -> None:
 def test_what_is_new_is_walked_down_to_what_is_covered_and_on_below_it() -> None:
     walk = Walk([covered(8, 4)])
     assert walk.take(page(12, 10)) == ([covered(12, 10)], Turn.NEXT_PAGE)
-    assert walk.start is None
     assert walk.take(page(10, 8)) == ([covered(10, 8)], Turn.JUMP)
     assert walk.start == place(4)
     assert walk.take(page(4, 3)) == ([covered(4, 3)], Turn.NEXT_PAGE)
