@@ -9,6 +9,7 @@ All methods may be called from several threads at once.
 """
 
 from abc import abstractmethod
+from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -219,6 +220,13 @@ class Source(LiveSource):
         """What a listing is called in an error."""
         return f"{self.name}: the listing {listing.key}"
 
+    def moves_too_fast(self, listing: Listing) -> SourceError:
+        """An error for a listing of which no two readings agree."""
+        return SourceError(
+            f"{self.listing_name(listing)} moves faster than it can be read; "
+            "what was read is kept: sync again"
+        )
+
     # What the engine asks.
 
     @abstractmethod
@@ -265,6 +273,11 @@ class Source(LiveSource):
         return self.reread(pipeline, run_id)
 
 
+def basic_auth(user_and_password: str) -> dict[str, str]:
+    """The header for ``user:password``."""
+    return {"Authorization": f"Basic {b64encode(user_and_password.encode()).decode()}"}
+
+
 __all__ = [
     "BEGUN",
     "Access",
@@ -283,4 +296,5 @@ __all__ = [
     "Step",
     "TriggerRequest",
     "Unchanged",
+    "basic_auth",
 ]

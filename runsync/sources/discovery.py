@@ -1,10 +1,12 @@
-"""Reads lists of what a token can see: short lists of names, whose order matters to nobody."""
+"""Reads whole lists whose order matters to nobody, such as those of what a token can see."""
 
 from collections.abc import Callable, Iterator
 from itertools import count
 
 from runsync.errors import SourceError
 from runsync.sources.fields import BadRowError, Fields
+
+_MOST_PAGES = 100
 
 
 def rows_of_pages(ask: Callable[[int], object], size: int, *, what: str) -> Iterator[Fields]:
@@ -32,3 +34,24 @@ def rows_of_pages(ask: Callable[[int], object], size: int, *, what: str) -> Iter
         if len(rows) < size:
             return
         seen = rows
+
+
+def rows_by_token(
+    ask: Callable[[str | None], tuple[list[object], str | None]], *, what: str
+) -> Iterator[object]:
+    """The rows of all pages of a list in which each page tells the token of the next.
+
+    Args:
+        ask: brings the page of that token, the first for None, and the token of the next.
+
+    Raises:
+        SourceError: a page comes again, or there is always one more.
+    """
+    tokens: list[str | None] = [None]
+    while tokens[-1] not in tokens[:-1] and len(tokens) <= _MOST_PAGES:
+        rows, token = ask(tokens[-1])
+        yield from rows
+        if not token:
+            return
+        tokens.append(token)
+    raise SourceError(f"{what} shows pages without an end; check base_url")

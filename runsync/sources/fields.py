@@ -267,6 +267,17 @@ def rows_in(data: object, what: str, key: str | None = None) -> list[Any]:
     return found
 
 
+def distinct(rows: Iterable[object], *path: str) -> set[str]:
+    """The different values that rows have under a key, or under keys within each other, as text."""
+    found: set[str] = set()
+    for row in rows:
+        value = row
+        for key in path:
+            value = value.get(key) if isinstance(value, dict) else None
+        found |= set() if value is None else {str(value)}
+    return found
+
+
 def unique_by_id(rows: Iterable[Any]) -> tuple[Any, ...]:
     """The rows without repeats of an id; the last of each wins, in the place of the first."""
     return tuple({row.id: row for row in rows}.values())

@@ -1,8 +1,7 @@
 """Where things stand in Azure DevOps: names that are checked, paths, and what an answer holds."""
 
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from runsync.errors import ConfigError, NotFoundError, SourceError
@@ -10,7 +9,7 @@ from runsync.http.client import Response, checked_path
 from runsync.records import Pipeline, Run
 from runsync.sources import base
 from runsync.sources.azure.payloads import Project, read_run
-from runsync.sources.fields import BadRowError, Fields, describe
+from runsync.sources.fields import rows_in
 
 VERSION = {"api-version": "7.1"}
 CONTINUATION = "x-ms-continuationtoken"
@@ -85,28 +84,14 @@ class Organisation(base.Source):
             raise NotFoundError(f"{self.name}: {what}", answer.as_of)
         return run
 
-    @contextmanager
-    def reading(self) -> Iterator[None]:
-        """Raises SourceError where an answer cannot be read."""
-        try:
-            yield
-        except BadRowError as error:
-            raise SourceError(f"{self.name}: {error}") from error
 
-
-def rows_of(answer: Response, what: str) -> list[object]:
+def counted_rows(answer: Response, what: str) -> list[object]:
     """The rows of an answer.
 
     Raises:
         SourceError: it holds no list, or not as many rows as it counts.
     """
-    try:
-        fields = Fields(answer.data, what)
-        rows, count = fields.raw.get("value"), fields.integer("count")
-    except BadRowError as error:
-        raise SourceError(f"{error}; check base_url") from error
-    if not isinstance(rows, list):
-        raise SourceError(f"{what}: a list is due and {describe(rows)} came; check base_url")
-    if count is not None and len(rows) != count:
+    rows, count = rows_in(answer.data, what, "value"), answer.data.get("count")
+    if isinstance(count, int) and len(rows) != count:
         raise SourceError(f"{what}: {len(rows)} rows came where {count} are due; sync again")
     return rows

@@ -1,55 +1,52 @@
 """The live API of Azure Pipelines, for people."""
 
 import json
+import re
 from collections.abc import Iterator
 
 from runsync.errors import NotFoundError, RefusedError, SourceError, TokenRefusedError
 from runsync.http.client import checked_path
-from runsync.records import Pipeline, Run, RunWithSteps, Step
-from runsync.sources.azure.api import CONTINUATION, VERSION, Asked, Organisation, rows_of
-from runsync.sources.azure.payloads import Project, needed_number, read_run
+from runsync.records import Pipeline, Run, Step
+from runsync.sources.azure.api import CONTINUATION, VERSION, Asked, Organisation, counted_rows
+from runsync.sources.azure.payloads import Project, read_run
 from runsync.sources.azure.words import RESULT_FILTERS, STATUS_FILTERS
 from runsync.sources.base import Access, Discovered, RunFilter, TriggerRequest
+from runsync.sources.discovery import rows_by_token
 from runsync.sources.fields import Fields
-from runsync.sources.live import header_number
+from runsync.sources.live import rate_limit
 
 _SORTS = {"creationDateDesc": "queueTimeDescending", "creationDateAsc": "queueTimeAscending"}
+_FILTERS = "pipeline application limit skip sort status result branch author"
 _MOST, _MOST_LISTED = 5000, 1000
 
 
 class LiveApi(Organisation):
     """What people ask of a source."""
 
-    def find_run(self, pipeline: Pipeline, run_id: str) -> RunWithSteps:
-        return self.reread(pipeline, _checked_id(run_id))
+    run_id_pattern = re.compile(r"[0-9]+")
+    run_id_description = "id of a build; those are numbers"
+    pipeline_word = "project"
 
     def find_runs(self, wanted: RunFilter) -> list[Run]:
+        self.refuse_unsupported("list runs", wanted, _FILTERS)
         limit, skip = wanted.limit or 20, wanted.skip or 0
-        sort = wanted.sort or "creationDateDesc"
-        self._refuse_given(
-            "list runs",
-            commit=wanted.commit,
-            source_run=wanted.source_run,
-            status=None if wanted.status in {None, *STATUS_FILTERS} else wanted.status,
-            result=None if wanted.result in {None, *RESULT_FILTERS} else wanted.result,
-            sort=None if sort in _SORTS else sort,
-            skip=str(skip) if skip + limit > _MOST else None,
-        )
+        if skip + limit > _MOST:
+            raise self.lacks(f"list runs by skip ({skip!r}), beyond the first {_MOST}")
         project, number = self._wanted(wanted)
         asked: Asked = {
             **VERSION,
             "definitions": number,
-            "queryOrder": _SORTS[sort],
-            "statusFilter": STATUS_FILTERS.get(wanted.status or ""),
-            "resultFilter": RESULT_FILTERS.get(wanted.result or ""),
+            "queryOrder": self.provider_word(wanted, "sort", _SORTS) or "queueTimeDescending",
+            "statusFilter": self.provider_word(wanted, "status", STATUS_FILTERS),
+            "resultFilter": self.provider_word(wanted, "result", RESULT_FILTERS),
             "branchName": _ref(wanted.branch),
             "requestedFor": wanted.author,
             "$top": limit + skip,
         }
         answer = self.client.get(self.builds(project), asked)
-        rows = rows_of(answer, f"{self.name}: the builds of {project.name}")[skip : skip + limit]
+        rows = counted_rows(answer, f"{self.name}: the builds of {project.name}")
         with self.reading():
-            return [read_run(raw, project) for raw in rows]
+            return [read_run(raw, project) for raw in rows[skip : skip + limit]]
 
     def _wanted(self, wanted: RunFilter) -> tuple[Project, int | None]:
         if wanted.pipeline:
@@ -73,7 +70,7 @@ class LiveApi(Organisation):
 
     def trigger(self, wanted: TriggerRequest) -> Run:
         """Queues a build; ``env`` becomes its variables."""
-        self._refuse_given("trigger runs", message=wanted.message, source_run=wanted.source_run)
+        self.refuse_unsupported("trigger runs", wanted, "pipeline branch commit env")
         project, number = self.definition(wanted.pipeline)
         told = {
             "sourceBranch": _ref(wanted.branch),
@@ -100,14 +97,7 @@ class LiveApi(Organisation):
             answer = self.client.get(checked_path("_apis", "build", "controllers"), VERSION)
         except TokenRefusedError:
             missing = ("vso.build",)
-        return Access(
-            account=account,
-            scopes=None,
-            missing_scopes=missing,
-            limit_left=header_number(answer.headers, "X-RateLimit-Remaining"),
-            limit=header_number(answer.headers, "X-RateLimit-Limit"),
-            clock=answer.as_of,
-        )
+        return Access(answer.as_of, account, missing_scopes=missing, **rate_limit(answer))
 
     def discover(self) -> Iterator[Discovered]:
         for row in self._all("_apis", "projects"):
@@ -116,41 +106,27 @@ class LiveApi(Organisation):
             yield Discovered("application_id", name, name)
             for one in self._all(name, "_apis", "build", "definitions"):
                 with self.reading():
-                    ref = f"{name}/{needed_number(one, 'id')}"
+                    ref = f"{name}/{one.needed_number('id')}"
                     folder, title = (one.text("path") or "").strip("\\"), one.needed_text("name")
                 yield Discovered("id", ref, "\\".join(filter(None, [folder, title])), within=name)
 
     def _all(self, *parts: str) -> Iterator[Fields]:
-        """The rows of all pages of a list.
+        """The rows of all pages of a list."""
+        path = checked_path(*parts)
 
-        Raises:
-            SourceError: one cannot be read, or the pages have no end.
-        """
-        path, token = checked_path(*parts), None
-        seen: set[str | None] = set()
-        while token not in seen:
-            seen.add(token)
+        def ask(token: str | None) -> tuple[list[object], str | None]:
             asked: Asked = {**VERSION, "$top": _MOST_LISTED, "continuationToken": token}
             answer = self.client.get(path, asked)
+            return counted_rows(answer, f"{self.name}: {path}"), answer.headers.get(CONTINUATION)
+
+        for raw in rows_by_token(ask, what=f"{self.name}: {path}"):
             with self.reading():
-                rows = [Fields(raw, path) for raw in rows_of(answer, f"{self.name}: {path}")]
-            yield from rows
-            token = answer.headers.get(CONTINUATION)
-            if not token:
-                return
-        raise SourceError(f"{self.name}: {path} shows the same page again; check base_url")
+                row = Fields(raw, path)
+            yield row
 
     def _path(self, pipeline: Pipeline | None, run_id: str) -> str:
-        checked = _checked_id(run_id)
-        if pipeline is None:
-            raise RefusedError(f"source {self.name!r} finds runs only by project: name it as well")
-        return self.path(pipeline, "builds", checked)
-
-
-def _checked_id(run_id: str) -> str:
-    if not (run_id.isascii() and run_id.isdecimal()):
-        raise RefusedError(f"{run_id!r} is no id of a build; those are numbers")
-    return run_id
+        checked = self.valid_run_id(run_id)
+        return self.path(self.require_pipeline(pipeline), "builds", checked)
 
 
 def _ref(branch: str | None) -> str | None:

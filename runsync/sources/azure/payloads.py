@@ -5,9 +5,9 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-from runsync.records import Outcome, Pipeline, Run, Status
+from runsync.records import Outcome, Pipeline, Run
 from runsync.sources.azure.words import ENDINGS, EVENTS, STATUSES
-from runsync.sources.fields import BadRowError, Fields, map_ending, map_status, raw_word, row_name
+from runsync.sources.fields import BadRowError, Fields, read_progress, row_name
 
 _COLUMNS = (
     "id buildNumber status result queueTime startTime finishTime sourceVersion reason "
@@ -51,7 +51,7 @@ class Project:
 def read_run(raw: object, project: Project) -> Run:
     """A run from a build, as the listing or its detail shows it: both tell the same."""
     fields = Fields(raw, row_name("run", raw))
-    number, who = needed_number(fields, "id"), fields.child("requestedFor")
+    number, who = fields.needed_number("id"), fields.child("requestedFor")
     definition, trigger = fields.child("definition"), fields.child("triggerInfo")
     if definition is None:
         raise BadRowError(f"{fields.what}: `definition` is missing")
@@ -62,7 +62,7 @@ def read_run(raw: object, project: Project) -> Run:
     if invalid and state["outcome"] is Outcome.FAILURE:
         state["outcome"] = Outcome.ERROR
     return Run(
-        pipeline=project.pipeline(needed_number(definition, "id"), definition),
+        pipeline=project.pipeline(definition.needed_number("id"), definition),
         id=str(number),
         created_at=fields.needed_time("queueTime"),
         branch=_branch(fields, trigger),
@@ -72,7 +72,7 @@ def read_run(raw: object, project: Project) -> Run:
         author_id=who.text("id") if who else None,
         number=fields.text("buildNumber"),
         event=reason and EVENTS.get(reason, reason),
-        source_run_id=str(needed_number(upstream, "id")) if upstream else None,
+        source_run_id=str(upstream.needed_number("id")) if upstream else None,
         web_url=project.web(f"/results?buildId={number}"),
         extra=_told(fields, definition, invalid),
         version=_version(fields),
@@ -82,33 +82,13 @@ def read_run(raw: object, project: Project) -> Run:
 
 def read_state(fields: Fields, word: str) -> dict[str, Any]:
     """How far a build or a record has come, in our words: keywords of ``Run`` and of ``Step``."""
-    started, finished = fields.time("startTime"), fields.time("finishTime")
-    status = map_status(word, STATUSES, started, finished)
-    over = status is Status.FINISHED
-    end = fields.text("result") if over else None
-    result, outcome = map_ending(end, ENDINGS, status)
-    return {
-        "status": status,
-        "result": result,
-        "outcome": outcome,
-        "raw_status": raw_word(word, status),
-        "raw_result": raw_word(end, result),
-        "started_at": started,
-        "finished_at": finished if over else None,
-    }
+    end = fields.text("result")
+    return read_progress(fields, word, end, STATUSES, ENDINGS, ("startTime", "finishTime"))
 
 
 def iso(when: datetime) -> str:
     """A UTC time as Azure DevOps reads it; all of one length, so that the later text is greater."""
     return f"{when.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
-
-
-def needed_number(fields: Fields, key: str) -> int:
-    """A positive whole number that must be there."""
-    number = fields.integer(key)
-    if number is None or number < 1:
-        raise BadRowError(f"{fields.what}: `{key}` is missing, or no number of an id")
-    return number
 
 
 def _version(build: Fields) -> str:
@@ -136,5 +116,4 @@ def _told(build: Fields, definition: Fields, invalid: list[Fields]) -> dict[str,
         "sourceBranch": None if ref.startswith(_HEADS) else ref,
         "errors": [one.text("message") for one in invalid],
     }
-    told = build.rest(_RUN_KEYS) | own
-    return {k: v for k, v in told.items() if v not in (None, "", False) and v != [] and v != {}}
+    return build.nonblank_rest(_RUN_KEYS) | {key: value for key, value in own.items() if value}

@@ -10,8 +10,7 @@ A listed build tells all but its steps; they are its timeline, one request, and 
 earlier attempt.
 """
 
-import base64
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -21,22 +20,26 @@ from typing import Any
 from runsync.config import PipelineConfig
 from runsync.errors import ConfigError, ForbiddenError, NotFoundError, SourceError
 from runsync.records import Cursor, Pipeline, Problem, Run, RunWithSteps, Status, parse_time
-from runsync.sources.azure import walk
-from runsync.sources.azure.api import CONTINUATION, VERSION, Asked, rows_of
+from runsync.sources.azure.api import CONTINUATION, VERSION, Asked, counted_rows
 from runsync.sources.azure.live import LiveApi
 from runsync.sources.azure.payloads import Project, iso, read_run
 from runsync.sources.azure.timeline import Timeline, read_details, read_timeline
-from runsync.sources.azure.walk import Part, Row
 from runsync.sources.azure.words import UNFINISHED
-from runsync.sources.base import Listed, Listing, Page, ResumePoint
+from runsync.sources.base import Listed, Listing, Page, ResumePoint, basic_auth
+from runsync.sources.by_time import TimedPage, by_time, rows_in_place
 from runsync.sources.default_branch import DefaultBranch
-from runsync.sources.fields import BadRowError, Fields
+from runsync.sources.fields import BadRowError, Fields, distinct
+from runsync.sources.steps import without_steps
 
 PAGE_SIZE = 100
+TICK = timedelta(microseconds=1)
+_MOST = 5000  # so many builds an answer holds at most
 _MOST_UNFINISHED = _MOST_EMPTY_PAGES = 1000
 _LONGEST_RECHECK = timedelta(days=30)
 _SEEN, _BRANCHES = "seen", "default_branches"
 Item = Listed | Problem
+Ask = Callable[[datetime | None, datetime | None, int], TimedPage]
+"""Asks for the builds from one time (or the beginning) to another (or now), so many at most."""
 
 
 class Azure(LiveApi):
@@ -50,9 +53,7 @@ class Azure(LiveApi):
     @staticmethod
     def headers(token: str | None) -> dict[str, str]:
         own = {"X-TFS-FedAuthRedirect": "Suppress"}  # a refusal, and no page to sign in
-        if token is None:
-            return own
-        return own | {"Authorization": f"Basic {base64.b64encode(f':{token}'.encode()).decode()}"}
+        return own if token is None else own | basic_auth(f":{token}")
 
     @staticmethod
     def is_limit(status: int, headers: Mapping[str, str], body: str) -> bool:
@@ -92,8 +93,8 @@ class Azure(LiveApi):
         lowest = resume_point.cursor.at if resume_point else None
         head = [] if resume_point else self._unfinished(listing)
         ask = partial(self._ask, listing, "completed", "finishTimeDescending")
-        top = lowest + walk.TICK if lowest else None
-        for part in walk.by_time(ask, top, PAGE_SIZE, self._title(listing)):
+        top = lowest + TICK if lowest else None
+        for part in self._by_time(listing, ask, top, PAGE_SIZE):
             if lowest is None:
                 memory[_SEEN] = iso(part.as_of)
             at_start = not part.more
@@ -115,9 +116,7 @@ class Azure(LiveApi):
                 earlier = [(n, self._earlier(run, n, one)) for n, one in latest.earlier()]
         except NotFoundError:
             # That proves nothing, unless the build is not found either.
-            as_of = self.client.get(path, VERSION).as_of
-            problem = Problem(f"run {run.id}: its timeline is not found, though the run is there")
-            return RunWithSteps(run, (), as_of, (problem,), steps_read=False)
+            return without_steps(run, self.client.get(path, VERSION).as_of, "its timeline is")
         project, _ = self.definition(run.pipeline.external_id)
         return read_details(run, latest, earlier, project, answer.as_of)
 
@@ -131,16 +130,33 @@ class Azure(LiveApi):
     def reread(self, pipeline: Pipeline, run_id: str) -> RunWithSteps:
         answer = self.client.get(self.path(pipeline, "builds", run_id), VERSION)
         run = self.one(answer, pipeline)
-        if run.id != run_id:
-            raise SourceError(f"{self.name}: run {run_id} was asked for, and run {run.id} came")
+        self.check_run_id(run, run_id)
         return self.complete(run)
 
     # Asking.
 
     def _unfinished(self, listing: Listing) -> list[Item]:
         ask = partial(self._ask, listing, UNFINISHED, "queueTimeDescending")
-        parts = walk.by_time(ask, None, _MOST_UNFINISHED, self._title(listing))
+        parts = self._by_time(listing, ask, None, _MOST_UNFINISHED)
         return [_queued(row.item, part.as_of) for part in parts for row in part.rows]
+
+    def _by_time(
+        self, listing: Listing, ask: Ask, top: datetime | None, size: int
+    ) -> Iterator[TimedPage]:
+        name = self.listing_name(listing)
+
+        def at_once(at: datetime) -> TimedPage:
+            """All builds of one time: the service tells no more of them than an answer holds."""
+            part = ask(at - TICK, at + TICK, _MOST)
+            if part.more:
+                raise SourceError(f"{name} shows too many builds of one time ({at}) to tell apart")
+            return part
+
+        def below(top: datetime | None, is_crowded: bool) -> TimedPage:
+            return ask(None, top, _MOST if is_crowded else size)
+
+        hint = "check base_url, and that it is Azure DevOps or a server whose REST API is 7.1"
+        return by_time(below, at_once, top, TICK, f"{name} does not come by time; {hint}")
 
     def _ask(
         self,
@@ -150,7 +166,7 @@ class Azure(LiveApi):
         low: datetime | None,
         high: datetime | None,
         size: int,
-    ) -> Part:
+    ) -> TimedPage:
         """Builds of a listing; pages of which this token may see nothing are passed over."""
         project, number = self._of(listing)
         asked: Asked = {
@@ -163,14 +179,15 @@ class Azure(LiveApi):
             "maxTime": iso(high) if high else None,
             "$top": size,
         }
-        token, title = None, self._title(listing)
+        token, title = None, self.listing_name(listing)
         for _ in range(_MOST_EMPTY_PAGES):
             answer = self.client.get(self.builds(project), {**asked, "continuationToken": token})
-            raws, token = rows_of(answer, title), answer.headers.get(CONTINUATION)
+            raws, token = counted_rows(answer, title), answer.headers.get(CONTINUATION)
             if raws or not token:
                 self._check_owner(listing, raws)
-                rows = _read(raws, project, high - walk.TICK if high else answer.as_of, order)
-                return Part(rows, answer.as_of, bool(token))
+                first = high - TICK if high else answer.as_of
+                rows = rows_in_place(raws, partial(_listed, project, order), first)
+                return TimedPage(rows, answer.as_of, bool(token) or len(raws) >= size)
         raise SourceError(f"{title} shows empty pages without an end; check base_url")
 
     def _is_end(self, listing: Listing, lowest: datetime | None, head: list[Item]) -> bool:
@@ -187,10 +204,7 @@ class Azure(LiveApi):
             return not head
         part = self._ask(listing, "completed", "finishTimeAscending", None, None, 1)
         if not part.rows or part.rows[0].at < lowest:
-            raise SourceError(
-                f"{self._title(listing)} moves faster than it can be read; "
-                "what was read is kept: sync again"
-            )
+            raise self.moves_too_fast(listing)
         return True
 
     def _definition(self, pipeline: Pipeline) -> Fields:
@@ -229,14 +243,10 @@ class Azure(LiveApi):
             SourceError: there are builds of another definition, or of several projects.
         """
         _, number = self._of(listing)
-        owners = {"definition": set[object](), "project": set[object]()}
-        for raw in raws:
-            for key, found in owners.items():
-                if isinstance(raw, dict) and isinstance(raw.get(key), dict):
-                    found.add(str(raw[key].get("id")))
-        if len(owners["project"]) > 1 or (number and owners["definition"] - {str(number)}):
-            title = self._title(listing)
-            raise SourceError(f"{title} shows builds of other pipelines; check base_url")
+        others = distinct(raws, "definition", "id") - {str(number)} if number else set()
+        if others or len(distinct(raws, "project", "id")) > 1:
+            name = self.listing_name(listing)
+            raise SourceError(f"{name} shows builds of other pipelines; check base_url")
 
     def _of(self, listing: Listing) -> tuple[Project, int | None]:
         """The project of a listing, and its definition's number where it is of one alone."""
@@ -244,23 +254,14 @@ class Azure(LiveApi):
             self.definition(listing.ref) if listing.pipelines else (self.project(listing.ref), None)
         )
 
-    def _title(self, listing: Listing) -> str:
-        return f"{self.name}: the listing {listing.key}"
 
-
-def _read(raws: list[object], project: Project, at: datetime, order: str) -> list[Row]:
-    """Builds where they stand; ``at`` stands in until one tells its own time."""
-    rows: list[Row] = []
-    for raw in raws:
-        if isinstance(raw, dict) and raw.get("deleted") is True:
-            continue
-        try:
-            run = read_run(raw, project)
-            at = (run.created_at if order.startswith("queue") else run.finished_at) or at
-            rows.append(Row(at, Listed(Cursor(at, run.id.zfill(20)), run)))
-        except BadRowError as error:
-            rows.append(Row(at, Problem(str(error))))
-    return rows
+def _listed(project: Project, order: str, raw: object, at: datetime) -> Listed | None:
+    """A build where it stands, which is at ``at`` where it tells no time; None if it is deleted."""
+    if isinstance(raw, dict) and raw.get("deleted") is True:
+        return None
+    run = read_run(raw, project)
+    at = (run.created_at if order.startswith("queue") else run.finished_at) or at
+    return Listed(Cursor(at, run.id.zfill(20)), run)
 
 
 def _queued(item: Item, as_of: datetime) -> Item:
@@ -276,7 +277,7 @@ def _of_pipeline(item: Listed, pipeline: Pipeline) -> Listed:
     return replace(item, run=run, details=item.details and replace(item.details, run=run))
 
 
-def _joined(head: list[Item], part: Part) -> list[Item]:
+def _joined(head: list[Item], part: TimedPage) -> list[Item]:
     """What is not over, and below it what is. Alone it proves nothing of what has ended between the
     times at which it was queued, so all of it then stands at one."""
     ended = {row.item.run.id for row in part.rows if isinstance(row.item, Listed)}

@@ -6,7 +6,6 @@ and so has a checkpoint, and a job whose end none of its tasks explains: its age
 time was over. What was run again stands in a timeline of its own, and is kept as ``retried``.
 """
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -16,6 +15,7 @@ from runsync.records import Extra, Outcome, Problem, Result, Run, RunWithSteps, 
 from runsync.sources.azure.payloads import Project, read_state
 from runsync.sources.azure.words import REASONS
 from runsync.sources.fields import BadRowError, Fields, describe, row_name
+from runsync.sources.steps import outcome_by_steps
 
 _STEP_KEYS = frozenset(
     "id parentId type name startTime finishTime state result workerName order attempt issues log "
@@ -23,7 +23,6 @@ _STEP_KEYS = frozenset(
     "identifier refName errorCount warningCount variables inputs".split()
 )
 _DEEPEST = 16
-_GUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +107,7 @@ def _read_record(fields: Fields) -> Record:
     own: Extra = {"issues": issues, "log": log.integer("id") if log else None}
     told = {**fields.rest(_STEP_KEYS), **own}
     step = Step(
-        id=_guid(fields, "id"),
+        id=fields.needed_uuid("id"),
         position=0,
         name=fields.text("name") or "(unnamed)",
         runner=fields.text("workerName"),
@@ -122,15 +121,8 @@ def _read_record(fields: Fields) -> Record:
         fields.text("parentId"),
         fields.integer("order") or 0,
         fields.integer("attempt") or 1,
-        tuple((one.integer("attempt") or 1, _guid(one, "timelineId")) for one in tries),
+        tuple((one.integer("attempt") or 1, one.needed_uuid("timelineId")) for one in tries),
     )
-
-
-def _guid(fields: Fields, key: str) -> str:
-    text = fields.needed_text(key)
-    if not _GUID.fullmatch(text):
-        raise BadRowError(f"{fields.what}: `{key}` is no id of a record or a timeline")
-    return text
 
 
 def _without_repeats(
@@ -208,12 +200,8 @@ def _placed(record: Record, path: Sequence[Record], page: str, *, retried: bool 
 
 
 def _outcome(run: Run, steps: Sequence[Step]) -> Outcome | None:
-    """A build has no reason of its own: it failed by the CI's fault where all that decided it did,
-    and was aborted by a time-out where one says so."""
-    deciding = {step.outcome for step in steps if "retried" not in step.extra}
-    if run.result is Result.ABORTED and Outcome.TIMEOUT in deciding:
+    """A build has no reason of its own; it was aborted by a time-out where a step says so."""
+    stopped = {step.outcome for step in steps if "retried" not in step.extra}
+    if run.result is Result.ABORTED and Outcome.TIMEOUT in stopped:
         return Outcome.TIMEOUT
-    if run.outcome is not Outcome.FAILURE or Outcome.FAILURE in deciding:
-        return run.outcome
-    faults = (Outcome.ERROR, Outcome.TIMEOUT)
-    return next((fault for fault in faults if fault in deciding), run.outcome)
+    return outcome_by_steps(run.outcome, steps)

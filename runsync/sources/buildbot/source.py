@@ -7,7 +7,6 @@ its worker is followed by another build of the same request: the second attempt,
 """
 
 import re
-from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -30,6 +29,7 @@ from runsync.sources.base import (
     RunFilter,
     Source,
     TriggerRequest,
+    basic_auth,
 )
 from runsync.sources.buildbot.api import ROOT, WITH_PROPERTIES, Api, Pairs, request_ids
 from runsync.sources.buildbot.payloads import (
@@ -73,7 +73,7 @@ class Buildbot(Source):
     def headers(token: str | None) -> dict[str, str]:
         """Buildbot has no tokens, but a proxy before it may: ``user:password``, or a bearer's."""
         if token and ":" in token:
-            return {"Authorization": f"Basic {b64encode(token.encode()).decode()}"}
+            return basic_auth(token)
         return Source.headers(token)
 
     # What the engine asks.

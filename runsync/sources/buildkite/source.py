@@ -17,13 +17,14 @@ from typing import Any
 from runsync.config import PipelineConfig
 from runsync.errors import ConfigError, NotFoundError, SourceError, TooLargeError
 from runsync.http.client import Response
-from runsync.records import Cursor, Pipeline, Problem, Run, RunWithSteps, Status, parse_time
+from runsync.records import Cursor, Pipeline, Run, RunWithSteps, Status, parse_time
 from runsync.sources.base import BEGUN, Listed, Listing, Page, ResumePoint
 from runsync.sources.buildkite.live import PAGE_SIZE, WITH_RETRIED, LiveApi, has_next
 from runsync.sources.buildkite.payloads import read_build
-from runsync.sources.buildkite.walk import BuildWalk, Filters, Part, Row, bound, bound_above
+from runsync.sources.buildkite.walk import BuildWalk, Filters, bound, bound_above
 from runsync.sources.buildkite.words import ACTIVE, BLOCKED
-from runsync.sources.fields import BadRowError, rows_in
+from runsync.sources.by_time import TimedPage, rows_in_place
+from runsync.sources.fields import rows_in
 
 _ASKED = "asked"
 """Under which key of a listing's memory the times of the last two whole syncs stand."""
@@ -75,7 +76,7 @@ class Buildkite(LiveApi):
         except NotFoundError:
             return None
 
-    def _changed(self, listing: Listing, memory: dict[str, Any], top: Part) -> Iterator[Page]:
+    def _changed(self, listing: Listing, memory: dict[str, Any], top: TimedPage) -> Iterator[Page]:
         """The builds that may have changed since the last whole sync, wherever they stand."""
         since = [parse_time(text) for text in memory.get(_ASKED) or [memory.get(BEGUN)] if text]
         memory[_ASKED] = [at.isoformat() for at in (*since, top.as_of)][-2:]
@@ -85,7 +86,7 @@ class Buildkite(LiveApi):
         finished: Filters = {"finished_from": bound(since[0] - self.recheck)}
         for asked in ({"state[]": ACTIVE}, finished):
             for part in self._walk(listing, asked).once():
-                if part.rows and not (top.rows or top.is_full):
+                if part.rows and not (top.rows or top.more):
                     raise SourceError(
                         f"{self.listing_name(listing)} is suddenly empty, though builds of it have "
                         "changed; what is stored is kept: sync again"
@@ -110,22 +111,19 @@ class Buildkite(LiveApi):
 
     # Asking.
 
-    def _part(self, listing: Listing, params: Filters) -> Part:
+    def _part(self, listing: Listing, params: Filters) -> TimedPage:
         """The builds of a listing that fit ``params``."""
         answer, size = self._ask(listing.ref, params)
         own = listing.pipelines[0] if listing.pipelines else None
         organization = listing.ref.split("/")[3]
         raws = rows_in(answer.data, self.listing_name(listing))
-        rows: list[Row] = []
-        at = answer.as_of
-        for raw in raws:
-            try:
-                read = read_build(raw, own, organization, self.client.base_url, answer.as_of)
-                at = read.run.created_at
-                rows.append(Row(at, _listed(read)))
-            except BadRowError as error:
-                rows.append(Row(at, Problem(str(error))))
-        return Part(rows, answer.as_of, has_next(answer) or len(raws) >= size)
+
+        def read(raw: object, _: datetime) -> Listed:
+            url = self.client.base_url
+            return _listed(read_build(raw, own, organization, url, answer.as_of))
+
+        rows = rows_in_place(raws, read, answer.as_of)
+        return TimedPage(rows, answer.as_of, has_next(answer) or len(raws) >= size)
 
     def _ask(self, path: str, params: Filters) -> tuple[Response, int]:
         """A page, and how many builds it was asked for."""

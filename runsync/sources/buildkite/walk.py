@@ -14,15 +14,15 @@ Why no build can be missed:
 6. A row that cannot be read is a hole wherever it is shown.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import count, pairwise, takewhile
 from typing import Any
 
 from runsync.errors import SourceError
-from runsync.records import Pipeline, Problem
+from runsync.records import Pipeline
 from runsync.sources.base import Listed, Page
+from runsync.sources.by_time import TimedPage, TimedRow
 
 _SECOND = timedelta(seconds=1)
 # How far builds may stand out of order.
@@ -32,28 +32,7 @@ Filters = Mapping[str, Any]
 BuildKey = tuple[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A row of a list; one that cannot be read has the time of the row above."""
-
-    at: datetime
-    item: Listed | Problem
-
-    @property
-    def key(self) -> BuildKey | None:
-        return self.item.run.key if isinstance(self.item, Listed) else None
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """An answer. ``is_full``: more may follow."""
-
-    rows: list[Row]
-    as_of: datetime
-    is_full: bool
-
-
-FetchPart = Callable[[Filters], Part]
+FetchPage = Callable[[Filters], TimedPage]
 
 
 def bound(when: datetime) -> str:
@@ -78,7 +57,7 @@ class BuildWalk:
 
     def __init__(
         self,
-        fetch: FetchPart,
+        fetch: FetchPage,
         asked: Filters,
         name: str,
         read: Callable[[Pipeline, int], Listed | None],
@@ -87,16 +66,18 @@ class BuildWalk:
         self._lowest: dict[str, tuple[Pipeline, int]] = {}
         self._has_holes = False
 
-    def once(self) -> Iterator[Part]:
+    def once(self) -> Iterator[TimedPage]:
         """The parts from the top down to one that is not full: what was cut off is not noticed."""
         top, goes_on = None, True
         while goes_on:
             part, top = self._step(top)
             yield part
-            goes_on = part.is_full
+            goes_on = part.more
 
     def pages(
-        self, top: datetime | None, first: Callable[[Part], Iterator[Page]] = lambda _: iter(())
+        self,
+        top: datetime | None,
+        first: Callable[[TimedPage], Iterator[Page]] = lambda _: iter(()),
     ) -> Iterator[Page]:
         """The pages from the top, or from below ``top``, to the proven start of the list.
 
@@ -111,7 +92,7 @@ class BuildWalk:
                 yield from first(part)
                 is_first = False
             keys = {row.key for row in part.rows if row.key}
-            if not part.is_full and keys <= seen and (keys or not part.rows):
+            if not part.more and keys <= seen and (keys or not part.rows):
                 if top and not keys:
                     self._prove_end(top)
                 ends = [] if self._has_holes else self._lowest.values()
@@ -130,9 +111,9 @@ class BuildWalk:
             repeated = repeated + 1 if top and below >= top else 0
             if repeated > _MOST_READINGS:
                 raise self._moves_too_fast()
-            seen, top = set() if part.is_full else keys, below
+            seen, top = set() if part.more else keys, below
 
-    def _passed_over(self, part: Part) -> Iterator[Listed]:
+    def _passed_over(self, part: TimedPage) -> Iterator[Listed]:
         """The builds whose numbers lie between those that were seen, and which no page showed.
 
         Where a row cannot be read, it may be the number that is missing.
@@ -154,24 +135,24 @@ class BuildWalk:
                 yield from takewhile(bool, between)
             self._lowest[name] = (of, in_order[-1])
 
-    def _step(self, top: datetime | None) -> tuple[Part, datetime | None]:
+    def _step(self, top: datetime | None) -> tuple[TimedPage, datetime | None]:
         """The next page, and the time below which the one after it begins, if a row tells one."""
         part = self._fetch({**self._asked, "created_to": bound(top) if top else None})
         rows = self._in_order(part.rows, top)
         times = [row.at for row in rows if row.key]
         if not times:
-            if part.is_full:
+            if part.more:
                 raise SourceError(f"{self._name}: no row of a whole page can be read")
-            return Part(rows, part.as_of, is_full=False), None
+            return TimedPage(rows, part.as_of, more=False), None
         below = bound_above(min(times))
-        if not part.is_full:
-            return Part(rows, part.as_of, is_full=False), min(below, top) if top else below
+        if not part.more:
+            return TimedPage(rows, part.as_of, more=False), min(below, top) if top else below
         if top and below >= top:
             floor = top - _SECOND - _DISORDER
-            return Part(self._window(floor, top), part.as_of, is_full=True), floor
-        return Part([row for row in rows if row.at >= below], part.as_of, is_full=True), below
+            return TimedPage(self._window(floor, top), part.as_of, more=True), floor
+        return TimedPage([row for row in rows if row.at >= below], part.as_of, more=True), below
 
-    def _in_order(self, rows: list[Row], top: datetime | None) -> list[Row]:
+    def _in_order(self, rows: Sequence[TimedRow], top: datetime | None) -> list[TimedRow]:
         """The rows below ``top``, which have to come newest first."""
         lowest = top
         for row in rows:
@@ -180,7 +161,7 @@ class BuildWalk:
             lowest = min(lowest or row.at, row.at)
         return [row for row in rows if top is None or row.at < top or row.key is None]
 
-    def _window(self, floor: datetime, top: datetime) -> list[Row]:
+    def _window(self, floor: datetime, top: datetime) -> list[TimedRow]:
         """All builds from ``floor`` on and before ``top``, as two readings show them."""
         before: set[BuildKey | None] | None = None
         for _ in range(_MOST_READINGS):
@@ -191,11 +172,11 @@ class BuildWalk:
             before = keys
         raise self._moves_too_fast()
 
-    def _all(self, floor: datetime | None, top: datetime) -> list[Row]:
+    def _all(self, floor: datetime | None, top: datetime) -> list[TimedRow]:
         """The rows of all pages, by their number."""
         params = {**self._asked, "created_to": bound(top)}
         params |= {"created_from": bound(floor)} if floor else {}
-        found: list[Row] = []
+        found: list[TimedRow] = []
         before: list[BuildKey | None] = []
         for page in count(1):
             part = self._fetch({**params, "page": page})
@@ -204,8 +185,8 @@ class BuildWalk:
             foreign = any(not low <= row.at < top for row in part.rows if row.key)
             if foreign or (keys and keys == before):
                 raise SourceError(f"{self._name} ignores what is asked for; check base_url")
-            found, before = found + part.rows, keys
-            if not part.is_full:
+            found, before = [*found, *part.rows], keys
+            if not part.more:
                 break
         return found
 
@@ -216,7 +197,7 @@ class BuildWalk:
             part = self._fetch({**self._asked, "created_to": bound(top + seconds * _SECOND)})
             if any(row.at < top or not row.key for row in part.rows):
                 raise self._moves_too_fast()
-            if part.rows and not part.is_full:
+            if part.rows and not part.more:
                 return
             low, high = (low, seconds) if part.rows else (seconds, high)
             seconds = (low + high) // 2 if high else low * 4

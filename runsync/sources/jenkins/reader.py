@@ -1,6 +1,5 @@
 """What is asked of Jenkins for jobs, builds and stages, by checked names."""
 
-from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime
@@ -8,7 +7,7 @@ from datetime import datetime
 from runsync.errors import ConfigError, NotFoundError, RefusedError, SourceError
 from runsync.http.client import Response, checked_path
 from runsync.records import Cursor, Pipeline, Problem, Run, RunWithSteps
-from runsync.sources.base import Listed, Source
+from runsync.sources.base import Listed, Source, basic_auth
 from runsync.sources.fields import BadRowError, Fields, describe
 from runsync.sources.jenkins import items, payloads, walk
 from runsync.sources.jenkins.payloads import BUILD_TREE, BuildRun, job_path
@@ -27,7 +26,7 @@ class JenkinsReader(Source):
     @staticmethod
     def headers(token: str | None) -> dict[str, str]:
         if token and ":" in token:
-            return {"Authorization": f"Basic {b64encode(token.encode()).decode()}"}
+            return basic_auth(token)
         return Source.headers(token)
 
     def complete(self, run: Run) -> RunWithSteps:

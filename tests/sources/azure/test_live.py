@@ -176,7 +176,7 @@ def test_a_list_that_repeats_itself_is_refused(simulator: AzureSimulator, source
         (200, {"x-ms-continuationtoken": "1"}, json.dumps({"count": 1, "value": value}))
         for value in ([row], [{"id": 12, "name": "a"}], [{"id": 12, "name": "a"}])
     ]
-    with pytest.raises(SourceError, match="shows the same page again"):
+    with pytest.raises(SourceError, match="pages without an end"):
         list(source.discover())
 
 

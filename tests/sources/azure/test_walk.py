@@ -9,7 +9,6 @@ from runsync.config import PipelineConfig
 from runsync.errors import SourceError
 from runsync.records import Problem
 from runsync.sources.azure import source as azure
-from runsync.sources.azure import walk
 from runsync.sources.azure.source import Azure
 from runsync.sources.base import Listed, Listing, Page, ResumePoint
 from tests.sources.azure.rig import ID, NOW, opened
@@ -73,7 +72,7 @@ def test_builds_that_end_at_one_time(world: World, inclusive: bool, same: int) -
 def test_more_of_one_time_than_an_answer_holds_are_refused(
     world: World, source: Azure, listing: Listing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(walk, "MOST", 5)
+    monkeypatch.setattr(azure, "_MOST", 5)
     for build in [world.start(world.queue()) for _ in range(6)]:
         world.end(build)
     with pytest.raises(SourceError, match="too many builds of one time"):
