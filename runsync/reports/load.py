@@ -24,6 +24,7 @@ from runsync.reports.computed import (
     COMPUTED,
     RUN_CREATED_AT,
     SAME_IN_WORDS,
+    is_superseded,
     since_last_pass,
 )
 from runsync.reports.query_spec import DEFAULT_BRANCH, Query, QuerySpec
@@ -203,9 +204,14 @@ class Reader:
     def _wanted(self, view: sa.Table, query: Query, columns: Sequence[str]) -> Columns:
         """The columns, and those that the query's keys are made of."""
         names = dict.fromkeys([*sources_of(query.keys), *columns])
-        return {name: self._column(view, name) for name in names}
+        return {name: self._column(view, name, query) for name in names}
 
-    def _column(self, view: sa.Table, name: str) -> sa.ColumnElement[Any]:
+    def _column(
+        self, view: sa.Table, name: str, query: Query | None = None
+    ) -> sa.ColumnElement[Any]:
+        if name == "is_superseded" and query is not None:
+            since = (query.part and query.part.since) or query.window.since
+            return is_superseded(since, query.pipeline_ids)
         if name == "busy_ms":
             return BUSY_MS["sqlite" if self._is_sqlite else "postgresql"]
         return COMPUTED[name][view] if name in COMPUTED else view.c[name]

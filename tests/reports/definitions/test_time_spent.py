@@ -59,6 +59,32 @@ def test_minutes_of_steps_by_what_became_of_their_run(database: Database) -> Non
     }
 
 
+@pytest.mark.parametrize(
+    "shape",
+    {
+        "an id by attempt, one number (GitHub)": [("7", 1, "5"), ("7.2", 2, "5"), ("7.3", 3, "5")],
+        "an id by attempt, numbers of their own (Buildbot)": [("7", 1, "5"), ("7.2", 2, "6")],
+        "ids of their own, one number (CircleCI)": [("a", 1, "5"), ("b", 2, "5"), ("c", 3, "5")],
+    }.items(),
+    ids=lambda shape: shape[0],
+)
+def test_a_run_with_a_later_attempt_is_superseded(database: Database, shape: Any) -> None:
+    """Whichever way a source calls its attempts; the last of them is not superseded."""
+    attempts = [
+        run(run_id, at(n), attempt=attempt, number=number, took=60)
+        for n, (run_id, attempt, number) in enumerate(shape[1])
+    ]
+    others = [
+        run("x", at(5), number="4", took=60),
+        run("y", at(6), number=None, took=60),
+        run("z", at(7), number=None, attempt=2, took=60),
+    ]
+    fill(database, [*attempts, *others], [])
+    rows = {row["pipeline"]: row["minutes_superseded"] for row in spent(database)}
+    assert rows["build"] == pytest.approx(len(attempts) - 1)
+    assert sum(rows.values()) == pytest.approx(len(attempts) - 1)
+
+
 def test_the_first_pattern_that_fits_counts(database: Database) -> None:
     one = run("a", at(0))
     fill(database, [one], [step(one, 1, "test", 60, runner="ubuntu-big")])
