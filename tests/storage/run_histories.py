@@ -40,9 +40,10 @@ def as_fetched(details: RunWithSteps, *, with_steps: bool = True) -> RunToWrite:
 
 @dataclass(frozen=True)
 class Life:
-    """The answers about one run, oldest first."""
+    """The answers about one run, oldest first; and those of months later, which come after them."""
 
     answers: tuple[RunToWrite, ...]
+    late: tuple[RunToWrite, ...] = ()
 
     @property
     def run(self) -> Run:
@@ -50,8 +51,8 @@ class Life:
 
     def expected_run(self) -> dict[str, Any]:
         """The columns that the row must have in the end."""
-        last = max(self.answers, key=priority).details.run
-        runs = [a.details.run for a in sorted(self.answers, key=priority)]
+        runs = [answer.details.run for answer in self._in_order()]
+        last = runs[-1]
         facts = "branch commit_hash message author author_id source_run_id url".split()
         state = "id attempt created_at status result progress started_at finished_at".split()
         extra: dict[str, Any] = {}
@@ -66,13 +67,17 @@ class Life:
         )
 
     def expected_steps(self) -> dict[str, dict[str, Any]]:
-        """The steps' rows, by their ids: each as the latest answer that has it tells it."""
+        """The steps' rows, by their ids: each as the last settled answer that has it tells it."""
         names = "position name job phase status result started_at finished_at log_url".split()
-        found: dict[str, dict[str, Any]] = {}
-        for answer in sorted(self.answers, key=priority):
-            for step in answer.details.steps:
-                found[step.id] = {name: getattr(step, name) for name in names}
-        return found
+        return {
+            step.id: {name: getattr(step, name) for name in names}
+            for answer in self._in_order()
+            if answer.settled
+            for step in answer.details.steps
+        }
+
+    def _in_order(self) -> list[RunToWrite]:
+        return sorted([*self.answers, *self.late], key=priority)
 
 
 def priority(answer: RunToWrite) -> tuple[Any, ...]:
@@ -96,6 +101,7 @@ def lives(draw: st.DrawFn, pipeline: Pipeline, number: int = 0) -> Life:
     clock = created
     answers: list[RunToWrite] = []
     attempts = draw(st.integers(1, 2)) if versioned else 1
+    before: list[Step] = []
     for attempt in range(attempts):
         first = Run(
             pipeline=pipeline,
@@ -105,21 +111,27 @@ def lives(draw: st.DrawFn, pipeline: Pipeline, number: int = 0) -> Life:
             extra={"user": {"name": "Ada", "avatar": None}},
             **facts,  # type: ignore[arg-type]
         )
-        for run, steps, pause in draw(_states(first, attempt)):
+        for run, own, pause in draw(_states(first, attempt)):
+            steps = [*before, *own]
             clock += pause
             told = replace(run, version=clock.isoformat()) if versioned else run
             for kind in draw(st.lists(KINDS, min_size=1, max_size=2)):
                 clock += timedelta(seconds=1)
                 answers.append(_told(told, steps, clock, kind))
         # What a run never reached stays unfinished, and steps told as finished may prove not to be.
-        unreached = draw(st.integers(0, 2)) if attempt == attempts - 1 else 0
-        if unreached:
+        most = min(len(own), 2) if attempt == attempts - 1 else 0
+        if unreached := draw(st.integers(0, most)):
             steps = steps[:-unreached] + [_unreached(step) for step in steps[-unreached:]]
         clock += timedelta(days=2) if unreached else timedelta(hours=2)
         settled = _told(told, steps, clock, draw(st.sampled_from(["item", "detail"])))
         assert settled.settled
         answers.append(settled)
-    return Life(tuple(answers))
+        before = steps
+    clock += timedelta(days=90)
+    told = replace(told, version=clock.isoformat()) if versioned else told
+    left = [step for step in steps if draw(st.booleans())]
+    late = [_told(told, left, clock, "detail")] if draw(st.booleans()) else []
+    return Life(tuple(answers), tuple(late))
 
 
 def _unreached(step: Step) -> Step:

@@ -71,7 +71,8 @@ def test_any_order_gives_the_same_rows_by_copy(
     told = [data.draw(lives(pipeline, n)) for n in range(data.draw(st.integers(1, 2)))]
     store = store_of(database, pipeline)
     answers = [answer for life in told for answer in life.answers]
-    for one in data.draw(st.permutations(answers)):
+    late = [answer for life in told for answer in life.late]
+    for one in [*data.draw(st.permutations(answers)), *late]:
         save_counted(database, store, pipeline, Batch([one]))
     assert_stored(database, pipeline, told)
 
