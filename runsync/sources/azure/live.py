@@ -125,8 +125,7 @@ class LiveApi(Organisation):
             yield row
 
     def _path(self, pipeline: Pipeline | None, run_id: str) -> str:
-        checked = self.valid_run_id(run_id)
-        return self.path(self.require_pipeline(pipeline), "builds", checked)
+        return self.path(self.require_pipeline(pipeline), "builds", self.valid_run_id(run_id))
 
 
 def _ref(branch: str | None) -> str | None:

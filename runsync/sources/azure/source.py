@@ -218,9 +218,8 @@ class Azure(LiveApi):
     ) -> tuple[Item, ...]:
         """The items, their pipelines with their default branches."""
         known = memory.setdefault(_BRANCHES, {})
-        pipelines = {
-            item.run.key[0]: item.run.pipeline for item in items if isinstance(item, Listed)
-        }
+        runs = [item.run for item in items if isinstance(item, Listed)]
+        pipelines = {run.key[0]: run.pipeline for run in runs}
         for key, one in pipelines.items():
             branch = DefaultBranch(known.setdefault(key, {}), partial(self._default_branch, one))
             pipelines[key] = replace(one, default_branch=branch.at(now))
@@ -250,9 +249,9 @@ class Azure(LiveApi):
 
     def _of(self, listing: Listing) -> tuple[Project, int | None]:
         """The project of a listing, and its definition's number where it is of one alone."""
-        return (
-            self.definition(listing.ref) if listing.pipelines else (self.project(listing.ref), None)
-        )
+        if listing.pipelines:
+            return self.definition(listing.ref)
+        return self.project(listing.ref), None
 
 
 def _listed(project: Project, order: str, raw: object, at: datetime) -> Listed | None:
@@ -266,10 +265,9 @@ def _listed(project: Project, order: str, raw: object, at: datetime) -> Listed |
 
 def _queued(item: Item, as_of: datetime) -> Item:
     """A build that waits for its first agent has no timeline to ask for."""
-    if isinstance(item, Problem) or item.run.status is not Status.NOTSTARTED:
+    if isinstance(item, Problem) or item.run.started_at or item.run.status is not Status.NOTSTARTED:
         return item
-    details = RunWithSteps(item.run, (), as_of) if item.run.started_at is None else None
-    return replace(item, details=details)
+    return replace(item, details=RunWithSteps(item.run, (), as_of))
 
 
 def _of_pipeline(item: Listed, pipeline: Pipeline) -> Listed:
