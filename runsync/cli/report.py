@@ -62,7 +62,7 @@ Branches = Annotated[
         help="Repeatable; default means each pipeline's default branch, '' runs without a branch.",
     ),
 ]
-By = Annotated[
+ByOption = Annotated[
     list[str] | None,
     typer.Option(
         "--by",
@@ -73,7 +73,7 @@ By = Annotated[
         "repeatable. `all` makes one group of all.",
     ),
 ]
-Every = Annotated[
+PeriodOption = Annotated[
     str | None,
     typer.Option(
         "--every",
@@ -85,7 +85,7 @@ Every = Annotated[
 Zone = Annotated[
     str | None, typer.Option("--tz", metavar="ZONE", help="Where days begin; default UTC.")
 ]
-Result = Annotated[
+ResultOption = Annotated[
     str | None,
     typer.Option(
         "--result",
@@ -132,10 +132,10 @@ def _command_of(report: Report) -> Callable[..., None]:
         until: Until = None,
         pipeline: Pipelines = None,
         branch: Branches = None,
-        by: By = None,
-        every: Every = None,
+        by: ByOption = None,
+        every: PeriodOption = None,
         tz: Zone = None,
-        result: Result = None,
+        result: ResultOption = None,
         busy: Busy = False,
         sort: SortOption = None,
         top: TopOption = None,
@@ -192,9 +192,9 @@ def compare(
     until: Until = None,
     pipeline: Pipelines = None,
     branch: Branches = None,
-    by: By = None,
+    by: ByOption = None,
     tz: Zone = None,
-    result: Result = None,
+    result: ResultOption = None,
     figure: Annotated[
         str | None,
         typer.Option("--figure", metavar="FIGURE", help="Of durations: p50, p90, p95 or mean."),
@@ -227,7 +227,7 @@ def html(
     until: Until = None,
     pipeline: Pipelines = None,
     branch: Branches = None,
-    every: Every = None,
+    every: PeriodOption = None,
     tz: Zone = None,
     output: OutputOption = None,
     workers: WorkersOption = "auto",

@@ -30,7 +30,7 @@ from runsync.errors import DatabaseError, UnavailableError
 from runsync.storage.locks import AdvisoryLocks, file_lock
 
 T = TypeVar("T")
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 _BUSY_SECONDS = 60.0
 _BUSY_PAUSE_SECONDS = 0.05
@@ -135,7 +135,7 @@ class Database:
             except UnavailableError as error:
                 if number == _ATTEMPTS:
                     raise
-                log.warning("attempt %d of %d failed: %s", number, _ATTEMPTS, error)
+                _log.warning("attempt %d of %d failed: %s", number, _ATTEMPTS, error)
             time.sleep(_FIRST_PAUSE_SECONDS * 2**number * random.uniform(0.5, 1))  # noqa: S311
             number += 1
 

@@ -294,7 +294,7 @@ class GitHub(Source):
         span: walk.Span,
         number: int,
         etag: str | None,
-    ) -> walk.Part:
+    ) -> walk.ListPage:
         """A page of the walk."""
         params = {
             "per_page": self.page_size,
@@ -304,13 +304,13 @@ class GitHub(Source):
         }
         answer = self._runs(ref, params, etag)
         if answer.status == 304:
-            return walk.Part(answer.as_of, unchanged=True)
+            return walk.ListPage(answer.as_of, unchanged=True)
         rows, total = _rows(answer, "workflow_runs", f"the runs of {ref}")
         payloads.check_owner(rows, f"the runs of {ref}", of_workflow="/" in ref.partition("/")[2])
         names.default_branch = branch.at(answer.as_of) if rows else None
         entries = [_entry(raw, self._repository(ref), names) for raw in rows]
         is_full = len(rows) >= self.page_size
-        return walk.Part(answer.as_of, entries, is_full, total, answer.headers.get("ETag"))
+        return walk.ListPage(answer.as_of, entries, is_full, total, answer.headers.get("ETag"))
 
     def _filtered(self, ref: str, asked: dict[str, str | None], most: int) -> Iterator[Listed]:
         """The runs that GitHub finds, newest first."""
@@ -475,15 +475,15 @@ def _workflow_in(value: str) -> str | None:
     return f"{found[1].lower()}/{found[2]}" if found else None
 
 
-def _entry(raw: object, repository: Repository, names: WorkflowNames) -> walk.Entry:
+def _entry(raw: object, repository: Repository, names: WorkflowNames) -> walk.ListedRow:
     """A row of a listing: its attempts, or what is wrong with it."""
     try:
         listed = payloads.read_listed(raw, repository, names)
     except BadRowError as error:
-        return walk.Entry(None, "", None, (Problem(str(error)),))
+        return walk.ListedRow(None, "", None, (Problem(str(error)),))
     newest = listed[0]
     state = f"{newest.run.attempt} {newest.run.version}"
-    return walk.Entry(newest.cursor.id, state, newest.cursor.at, listed)
+    return walk.ListedRow(newest.cursor.id, state, newest.cursor.at, listed)
 
 
 def _rows(answer: Response, key: str, what: str) -> tuple[list[object], int]:

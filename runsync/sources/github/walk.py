@@ -43,7 +43,7 @@ class Span(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ListedRow:
     """A row: its id, its state in a word, when it was created, and what became of it.
 
     ``id`` and ``at`` are None where the row cannot be read: two that look the same are two.
@@ -56,7 +56,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ListPage:
     """One answer: rows, newest first; or that all is ``unchanged``.
 
     ``is_full``: there are as many as a page holds. ``total`` is how many match, as far as GitHub
@@ -64,7 +64,7 @@ class Part:
     """
 
     as_of: datetime
-    entries: Sequence[Entry] = ()
+    entries: Sequence[ListedRow] = ()
     is_full: bool = False
     total: int = 0
     etag: str | None = None
@@ -84,12 +84,12 @@ class Part:
         return not self.entries or (len(self.entries) == self.total and not self.is_full)
 
 
-Ask = Callable[[Span, int, str | None], Part]
+FetchPage = Callable[[Span, int, str | None], ListPage]
 """Asks for a page of a span by its number, and by the ETag of what is known of it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class TimeWindow:
     """What a page showed: from ``until`` (None: the top) to ``reached`` (None: the start)."""
 
     until: datetime | None
@@ -98,7 +98,7 @@ class Window:
 
 
 def walk(
-    ask: Ask,
+    ask: FetchPage,
     start: Cursor | None,
     memory: dict[str, Any],
     recheck: timedelta,
@@ -121,7 +121,7 @@ def walk(
     Raises:
         SourceError: more than ``cap`` runs were created within a second, or none can be read.
     """
-    book = _Book(memory, recheck)
+    book = _WindowMemory(memory, recheck)
     scan = _Scan(ask, book, name, cap, start.id if start else "")
     above = until = start.at if start else None
     while True:
@@ -148,14 +148,16 @@ def walk(
 class _Scan:
     """What one walk has seen that the next window may show again."""
 
-    def __init__(self, ask: Ask, book: "_Book", name: str, cap: int, edge: str) -> None:
+    def __init__(
+        self, ask: FetchPage, book: "_WindowMemory", name: str, cap: int, edge: str
+    ) -> None:
         self._ask, self._book, self._name, self._cap = ask, book, name, cap
         self._seen: dict[tuple[str, str], datetime | None] = {}
         self._edge = frozenset([edge] if edge else [])
         self._steps_back = 0
         self._nothing_below = False
 
-    def joins(self, until: datetime | None, part: Part) -> bool:
+    def joins(self, until: datetime | None, part: ListPage) -> bool:
         """Whether a window shows again what the one before it ended with, or anything at all
         where nobody knows what that was.
 
@@ -180,7 +182,7 @@ class _Scan:
         return overlaps or not self._edge
 
     def step_back(
-        self, until: datetime | None, above: datetime | None, part: Part
+        self, until: datetime | None, above: datetime | None, part: ListPage
     ) -> datetime | None:
         """Where to begin again after a window that does not join: at the window before it. Where
         there is none, at the same place if it shows runs, else further and further up.
@@ -201,7 +203,9 @@ class _Scan:
         """Of a window that is as it was nobody knows what it ended with."""
         self._edge = frozenset()
 
-    def read(self, until: datetime | None, part: Part) -> Generator[Page, None, datetime | None]:
+    def read(
+        self, until: datetime | None, part: ListPage
+    ) -> Generator[Page, None, datetime | None]:
         """Yields a window that is new or has changed.
 
         Returns:
@@ -220,7 +224,7 @@ class _Scan:
             return until - _SECOND
         self._nothing_below = not part.is_full or part.total == len(part.entries)
         self._edge = frozenset(e.id for e in part.entries if e.id and e.at == reached)
-        self._book.read(Window(until, reached, part.etag or ""), part)
+        self._book.read(TimeWindow(until, reached, part.etag or ""), part)
         fresh = self._take(part)
         if fresh or part.is_all:
             yield Page(fresh, part.as_of, at_start=part.is_all)
@@ -252,7 +256,7 @@ class _Scan:
             if rows >= self._cap or total > self._cap:
                 raise self._too_many(at)
 
-    def _take(self, part: Part) -> tuple[Listed | Problem, ...]:
+    def _take(self, part: ListPage) -> tuple[Listed | Problem, ...]:
         fresh = [
             entry
             for entry in part.entries
@@ -291,7 +295,7 @@ def recheck_since(memory: Mapping[str, Any], now: datetime, recheck: timedelta) 
     return min(now, day + _SPARE if day else now) - recheck
 
 
-class _Book:
+class _WindowMemory:
     """The windows of the last whole sync, by where they begin, and those of this one."""
 
     def __init__(self, memory: dict[str, Any], recheck: timedelta) -> None:
@@ -300,20 +304,20 @@ class _Book:
         self._old_newest = _time(memory.get("newest"))
         self.horizon = partial(recheck_since, dict(memory), recheck=recheck)
         self._top_is_new = False
-        self._kept: dict[datetime | None, Window] = {}
+        self._kept: dict[datetime | None, TimeWindow] = {}
         # A window may be passed over only where the walk has come to what was known before.
         self._joined = False
 
-    def known(self, until: datetime | None) -> Window | None:
+    def known(self, until: datetime | None) -> TimeWindow | None:
         """The window that begins there, if it may be asked for by its ETag."""
         return self._old.get(until) if until is None or self._joined else None
 
-    def note(self, window: Window, as_of: datetime) -> None:
+    def note(self, window: TimeWindow, as_of: datetime) -> None:
         """Keeps a window that is as it was."""
         self._joined = True
         self._keep(window, as_of)
 
-    def read(self, window: Window, part: Part) -> None:
+    def read(self, window: TimeWindow, part: ListPage) -> None:
         """Keeps a window that was read anew."""
         if window.until is None:
             self._top_is_new = True
@@ -336,7 +340,7 @@ class _Book:
             return newest
         return reached
 
-    def _keep(self, window: Window, as_of: datetime) -> None:
+    def _keep(self, window: TimeWindow, as_of: datetime) -> None:
         if not self._kept:
             # By the day, so that a sync which finds nothing new has nothing to write.
             day = as_of.replace(hour=0, minute=0, second=0, microsecond=0)
@@ -348,9 +352,9 @@ class _Book:
         ]
 
 
-def _windows(memory: dict[str, Any]) -> Iterator[Window]:
+def _windows(memory: dict[str, Any]) -> Iterator[TimeWindow]:
     for until, reached, etag in memory.get("windows", ()):
-        yield Window(_time(until), _time(reached), etag)
+        yield TimeWindow(_time(until), _time(reached), etag)
 
 
 def _text(at: datetime | None) -> str | None:

@@ -54,7 +54,7 @@ _ID = re.compile(
     re.ASCII,
 )
 Asked = Mapping[str, str | int | None]
-Row = tuple[datetime, Listed | Problem]
+ChangedRow = tuple[datetime, Listed | Problem]
 """A row of a listing and its time of change; what cannot be read has that of the row above."""
 
 
@@ -288,7 +288,7 @@ class GitLab(base.Source):
         usual: Asked = {"order_by": "updated_at", "per_page": PAGE_SIZE, "source": source}
         return self._path(pipeline, "pipelines"), {**usual, "sort": "desc", **asked}
 
-    def _instant(self, listing: Listing, at: datetime) -> list[Row]:
+    def _instant(self, listing: Listing, at: datetime) -> list[ChangedRow]:
         """All that last changed in the millisecond ``at``, where that is more than a page.
 
         Only ids order it and only numbers page it, so a run that leaves pulls others up past the
@@ -304,7 +304,7 @@ class GitLab(base.Source):
             updated_after=iso(at - TICK),
             updated_before=iso(at + TICK),
         )
-        before: list[Row] | None = None
+        before: list[ChangedRow] | None = None
         for _ in range(_MOST_READINGS):
             rows = self._read(listing, self._all(path, params), at)
             if rows == before:
@@ -314,7 +314,7 @@ class GitLab(base.Source):
 
     def _untimed(
         self, listing: Listing, path: str, params: Asked, top: datetime
-    ) -> tuple[list[Row], bool]:
+    ) -> tuple[list[ChangedRow], bool]:
         """The rows of a page in which none tells a time of change, and of those that follow by
         their number down to one that does; and whether that is all.
 
@@ -375,7 +375,9 @@ class GitLab(base.Source):
 
     # Reading.
 
-    def _by_time(self, listing: Listing, answer: Response, top: datetime | None) -> list[Row]:
+    def _by_time(
+        self, listing: Listing, answer: Response, top: datetime | None
+    ) -> list[ChangedRow]:
         """The rows of a page that changed before ``top``.
 
         Raises:
@@ -392,10 +394,10 @@ class GitLab(base.Source):
             )
         return [row for row in rows if top is None or row[0] < top]
 
-    def _read(self, listing: Listing, raws: list[object], at: datetime) -> list[Row]:
+    def _read(self, listing: Listing, raws: list[object], at: datetime) -> list[ChangedRow]:
         """Runs where they stand; ``at`` stands in until one tells its own time."""
         self._check_project(listing, raws)
-        rows: list[Row] = []
+        rows: list[ChangedRow] = []
         for raw in raws:
             try:
                 run = read_run(raw, listing.pipelines[0], self.client.base_url)
