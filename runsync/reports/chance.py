@@ -19,8 +19,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from runsync.reports.distributions import digamma, t_p_values, tetragamma, trigamma
-
 Floats = npt.NDArray[np.float64]
 
 PIECES = 28
@@ -90,6 +88,8 @@ def p_values(samples: Samples, effects: DesignEffects) -> Floats:
 
     NaN where a window has no score, or too little is known of how the row varies.
     """
+    from scipy.special import stdtr
+
     sizes = samples.sizes
     whole = sizes.sum(axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -100,7 +100,7 @@ def p_values(samples: Samples, effects: DesignEffects) -> Floats:
         away = np.where(means[:, 0] == means[:, 1], 0, np.abs(means[:, 1] - means[:, 0]) / error)
         found: Floats = np.where(
             (effects.degrees >= 1) & (sizes > 0).all(axis=1),
-            t_p_values(away, effects.degrees),
+            2 * stdtr(effects.degrees, -away),
             np.nan,
         )
     return found
@@ -134,6 +134,8 @@ class _Ratios:
     @property
     def logs(self) -> Floats:
         """Their logarithms, less what those of a chi-squared variable are off by in the mean."""
+        from scipy.special import digamma
+
         half = self.degrees / 2
         found: Floats = np.log(np.maximum(self.values, _LEAST)) - digamma(half) + np.log(half)
         return found
@@ -176,7 +178,9 @@ def _steadied(ratios: _Ratios) -> DesignEffects:
 
 def _prior(logs: Floats, degrees: Floats) -> tuple[float, float]:
     """The common design effect, and how many degrees of freedom it is worth to one row."""
-    spread = np.var(logs, ddof=1) - np.mean(trigamma(degrees / 2))
+    from scipy.special import digamma, polygamma
+
+    spread = np.var(logs, ddof=1) - np.mean(polygamma(1, degrees / 2))
     if spread <= 0:
         return float(np.exp(logs.mean())), np.inf
     half = _inverse_trigamma(float(spread))
@@ -185,8 +189,10 @@ def _prior(logs: Floats, degrees: Floats) -> tuple[float, float]:
 
 def _inverse_trigamma(value: float) -> float:
     """Newton's method on 1/trigamma, which is nearly straight."""
+    from scipy.special import polygamma
+
     at: Any = 0.5 + 1 / value
     for _ in range(20):
-        slope = trigamma(at)
-        at += slope * (1 - slope / value) / tetragamma(at)
+        trigamma = polygamma(1, at)
+        at += trigamma * (1 - trigamma / value) / polygamma(2, at)
     return float(at)

@@ -17,7 +17,6 @@ from runsync.reports.chance import (
     p_values,
 )
 from runsync.reports.columns import shaped
-from runsync.reports.distributions import t_reach
 from runsync.reports.group_durations import GroupDurations
 from runsync.reports.load import Reader
 from runsync.reports.query_spec import Query
@@ -239,7 +238,10 @@ def _estimates(both: _Both, figure: str, effects: Floats, z: Floats) -> Estimate
 
 def _with_default(effects: DesignEffects) -> tuple[Floats, Floats]:
     """For both windows of a row its design effect, and the reach of a 95% interval."""
-    return effects.values[:, None], t_reach(effects.degrees)[:, None]
+    from scipy.special import stdtrit
+
+    degrees = np.where(effects.degrees >= 1, effects.degrees, np.nan)
+    return effects.values[:, None], np.asarray(stdtrit(degrees, 0.975))[:, None]
 
 
 def _table(keys: pd.DataFrame, samples: Samples, both: Estimate, p: Floats) -> pd.DataFrame:

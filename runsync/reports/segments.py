@@ -116,21 +116,19 @@ def _places(series: Series) -> Places:
 def _log_likelihoods(scores: Floats, at: Places) -> Floats:
     """Of each split: of throws of two coins where scores are 0 and 1, else of two normal
     distributions that vary alike."""
+    from scipy.special import xlogy
+
     count, before, whole = len(scores), np.cumsum(scores)[at - 1], scores.sum()
     if not np.isin(scores, (0, 1)).all():
         within = scores.var() - _distances(scores, at)
         least = np.finfo(np.float64).tiny
         normal: Floats = -count / 2 * np.log(np.maximum(within, least))
         return normal
-    coins = np.zeros(len(at))
-    for hits, trials in ((before, at), (whole - before, count - at)):
-        coins += _x_log(hits, hits / trials) + _x_log(trials - hits, 1 - hits / trials)
+    coins: Floats = sum(
+        xlogy(hits, hits / trials) + xlogy(trials - hits, 1 - hits / trials)
+        for hits, trials in ((before, at), (whole - before, count - at))
+    )
     return coins
-
-
-def _x_log(x: Floats, y: Floats) -> Floats:
-    """``x * log(y)``, and 0 where x is 0."""
-    return x * np.log(np.where(x == 0, 1, y))
 
 
 def _distances(scores: Floats, at: Places) -> Floats:

@@ -54,7 +54,7 @@ collections.deque(database.execute(sys.argv[2]), maxlen=0)
 """
 REPORT = """
 import sys
-import numpy, pandas, sqlalchemy
+import numpy, pandas, scipy.special, sqlalchemy
 from runsync import reports
 from runsync.reports import comparison, gather, load, parts, plan
 from runsync.reports.page import render
