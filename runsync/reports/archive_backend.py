@@ -57,6 +57,8 @@ class ArrowBuilder(Protocol):
 
 
 def _arrow_builder(type_: sa.types.TypeEngine[Any]) -> ArrowBuilder:
+    if isinstance(type_, sa.ARRAY):
+        return ArrowLists()
     if isinstance(type_, UTCDateTime):
         return ArrowTimes()
     if isinstance(type_, sa.Text):
@@ -76,6 +78,19 @@ class ArrowNumbers:
 
     def built(self) -> npt.NDArray[Any]:
         return np.concatenate(self._chunks)
+
+
+class ArrowLists:
+    """Lists of integers, none of them null, as arrays."""
+
+    def __init__(self) -> None:
+        self._lists: list[npt.NDArray[Any]] = []
+
+    def add(self, array: "pa.Array") -> None:
+        self._lists.extend(one.values.to_numpy() for one in array)
+
+    def built(self) -> "pd.Series[Any]":
+        return pd.Series(self._lists, dtype=object)
 
 
 class ArrowTimes:
@@ -111,4 +126,4 @@ class ArrowWords:
         place[order.to_numpy()] = np.arange(len(words))
         place[-1] = -1  # what null's code, -1, points at
         codes = np.concatenate([chunk.indices.fill_null(-1).to_numpy() for chunk in chunks])
-        return categorical(place[codes], words.take(order).to_pylist())
+        return categorical(place[codes], words.take(order).to_pandas())

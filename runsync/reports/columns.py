@@ -82,10 +82,13 @@ def shaped(table: pd.DataFrame, keys: tuple[str, ...], columns: tuple[Column, ..
 
 
 def categorical(
-    codes: npt.NDArray[np.integer[Any]], words: Sequence[str], *, ordered: bool = False
+    codes: npt.NDArray[np.integer[Any]],
+    words: "Sequence[str] | pd.Series",
+    *,
+    ordered: bool = False,
 ) -> "pd.Categorical[str]":
     """Text by the place of each row's word in ``words``; -1 is missing."""
-    categories: pd.Index[str] = pd.Index(pd.Series(list(words), dtype=TEXT))
+    categories: pd.Index[str] = pd.Index(pd.Series(words, dtype=TEXT))
     return pd.Categorical.from_codes(codes, categories=categories, ordered=ordered)
 
 

@@ -44,15 +44,12 @@ def gathered(reader: "Reader", report: Report, parts: Sequence[Query]) -> Frames
     """The parts of a report, loaded and merged."""
     with _executor(reader, len(parts)) as executor:
         if executor is None or reader.backend.url is None:
-            return merged_parts([report.load(reader, part) for part in parts])
+            return merged_parts(report.load(reader, part) for part in parts)
         errands = [Errand(reader.backend.url, report.name, part) for part in parts]
         futures = [executor.submit(run_errand, errand) for errand in errands]
         try:
             return merged_parts(
-                [
-                    _result(future) or report.load(reader, part)
-                    for future, part in zip(futures, parts, strict=True)
-                ]
+                _result(futures.pop(0)) or report.load(reader, part) for part in parts
             )
         finally:
             for future in futures:

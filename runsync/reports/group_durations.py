@@ -4,7 +4,7 @@ A value takes four bytes, so ten million take 40 MB, and those of a part no more
 while they are put in their places.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -42,20 +42,34 @@ class GroupDurations:
         return cls(groups.keys, counts, values[np.argsort(groups.codes, kind="stable")])
 
     @classmethod
-    def together(cls, parts: Sequence["GroupDurations"], keys: "pd.DataFrame") -> "GroupDurations":
+    def of_lists(cls, frame: "pd.DataFrame", keys: Sequence[str], column: str) -> "GroupDurations":
+        """The same of a column that holds a list of values in each row."""
+        groups = Groups(frame, keys)
+        order = np.argsort(groups.codes, kind="stable")
+        lists = [frame[column].iloc[place] for place in order.tolist()]
+        values = _narrow(np.concatenate([np.empty(0, np.int64), *lists]))
+        counts = groups.total(frame[column].map(len)).astype(np.int64)
+        return cls(groups.keys, counts, values)
+
+    @classmethod
+    def together(cls, parts: Iterable["GroupDurations"], keys: "pd.DataFrame") -> "GroupDurations":
         """All values of several parts by group.
 
         Args:
+            parts: each is let go once its values are in their places, so that those that nobody
+                else holds take no memory twice.
             keys: the rows of all parts' keys, in the order of the parts.
         """
+        waiting = list(parts)[::-1]
         groups = Groups(keys, [str(name) for name in keys])
-        counts = np.concatenate([part.counts for part in parts])
+        counts = np.concatenate([part.counts for part in waiting[::-1]])
         order = np.argsort(groups.codes, kind="stable")
         begins = np.empty(len(counts), np.int64)
         begins[order] = np.cumsum(counts[order]) - counts[order]
-        whole = np.empty(counts.sum(), np.result_type(*(part.values for part in parts)))
+        whole = np.empty(counts.sum(), np.result_type(*(part.values for part in waiting)))
         first = 0
-        for part in parts:
+        while waiting:
+            part = waiting.pop()
             own = begins[first : first + len(part.counts)]
             shift = np.repeat(own - part._begins, part.counts)
             whole[shift + np.arange(len(part.values))] = part.values
@@ -76,9 +90,8 @@ class GroupDurations:
 
     def totals(self) -> Floats:
         """The sum of each group."""
-        if not len(self.counts):
-            return np.empty(0)
-        return np.add.reduceat(self.values, self._begins, dtype=np.int64).astype(np.float64)
+        sums = [self.values[place].sum(dtype=np.int64) for place in self._places()]
+        return np.array(sums, np.float64)
 
     def quantiles(self, *shares: float) -> list[Floats]:
         """For each share the quantile of each group, linear between ranks."""
@@ -103,10 +116,15 @@ class GroupDurations:
 
     def _ordered(self) -> Values:
         if not self._is_sorted:
-            for begin, count in zip(self._begins.tolist(), self.counts.tolist(), strict=True):
-                self.values[begin : begin + count].sort()
+            for place in self._places():
+                self.values[place].sort()
             self._is_sorted = True
         return self.values
+
+    def _places(self) -> Iterator[slice]:
+        """Where the values of each group are."""
+        for begin, count in zip(self._begins.tolist(), self.counts.tolist(), strict=True):
+            yield slice(begin, begin + count)
 
 
 def _narrow(values: npt.NDArray[np.int64]) -> Values:

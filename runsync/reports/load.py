@@ -27,8 +27,10 @@ from runsync.reports.computed import (
     is_superseded,
     since_last_pass,
 )
-from runsync.reports.query_spec import DEFAULT_BRANCH, Query, QuerySpec
+from runsync.reports.group_durations import GroupDurations
+from runsync.reports.query_spec import DEFAULT_BRANCH, OF_TIME, Query, QuerySpec
 from runsync.reports.report import ALONE, AnyDatabase, Crew, Report
+from runsync.reports.statistics import tally
 from runsync.storage.default_branches import default_branches, told_default_branches
 from runsync.storage.pipelines import StoredPipeline, all_labelled
 from runsync.storage.tables import UTCDateTime, v_runs, v_steps
@@ -128,6 +130,33 @@ class Reader:
         """The steps of the query's runs; as :meth:`runs`, with columns of ``v_steps``."""
         return self._read(v_steps, query, columns, where, known, ids)
 
+    def counted(
+        self, query: Query, flags: Sequence[str], *, where: Sequence[str] = ()
+    ) -> pd.DataFrame:
+        """The query's runs, counted by its keys: a row for each group, with the sums of the flags.
+
+        The database adds up what it can, so that no row comes for each run; what is in a weekday,
+        an hour or a period the query's zone says, and so this process. SQLite would follow the
+        key to group, through all history, and not the index of the window.
+        """
+        if self._is_sqlite or not OF_TIME.isdisjoint(query.keys):
+            return tally(self.runs(query, flags, where=where), query.keys, flags)
+        columns = {flag: self._column(v_runs, flag) for flag in flags}
+        sums = {n: sa.type_coerce(sa.func.sum(one), sa.Integer) for n, one in columns.items()}
+        return tally(self._grouped(v_runs, query, sums, where), query.keys, flags)
+
+    def run_durations(
+        self, query: Query, column: str, *, where: Sequence[str] = ()
+    ) -> GroupDurations:
+        """A column of ``v_runs`` in milliseconds, by the query's keys; where it is not null."""
+        return self._durations(v_runs, query, column, where)
+
+    def step_durations(
+        self, query: Query, column: str, *, where: Sequence[str] = ()
+    ) -> GroupDurations:
+        """The same of ``v_steps``."""
+        return self._durations(v_steps, query, column, where)
+
     def verdicts(self, query: Query, columns: Sequence[str]) -> pd.DataFrame:
         """The query's runs that passed or failed, and as many before its window as are needed to
         tell in which state each branch entered it: what has come since its last pass, and that.
@@ -135,11 +164,11 @@ class Reader:
         Args:
             columns: as those of :meth:`runs`.
         """
-        wanted = self._wanted(v_runs, query, columns)
-        selects = [self._select(v_runs, query, wanted).where(v_runs.c.in_rate == 1)]
+        wanted = self.wanted(v_runs, query, columns)
+        selects = [self.select(v_runs, query, wanted).where(v_runs.c.in_rate == 1)]
         if query.window.since is not None:
             before = replace(query.window, since=None, until=query.window.since)
-            earlier = self._select(v_runs, replace(query, window=before), wanted)
+            earlier = self.select(v_runs, replace(query, window=before), wanted)
             selects.append(since_last_pass(earlier, query.window.since))
         return with_keys(self.backend.fetch(sa.union_all(*selects), wanted), query)
 
@@ -183,25 +212,46 @@ class Reader:
         known: Sequence[str],
         ids: Sequence[str] | None,
     ) -> pd.DataFrame:
-        wanted = self._wanted(view, query, columns)
+        wanted = self.wanted(view, query, columns)
         among: list[sa.ColumnElement[bool]] = []
         if ids is not None:
             query = replace(query, window=replace(query.window, since=None, until=None))
             among = self._among(view, ids)
-        select = self._select(view, query, wanted).where(
-            *among,
-            *(view.c[flag] == 1 for flag in where),
-            *(SAME_IN_WORDS[flag] for flag in where if flag in SAME_IN_WORDS),
-            *(self._column(view, name).is_not(None) for name in known),
-        )
+        select = self.select(view, query, wanted, where, known).where(*among)
         return with_keys(self.backend.fetch(select, wanted), query)
+
+    def _durations(
+        self, view: sa.Table, query: Query, column: str, where: Sequence[str]
+    ) -> GroupDurations:
+        if self.backend.dialect_name != "duckdb" or not OF_TIME.isdisjoint(query.keys):
+            rows = self._read(view, query, [column], where, [column], None)
+            return GroupDurations.of(rows, query.keys, column)
+        values = sa.func.array_agg(self._column(view, column), type_=sa.ARRAY(sa.BigInteger))
+        groups = self._grouped(view, query, {column: values}, where, [column])
+        return GroupDurations.of_lists(groups, query.keys, column)
+
+    def _grouped(
+        self,
+        view: sa.Table,
+        query: Query,
+        made: Columns,
+        where: Sequence[str],
+        known: Sequence[str] = (),
+    ) -> pd.DataFrame:
+        """A row for each group of what the query's keys are made of, with what is made of it."""
+        keys = self.wanted(view, query, ())
+        select = self.select(view, query, {**keys, **made}, where, known)
+        select = select.group_by(*keys.values()).having(sa.func.count() > 0)
+        return with_keys(self.backend.fetch(select, {**keys, **made}), query)
 
     def _among(self, view: sa.Table, ids: Sequence[str]) -> list[sa.ColumnElement[bool]]:
         run_id = view.c.id if view is v_runs else view.c.run_id
         # The key begins with the pipeline: all of them are named, so that it can be followed.
         return [run_id.in_(ids), view.c.pipeline_id.in_([p.id for p in self.pipelines])]
 
-    def _wanted(self, view: sa.Table, query: Query, columns: Sequence[str]) -> Columns:
+    def wanted(
+        self, view: sa.Table, query: Query, columns: Sequence[str]
+    ) -> dict[str, sa.ColumnElement[Any]]:
         """The columns, and those that the query's keys are made of."""
         names = dict.fromkeys([*sources_of(query.keys), *columns])
         return {name: self._column(view, name, query) for name in names}
@@ -216,9 +266,21 @@ class Reader:
             return BUSY_MS["sqlite" if self._is_sqlite else "postgresql"]
         return COMPUTED[name][view] if name in COMPUTED else view.c[name]
 
-    def _select(self, view: sa.Table, query: Query, wanted: Columns) -> sa.Select[Any]:
-        select = sa.select(*map(self._quick, wanted.values()))
-        return select.where(*self.conditions(view, query))
+    def select(
+        self,
+        view: sa.Table,
+        query: Query,
+        wanted: Columns,
+        where: Sequence[str] = (),
+        known: Sequence[str] = (),
+    ) -> sa.Select[Any]:
+        """The columns, of the query's rows with these flags in which these columns are known."""
+        return sa.select(*map(self._quick, wanted.values())).where(
+            *self.conditions(view, query),
+            *(view.c[flag] == 1 for flag in where),
+            *(SAME_IN_WORDS[flag] for flag in where if flag in SAME_IN_WORDS),
+            *(self._column(view, name).is_not(None) for name in known),
+        )
 
     def conditions(self, view: sa.Table, query: Query) -> Iterator[sa.ColumnElement[bool]]:
         """Which rows of a view the query is about."""

@@ -6,8 +6,8 @@ does not matter to the figures: counts are added, durations sorted, the first or
 found again. So one part and many give the same figures, to the last digit.
 """
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, cast
 
 import pandas as pd
 
@@ -16,18 +16,20 @@ from runsync.reports.group_durations import GroupDurations
 from runsync.reports.report import Frames
 
 
-def merged_parts(parts: Sequence[Frames]) -> Frames:
-    """Several parts of one report as one."""
-    if len(parts) == 1:
-        return parts[0]
-    return tuple(_together(pieces) for pieces in zip(*parts, strict=True))
+def merged_parts(parts: Iterable[Frames]) -> Frames:
+    """Several parts of one report as one; as they come, so that nobody need hold them."""
+    by_piece = [list(pieces) for pieces in zip(*parts, strict=True)]
+    return tuple(_together(by_piece.pop(0)) for _ in range(len(by_piece)))
 
 
-def _together(pieces: "Sequence[pd.DataFrame | GroupDurations]") -> "pd.DataFrame | GroupDurations":
-    samples = [piece for piece in pieces if isinstance(piece, GroupDurations)]
-    if samples:
-        return GroupDurations.together(samples, stacked([one.keys for one in samples]))
-    return stacked([piece for piece in pieces if isinstance(piece, pd.DataFrame)])
+def _together(pieces: "list[pd.DataFrame | GroupDurations]") -> "pd.DataFrame | GroupDurations":
+    if len(pieces) == 1:
+        return pieces[0]
+    keys = [piece.keys for piece in pieces if isinstance(piece, GroupDurations)]
+    if not keys:
+        return stacked([piece for piece in pieces if isinstance(piece, pd.DataFrame)])
+    durations = (pieces.pop(0) for _ in range(len(pieces)))
+    return GroupDurations.together(cast("Iterator[GroupDurations]", durations), stacked(keys))
 
 
 def stacked(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:

@@ -7,12 +7,13 @@ runs need not look at them. Small pipelines share a part.
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
 from runsync.reports.query_spec import PartBounds, Query
-from runsync.storage.tables import v_runs
+from runsync.storage.tables import UTCDateTime, v_runs
 
 if TYPE_CHECKING:
     from runsync.reports.load import Reader
@@ -32,7 +33,10 @@ def parts_of(reader: "Reader", query: Query, size: int, *, whole_pipelines: bool
 
 
 def _by_time(reader: "Reader", query: Query, size: int) -> Iterator[Query]:
-    cuts = list(_cuts(reader, query, v_runs.c.created_at, size))
+    if reader.backend.dialect_name == "duckdb":
+        cuts = list(_month_cuts(reader, query, size))
+    else:
+        cuts = list(_cuts(reader, query, v_runs.c.created_at, size))
     for since, until in zip([None, *cuts], [*cuts, None], strict=True):
         yield replace(query, part=PartBounds(since=since, until=until))
 
@@ -57,12 +61,33 @@ def _by_key(reader: "Reader", query: Query, size: int, *, whole_pipelines: bool)
 
 
 def _sizes(reader: "Reader", query: Query) -> list[tuple[int, int]]:
-    """How many runs each pipeline has, by its number."""
+    """How many runs each pipeline has, by its number; also where it has none in the window, as it
+    may have broken before that."""
     run = v_runs.c
     of_any = replace(query, branches=None, result=None)
-    number = sa.select(run.pipeline_id, sa.func.count()).group_by(run.pipeline_id)
+    number = sa.select(run.pipeline_id, sa.func.count().label("runs")).group_by(run.pipeline_id)
     found = reader.backend.rows(number.where(*reader.conditions(v_runs, of_any)))
-    return sorted((pipeline_id, runs) for pipeline_id, runs in found)
+    runs = {one.pipeline_id: one.runs for one in found}
+    return sorted((one.id, runs.get(one.id, 0)) for one in query.pipelines)
+
+
+def _month_cuts(reader: "Reader", query: Query, size: int) -> Iterator[datetime]:
+    """Beginnings of months between which there are at most ``size`` runs, as an archive's files
+    hold whole months; a month with more is cut as well."""
+    month = sa.func.date_trunc("month", v_runs.c.created_at, type_=UTCDateTime())
+    of_any = replace(query, branches=None, result=None)
+    each: Any = sa.select(month, sa.func.count())
+    each = each.where(*reader.conditions(v_runs, of_any)).group_by(month)
+    months = sorted(reader.backend.rows(each))
+    number = 0
+    for (begin, runs), (end, _) in zip(months, [*months[1:], (None, 0)], strict=True):
+        if number and number + runs > size:
+            yield begin
+            number = 0
+        number += runs
+        if runs > size:
+            part = replace(query, part=PartBounds(since=begin, until=end))
+            yield from _cuts(reader, part, v_runs.c.created_at, size)
 
 
 def _cuts(

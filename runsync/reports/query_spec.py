@@ -33,6 +33,11 @@ BY: tuple[str, ...] = get_args(By)
 DEFAULT_BRANCH = "default"
 """Among branches it means each pipeline's own default one."""
 
+OF_STEPS = frozenset({"step", "job", "runner"})
+"""The keys that whole runs have not."""
+OF_TIME = frozenset({"weekday", "hour", "period"})
+"""The keys that a run has by the time of its creation, in the query's zone."""
+
 NOT_FOR_ALL = frozenset({"result", "busy", "prices"})
 """The arguments that a report takes only where its definition says so."""
 

@@ -18,9 +18,6 @@ RUN = ("pipeline_id", "run_id")
 VERDICT_COLUMNS = (*RUN, "result", "is_error")
 """What :func:`verdicts_of` needs of a finished step."""
 
-OF_STEPS = frozenset({"step", "job", "runner"})
-"""The keys that whole runs have not."""
-
 _LEAST_FIRST = ("skipped", "passed", "unknown", "aborted", "failed")
 
 
@@ -44,7 +41,7 @@ def verdicts_of(steps: "pd.DataFrame", keys: Sequence[str]) -> "pd.DataFrame":
         is_aborted=worst == _LEAST_FIRST.index("aborted"),
         is_skipped=worst == _LEAST_FIRST.index("skipped"),
         in_rate=passed | failed,
-        is_error=failed & by_error,
+        is_failed_by_error=failed & by_error,
     )
 
 

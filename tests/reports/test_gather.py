@@ -5,12 +5,14 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import replace
 from multiprocessing import get_context
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
 from runsync import reports
+from runsync.archive.export import export
 from runsync.errors import ConfigError, DatabaseError
 from runsync.reports.definitions import REPORTS
 from runsync.reports.gather import Errand, scheduler
@@ -145,3 +147,20 @@ def test_a_cluster_makes_the_same_frames(database: Database, address: str) -> No
     filled(database)
     with scheduler(address) as executor:
         same(database, executor=executor)
+
+
+@pytest.mark.parametrize("before", ["", "+"])
+def test_two_processes_read_an_archive_with_or_without_its_database(
+    sqlite: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: str
+) -> None:
+    monkeypatch.setattr("runsync.reports.load.PART_RUNS_OF_ARCHIVE", 7)
+    filled(sqlite)
+    export(sqlite, tmp_path / "archive")
+    url = sqlite.engine.url.render_as_string(hide_password=False) + before if before else ""
+    with Spoilt(lambda _, errand: errand) as pool:
+        for name in ("step_durations", "flaky_steps", "step_failures", "abort_frequencies"):
+            report = getattr(reports, name)
+            sent = pool.sent
+            found = report(f"{url}archive:{tmp_path / 'archive'}", executor=pool)
+            assert pool.sent > sent + 2
+            pd.testing.assert_frame_equal(found, report(sqlite), check_exact=True)

@@ -122,3 +122,18 @@ def test_parts_of_all_history_are_read_by_the_key_and_those_of_a_window_by_creat
             report.load(reader, part)
         (plan,) = statement_plans
         assert plan.startswith(told), plan
+
+
+def test_a_pipeline_without_a_run_in_the_window_is_in_a_part_all_the_same(
+    sqlite: Database,
+) -> None:
+    """What had broken there before the window is broken still."""
+    runs = [run("ok", at(0), "passed"), run("no", at(1), "failed")]
+    runs += [run(f"r{n}", at(10 + n), pipeline=2) for n in range(5)]
+    fill(sqlite, runs, pipelines=[pipeline(1, "quiet"), pipeline(2, "busy")])
+    report = REPORTS["recoveries"]
+    asked = QuerySpec(since=at(5))
+    with open_reader(sqlite) as reader:
+        reader.part_runs = 2
+        found = in_parts(reader, report, asked, Random(1))
+    assert found["pipeline"].tolist() == ["quiet"]

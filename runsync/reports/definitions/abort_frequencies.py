@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING
 
-from runsync.reports.group_durations import GroupDurations
 from runsync.reports.report import (
     Column,
     Frames,
@@ -19,6 +18,7 @@ from runsync.reports.statistics import Groups, joined, rate, tally, wilson
 if TYPE_CHECKING:
     import pandas as pd
 
+    from runsync.reports.group_durations import GroupDurations
     from runsync.reports.load import Reader
     from runsync.reports.query_spec import Query
 
@@ -29,21 +29,19 @@ _BAND = Band("abort_rate", "abort_rate_low", "abort_rate_high")
 def load(reader: "Reader", query: "Query") -> Frames:
     """Finished runs, counted; the times to the abort of aborted runs; and how many of these were
     in each step: the last of a run's steps that had started."""
-    runs = reader.runs(query, [*_FLAGS, "duration_ms"], where=["is_finished"])
-    started = runs[(runs["is_aborted"] == 1) & runs["duration_ms"].notna()]
     place = ["pipeline_id", "run_id", "position", "name"]
     steps = reader.steps(query, place, where=["run_is_aborted"], known=["started_at"])
     last_first = steps.sort_values(["position", "name"], ascending=[False, True])
     ends = last_first.drop_duplicates(["pipeline_id", "run_id"])
     return (
-        tally(runs, query.keys, _FLAGS),
-        GroupDurations.of(started, query.keys, "duration_ms"),
+        reader.counted(query, _FLAGS, where=["is_finished"]),
+        reader.run_durations(query, "duration_ms", where=["is_aborted"]),
         tally(ends, [*query.keys, "name"], rows="times"),
     )
 
 
 def figures(
-    query: "Query", runs: "pd.DataFrame", times: GroupDurations, ends: "pd.DataFrame"
+    query: "Query", runs: "pd.DataFrame", times: "GroupDurations", ends: "pd.DataFrame"
 ) -> "pd.DataFrame":
     """Counts aborted runs among finished ones."""
     groups = Groups(runs, query.keys)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from runsync.reports.query_spec import OF_STEPS
 from runsync.reports.report import (
     STEP_KEYS,
     Column,
@@ -19,7 +20,6 @@ from runsync.reports.report import (
 from runsync.reports.section import ChangePoints, Section
 from runsync.reports.segments import ChangePoint, Series, changes_in
 from runsync.reports.statistics import Groups
-from runsync.reports.verdicts import OF_STEPS
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -1,15 +1,16 @@
 """Steps that both passed and failed on one commit."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from hashlib import blake2b
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from runsync.reports.query_spec import OF_STEPS, OF_TIME
 from runsync.reports.report import STEP_KEYS, Column, Frames, Kind, Rate, Report, counts
 from runsync.reports.section import Ranking, Rows, Section
 from runsync.reports.statistics import Groups, rate, tally
-from runsync.reports.verdicts import RUN
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -18,21 +19,26 @@ if TYPE_CHECKING:
     from runsync.reports.load import Reader
     from runsync.reports.query_spec import Query
 
-_OF_TIME = ("weekday", "hour", "period")
-_COLUMNS = (*RUN, "commit_hash", "run_created_at", "is_failed", "was_retried")
 _COMMIT = ("pipeline_id", "commit", "commit_2")
 _HASH_KEYS = ("runsync commit 1", "runsync commit 2")
 _COUNTS = ("commits", "retried_commits", "flaky_commits")
+_HALF = 32
+_AT_ONCE = 500_000
+"""How many steps on commits are looked at together, about."""
 
 
 def load(reader: "Reader", query: "Query") -> Frames:
     """The runs with their commits; and what they tried, which is the same for most of them."""
-    steps = reader.steps(query, _COLUMNS, where=["in_rate"], known=["commit_hash"])
-    groups, runs = Groups(steps, _lasting(query.keys)), Groups(steps, RUN)
-    profiles, of_runs = _profiles(groups, _tries(steps, runs, groups))
-    first = steps.iloc[runs.first]
-    kept = first[["pipeline_id", "run_created_at", *_times_in(query.keys)]]
-    commits = dict(zip(_COMMIT[1:], _hashes(first["commit_hash"]), strict=True))
+    from runsync.reports.profiles import profiles_of
+
+    runs, steps = profiles_of(
+        reader, query, ["commit_hash", "run_created_at"], ["is_failed", "was_retried"],
+        where=["in_rate"], known=["commit_hash"],
+    )  # fmt: skip
+    profiles, numbers = _profiles(steps, _of_steps(query.keys))
+    kept = runs[[*dict.fromkeys(["pipeline_id", "run_created_at", "runs", *_own(query.keys)])]]
+    commits = dict(zip(_COMMIT[1:], _hashes(runs["commit_hash"]), strict=True))
+    of_runs = numbers[runs["profile"].to_numpy()]
     return kept.assign(**commits, profile=of_runs).reset_index(drop=True), profiles
 
 
@@ -44,13 +50,63 @@ def figures(query: "Query", runs: "pd.DataFrame", profiles: "pd.DataFrame") -> "
     from runsync.reports.parts import stacked
 
     profiles = profiles.drop_duplicates(["profile", "number"])
-    of_commits = Groups(runs, _COMMIT)
-    is_alone = of_commits.total()[of_commits.codes] == 1
-    times = _times_in(query.keys)
-    alone = tally(runs[is_alone], ["profile", *times], rows="commits")
-    shared = runs[~is_alone].merge(profiles, on="profile").assign(commits=1)
-    both = [_judged(alone.merge(profiles, on="profile")), _judged(_commits(shared, query.keys))]
-    return _rates(stacked([one[[*query.keys, *_COUNTS]] for one in both]), query.keys)
+    own = _own(query.keys)
+    commits = Groups(runs, [*dict.fromkeys([*_COMMIT, *_lasting(own)])])
+    is_alone = commits.total(runs["runs"])[commits.codes] == 1
+    of_one_time = _of_one_time(commits, Groups(runs, _times_in(own)).codes)
+    alone = tally(runs[is_alone], ["profile", *own], rows="commits")
+    spread = runs[~of_one_time].merge(profiles, on="profile").assign(commits=1)
+    spread = spread.assign(**{n: spread[n] * spread["runs"] for n in ("tries", "failed")})
+    counted = [
+        _judged(alone.merge(profiles, on="profile")),
+        _judged(_commits(spread, query.keys)),
+        *_shared(runs[of_one_time & ~is_alone], profiles, query.keys),
+    ]
+    return _rates(stacked([one[[*query.keys, *_COUNTS]] for one in counted]), query.keys)
+
+
+def _of_one_time(commits: Groups, times: "npt.NDArray[np.int64]") -> "npt.NDArray[np.bool_]":
+    """For each run whether all runs of its commit have the same weekday, hour and period."""
+    is_other = times != times[commits.first][commits.codes]
+    is_one: npt.NDArray[np.bool_] = commits.total(is_other) == 0
+    return is_one[commits.codes]
+
+
+def _shared(
+    runs: "pd.DataFrame", profiles: "pd.DataFrame", keys: Sequence[str]
+) -> "Iterator[pd.DataFrame]":
+    """Counts the commits of these runs, whose times are all the same for one commit.
+
+    How often each commit has each profile, times what each profile tried: of which there are
+    many, so not all at once.
+    """
+    import pandas as pd
+    from scipy.sparse import csr_array
+
+    commits = Groups(runs, [*dict.fromkeys([*_COMMIT, *_own(keys)])])
+    known, steps = Groups(profiles, ["profile"]), Groups(profiles, _of_steps(keys))
+    of_runs = known.keys["profile"].searchsorted(runs["profile"])
+    has = csr_array(
+        (runs["runs"].to_numpy(np.int64), (commits.codes, of_runs)),
+        (len(commits.first), len(known.first)),
+    )
+    # Both numbers at once: the failures in the upper half.
+    said = profiles["tries"].to_numpy(np.int64) + (profiles["failed"].to_numpy(np.int64) << _HALF)
+    says = csr_array((said, (known.codes, steps.codes)), (len(known.first), len(steps.first)))
+    outer = Groups(commits.keys, _own(keys))
+    sizes = np.cumsum(has @ np.diff(says.indptr))
+    cuts = np.searchsorted(sizes, np.arange(_AT_ONCE, sizes.max(initial=0), _AT_ONCE)) + 1
+    for begin, end in pairwise(np.unique([0, *cuts, len(sizes)]).tolist()):
+        some = (has[begin:end] @ says).tocoo()
+        pairs = outer.codes[begin:end][some.row] * len(steps.first) + some.col
+        found, codes = np.unique(pairs, return_inverse=True)
+        of_own, of_steps = np.divmod(found, len(steps.first))
+        tried = {"tries": some.data & ((1 << _HALF) - 1), "failed": some.data >> _HALF}
+        judged = _judged(pd.DataFrame({"group": codes, "commits": 1, **tried}))
+        table = tally(judged, ["group"], _COUNTS)
+        named = outer.keys.take(of_own), steps.keys.take(of_steps)
+        parts = [*(one.reset_index(drop=True) for one in named), table[list(_COUNTS)]]
+        yield pd.concat(parts, axis=1)
 
 
 def _rates(counted: "pd.DataFrame", keys: Sequence[str]) -> "pd.DataFrame":
@@ -66,15 +122,12 @@ def _judged(commits: "pd.DataFrame") -> "pd.DataFrame":
     return commits.assign(retried_commits=number * (tries > 1), flaky_commits=number * is_flaky)
 
 
-def _tries(steps: "pd.DataFrame", runs: Groups, groups: Groups) -> "pd.DataFrame":
-    """For each run and group of steps how often they were tried in it, and how often it failed.
+def _tries(steps: "pd.DataFrame", keys: Sequence[str]) -> "pd.DataFrame":
+    """For each profile and step how often it was tried in such a run, and how often it failed.
 
     A run is one try of all its steps of one name, but for those that the provider has retried
     within the run: each of them is a try of its own.
     """
-    import pandas as pd
-
-    cells = pd.DataFrame({"run": runs.codes, "group": groups.codes})
     of_itself = (steps["was_retried"] == 1).to_numpy()
     failed = (steps["is_failed"] == 1).to_numpy()
     columns = {
@@ -83,49 +136,33 @@ def _tries(steps: "pd.DataFrame", runs: Groups, groups: Groups) -> "pd.DataFrame
         "own": ~of_itself,
         "own_failed": ~of_itself & failed,
     }
-    table = tally(cells.assign(**columns), ["run", "group"], list(columns))
-    return table[["run", "group"]].assign(
-        tries=table["retried"] + (table["own"] > 0),
-        failed=table["retried_failed"] + (table["own_failed"] > 0),
+    table = tally(steps.assign(**columns), ["profile", *keys], list(columns))
+    return table[["profile", *keys]].assign(
+        tries=(table["retried"] + (table["own"] > 0)).astype(np.int64),
+        failed=(table["retried_failed"] + (table["own_failed"] > 0)).astype(np.int64),
     )
 
 
 def _profiles(
-    groups: Groups, tries: "pd.DataFrame"
+    steps: "pd.DataFrame", keys: Sequence[str]
 ) -> "tuple[pd.DataFrame, npt.NDArray[np.uint64]]":
-    """What runs tried, each once; and for each run which of them it did.
+    """What runs tried, each once; and the number of each profile of the reader's.
 
-    A profile's number is made of what it says, so that it is the same in every part.
+    A number is made of what its profile says, so that it is the same in every part.
     """
-    from runsync.reports.parts import stacked
+    tries = _tries(steps, keys)
+    rows = tries.drop(columns="profile").astype(object).to_numpy().tolist()
+    begins = np.flatnonzero(np.diff(tries["profile"].to_numpy(), prepend=-1))
+    ends = np.append(begins, len(rows))[1:]
+    said = [rows[begin:end] for begin, end in zip(begins.tolist(), ends.tolist(), strict=True)]
+    numbers = np.array(list(map(_number, said)), np.uint64)
+    number = np.arange(len(rows)) - np.repeat(begins, ends - begins)
+    return tries.assign(profile=np.repeat(numbers, ends - begins), number=number), numbers
 
-    rows = tries[["group", "tries", "failed"]].to_numpy(np.int32)
-    ends = np.flatnonzero(np.diff(tries["run"].to_numpy(), append=-1)) + 1
-    begins = np.concatenate([[0], ends])[:-1].astype(np.int64)
-    names = [repr(row) for row in groups.keys.astype(object).to_numpy().tolist()]
-    known: dict[bytes, int] = {}
-    told: list[pd.DataFrame] = []
-    of_runs = np.empty(len(ends), np.uint64)
-    for n, (begin, end) in enumerate(zip(begins.tolist(), ends.tolist(), strict=True)):
-        said = rows[begin:end].tobytes()
-        if said not in known:
-            words = [(names[g], t, f) for g, t, f in rows[begin:end].tolist()]
-            digest = blake2b(repr(words).encode(), digest_size=8).digest()
-            known[said] = int.from_bytes(digest, "big")
-            own = groups.keys.iloc[rows[begin:end, 0]].reset_index(drop=True)
-            told.append(
-                own.assign(
-                    profile=np.uint64(known[said]),
-                    number=np.arange(end - begin),
-                    tries=rows[begin:end, 1],
-                    failed=rows[begin:end, 2],
-                )
-            )
-        of_runs[n] = known[said]
-    if not told:
-        empty = groups.keys.assign(number=0, tries=0, failed=0)
-        return empty.assign(profile=np.empty(0, np.uint64)), of_runs
-    return stacked(told), of_runs
+
+def _number(said: list[list[object]]) -> int:
+    """64 bits of what a profile says."""
+    return int.from_bytes(blake2b(repr(said).encode(), digest_size=8).digest(), "big")
 
 
 def _hashes(words: "pd.Series") -> "list[npt.NDArray[np.uint64]]":
@@ -151,13 +188,22 @@ def _commits(tries: "pd.DataFrame", keys: Sequence[str]) -> "pd.DataFrame":
     return groups.keys.assign(**first, **sums, commits=1)
 
 
+def _own(keys: Sequence[str]) -> list[str]:
+    """The keys that a run has itself."""
+    return [key for key in keys if key not in OF_STEPS]
+
+
+def _of_steps(keys: Sequence[str]) -> list[str]:
+    return [key for key in keys if key in OF_STEPS]
+
+
 def _lasting(keys: Sequence[str]) -> list[str]:
     """The keys that all tries of a step on a commit share."""
-    return [key for key in keys if key not in _OF_TIME]
+    return [key for key in keys if key not in OF_TIME]
 
 
 def _times_in(keys: Sequence[str]) -> list[str]:
-    return [key for key in keys if key in _OF_TIME]
+    return [key for key in keys if key in OF_TIME]
 
 
 REPORT = Report(

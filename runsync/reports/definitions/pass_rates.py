@@ -2,10 +2,11 @@
 
 from typing import TYPE_CHECKING
 
+from runsync.reports.query_spec import OF_STEPS
 from runsync.reports.report import STEP_KEYS, Frames, Rate, Report, counts, rate_with_interval
 from runsync.reports.section import Band, Card, Change, Section, Trends
 from runsync.reports.statistics import Groups, rate, tally, wilson
-from runsync.reports.verdicts import OF_STEPS, VERDICT_COLUMNS, verdicts_of
+from runsync.reports.verdicts import VERDICT_COLUMNS, verdicts_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,13 +19,11 @@ FLAGS = ("is_finished", "is_passed", "is_failed", "is_aborted", "is_skipped", "i
 
 def load(reader: "Reader", query: "Query") -> Frames:
     """Finished runs by the flags of ``v_runs``, counted; by step or job their finished steps."""
+    flags = [*FLAGS, "is_failed_by_error"]
     if OF_STEPS.isdisjoint(query.keys):
-        runs = reader.runs(query, [*FLAGS, "is_error"], where=["is_finished"])
-    else:
-        steps = reader.steps(query, VERDICT_COLUMNS, where=["is_finished"])
-        runs = verdicts_of(steps, query.keys)
-    runs = runs.assign(errors=runs["is_failed"] & runs["is_error"])
-    return (tally(runs, query.keys, [*FLAGS, "errors"]),)
+        return (reader.counted(query, flags, where=["is_finished"]),)
+    steps = reader.steps(query, VERDICT_COLUMNS, where=["is_finished"])
+    return (tally(verdicts_of(steps, query.keys), query.keys, flags),)
 
 
 def figures(query: "Query", runs: "pd.DataFrame") -> "pd.DataFrame":
@@ -42,7 +41,7 @@ def figures(query: "Query", runs: "pd.DataFrame") -> "pd.DataFrame":
         pass_rate=rate(passed, rated),
         pass_rate_low=low,
         pass_rate_high=high,
-        errors=groups.total(runs["errors"]),
+        errors=groups.total(runs["is_failed_by_error"]),
     )
 
 

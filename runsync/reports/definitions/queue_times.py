@@ -2,21 +2,20 @@
 
 from typing import TYPE_CHECKING
 
-from runsync.reports.group_durations import GroupDurations
 from runsync.reports.report import SPREAD, Frames, Median, Report, counts
 from runsync.reports.section import P50_TO_P95, Card, Change, Section, Trends, WeekdayHours
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from runsync.reports.group_durations import GroupDurations
     from runsync.reports.load import Reader
     from runsync.reports.query_spec import Query
 
 
 def load(reader: "Reader", query: "Query") -> Frames:
     """The waits of runs that have started."""
-    runs = reader.runs(query, ["queued_ms"], known=["queued_ms"])
-    return (GroupDurations.of(runs, query.keys, "queued_ms"),)
+    return (reader.run_durations(query, "queued_ms"),)
 
 
 def figures(query: "Query", waits: "GroupDurations") -> "pd.DataFrame":

@@ -2,13 +2,13 @@
 
 from typing import TYPE_CHECKING
 
-from runsync.reports.group_durations import GroupDurations
 from runsync.reports.report import SPREAD, Frames, Median, Report, counts
 from runsync.reports.section import P50_TO_P95, Card, Change, Section, Trends
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from runsync.reports.group_durations import GroupDurations
     from runsync.reports.load import Reader
     from runsync.reports.query_spec import Query
 
@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 def load(reader: "Reader", query: "Query") -> Frames:
     """The durations of finished runs that have one."""
     name = "busy_ms" if query.busy else "duration_ms"
-    runs = reader.runs(query, [name], where=["is_finished"], known=[name])
-    return (GroupDurations.of(runs, query.keys, name),)
+    return (reader.run_durations(query, name, where=["is_finished"]),)
 
 
 def figures(query: "Query", durations: "GroupDurations") -> "pd.DataFrame":

@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from runsync.reports.group_durations import GroupDurations
 from runsync.reports.report import (
     SPREAD,
     STEP_KEYS,
@@ -22,14 +21,14 @@ from runsync.reports.statistics import Groups, rate
 if TYPE_CHECKING:
     import pandas as pd
 
+    from runsync.reports.group_durations import GroupDurations
     from runsync.reports.load import Reader
     from runsync.reports.query_spec import Query
 
 
 def load(reader: "Reader", query: "Query") -> Frames:
     """The durations of steps that ran."""
-    steps = reader.steps(query, ["duration_ms"], where=["ran"])
-    return (GroupDurations.of(steps, query.keys, "duration_ms"),)
+    return (reader.step_durations(query, "duration_ms", where=["ran"]),)
 
 
 def figures(query: "Query", durations: "GroupDurations") -> "pd.DataFrame":

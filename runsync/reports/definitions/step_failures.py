@@ -32,12 +32,14 @@ _FAILURE = ("position", "finished_at", "run_created_at", "is_error", "web_url")
 def load(reader: "Reader", query: "Query") -> Frames:
     """The runs in which each step passed or failed, those in which it failed, both counted; and
     the last failure of each."""
-    judged = Groups(reader.steps(query, RUN, where=["in_rate"]), [*query.keys, *RUN]).keys
+    from runsync.reports.profiles import profiles_of
+
+    runs, judged = profiles_of(reader, query, (), where=["in_rate"])
     failures = reader.steps(query, [*RUN, *_FAILURE], where=["is_failed"])
     failed_at = failures["finished_at"].fillna(failures["run_created_at"])
     told = failures.assign(last_failed_at=failed_at, last_run=failures["run_id"])
     return (
-        tally(judged, query.keys, rows="runs"),
+        _judged(runs, judged, query.keys),
         _failed(failures, query.keys),
         _last(told[[*query.keys, *_LAST]], query.keys),
     )
@@ -62,6 +64,13 @@ def figures(
         return table.sort_values(list(query.keys), ignore_index=True)
     outer = Groups(table, query.outer_keys).codes
     return table.iloc[np.lexsort((-table["failed"], outer))].reset_index(drop=True)
+
+
+def _judged(runs: "pd.DataFrame", steps: "pd.DataFrame", keys: tuple[str, ...]) -> "pd.DataFrame":
+    """In how many runs each step passed or failed: runs of one profile are alike in that."""
+    alike = tally(runs, ["profile", *(key for key in keys if key in runs)], ["runs"])
+    each = Groups(steps, ["profile", *(key for key in keys if key in steps)]).keys
+    return tally(alike.merge(each, on="profile"), keys, ["runs"])
 
 
 def _failed(failures: "pd.DataFrame", keys: tuple[str, ...]) -> "pd.DataFrame":

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from runsync.reports.query_spec import OF_STEPS
 from runsync.reports.report import (
     STEP_KEYS,
     Column,
@@ -18,7 +19,7 @@ from runsync.reports.report import (
 )
 from runsync.reports.section import Band, Ranking, Rows, Section
 from runsync.reports.statistics import Groups, rate, tally
-from runsync.reports.verdicts import OF_STEPS, RUN
+from runsync.reports.verdicts import RUN
 
 if TYPE_CHECKING:
     import pandas as pd

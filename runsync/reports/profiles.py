@@ -1,0 +1,112 @@
+"""What the steps of runs say together, which is the same for most runs.
+
+A report that counts runs by what their steps came to need not see a row for each step: the database
+makes one value of the steps of each run, and only the steps of one run of each value are read.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import reduce
+from operator import add
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import sqlalchemy as sa
+
+from runsync.reports.columns import with_keys
+from runsync.reports.query_spec import OF_STEPS, Query
+from runsync.reports.verdicts import RUN
+from runsync.storage.tables import v_steps
+
+if TYPE_CHECKING:
+    from runsync.reports.load import Reader
+
+_FEW = 4
+"""How many runs there must be to one that is looked up by its key, that reading all costs more."""
+
+
+def profiles_of(
+    reader: "Reader",
+    query: Query,
+    columns: Sequence[str],
+    said: Sequence[str] = (),
+    *,
+    where: Sequence[str] = (),
+    known: Sequence[str] = (),
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The query's runs, and what their steps say.
+
+    Args:
+        columns: of ``v_steps`` those that all steps of a run share.
+        said: columns of ``v_steps`` that tell one step from another, besides the query's keys.
+        where: as in :meth:`.Reader.steps`; runs without such a step are left out.
+
+    Returns:
+        a row for runs that are alike in all this, with those of the query's keys that runs
+        have themselves, ``runs``: how many they are, and ``profile``: a number from 0; and a
+        row for each step of one run of each profile, with the other keys.
+    """
+    of_runs = replace(query, by=_of_runs(query.by), implied=())
+    of_steps = replace(query, by=_of_steps(query.keys), implied=(), every=None)
+    run = [v_steps.c.pipeline_id, v_steps.c.run_id]
+    told = reader.wanted(v_steps, of_steps, said)
+    shared = reader.wanted(v_steps, of_runs, columns)
+    shared.pop("pipeline_id", None)
+    wanted: dict[str, sa.ColumnElement[Any]] = dict(zip(RUN, run, strict=True))
+    wanted.update({name: sa.func.max(column) for name, column in shared.items()})
+    wanted["profile"] = _profile(list(told.values()), reader.backend.dialect_name)
+    wanted["runs"] = sa.literal_column("1", sa.Integer)
+    select = reader.select(v_steps, query, wanted, where, known)
+    # SQLite would rather follow the key, through all history, than the index of the window.
+    is_bounded = reader.backend.dialect_name == "sqlite" and query.window.since is not None
+    select = select.group_by(run[0] + 0 if is_bounded else run[0], run[1])
+    if reader.backend.dialect_name == "duckdb":
+        select = _alike(select, wanted)
+    runs = with_keys(reader.backend.fetch(select, wanted), of_runs)
+    runs["profile"] = pd.factorize(runs["profile"])[0]
+    one_of_each = runs.loc[~runs["profile"].duplicated(), [*RUN, "profile"]]
+    are_few = len(one_of_each) * _FEW < runs["runs"].sum()
+    ids = one_of_each["run_id"].unique().tolist() if are_few else None
+    steps = reader.steps(of_steps, [*RUN, *said], where=where, known=known, ids=ids)
+    steps, one_of_each = (frame.astype({"run_id": object}) for frame in (steps, one_of_each))
+    steps = steps.merge(one_of_each, on=list(RUN))
+    return runs, steps.drop(columns=list(RUN))
+
+
+def _of_runs(keys: Sequence[str]) -> tuple[str, ...]:
+    return tuple(key for key in keys if key not in OF_STEPS)
+
+
+def _of_steps(keys: Sequence[str]) -> tuple[str, ...]:
+    return tuple(key for key in keys if key in OF_STEPS)
+
+
+def _profile(columns: Sequence[sa.ColumnElement[Any]], dialect: str) -> sa.ColumnElement[Any]:
+    """What the steps of a run say together in these columns: equal for runs that say the same, in
+    one answer of the database; of runs that say the same in another order it may differ.
+
+    In DuckDB it is a sum of 64-bit hashes, as putting texts together is slow there.
+    """
+    if dialect == "duckdb":
+        # Hashed twice: with one flag's change alone two hashes are too much alike to be added.
+        summed = sa.func.sum(sa.func.hash(sa.func.hash(*columns)))
+        return sa.type_coerce(sa.cast(summed % (1 << 63), sa.BigInteger), sa.Integer)
+    texts = (sa.cast(column, sa.Text) for column in columns)
+    # With its length before it no text can be taken for another one, or for two.
+    each = [sa.func.coalesce(_length(text) + ":" + text, "-") for text in texts]
+    said = reduce(add, each, sa.literal_column("''", sa.Text))
+    return sa.type_coerce(sa.func.aggregate_strings(said, ""), sa.Text)
+
+
+def _alike(runs: sa.Select[Any], named: Mapping[str, Any]) -> sa.Select[Any]:
+    """Runs that are alike in these columns, but for their ids, as one row: the least id, and how
+    many they are, in the place of ``runs``."""
+    each = runs.subquery()
+    of = dict(zip(named, each.c, strict=True))
+    made = {"run_id": sa.func.min(of["run_id"]), "runs": sa.func.count()}
+    keys = [column for name, column in of.items() if name not in made]
+    return sa.select(*(made.get(name, column) for name, column in of.items())).group_by(*keys)
+
+
+def _length(text: sa.ColumnElement[str]) -> sa.ColumnElement[str]:
+    return sa.cast(sa.func.length(text), sa.Text)
