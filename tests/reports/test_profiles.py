@@ -12,7 +12,7 @@ from runsync.reports.query_spec import QuerySpec
 from runsync.storage.database import Database
 from tests.reports.database_rows import at, fill, run, step
 
-SAID = {
+SAID: dict[str, list[tuple[str, str | None]]] = {
     "a": [("x", None), ("y", None)],
     "b": [("x", None), ("y", None)],
     "c": [("xy", None)],
@@ -41,11 +41,13 @@ def told(db: Database | str) -> dict[str, int]:
 
 @pytest.fixture
 def filled(database: Database) -> Database:
-    runs = [run(name, at(n), commit_hash=name) for n, name in enumerate(SAID)]
+    runs = {name: run(name, at(n), commit_hash=name) for n, name in enumerate(SAID)}
     steps = [
-        step(one, k, name, job=job) for one in runs for k, (name, job) in enumerate(SAID[one["id"]])
+        step(runs[one], k, name, job=job)
+        for one, said in SAID.items()
+        for k, (name, job) in enumerate(said)
     ]
-    fill(database, runs, steps)
+    fill(database, [*runs.values()], steps)
     return database
 
 

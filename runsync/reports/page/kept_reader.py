@@ -13,7 +13,8 @@ from runsync.storage.tables import v_runs, v_steps
 _KEPT: dict[sa.Table, tuple[str, ...]] = {
     v_runs: (
         *("pipeline_id", "run_created_at", "queued_ms", "duration_ms", "is_finished", "is_passed"),
-        *("is_failed", "is_aborted", "is_skipped", "in_rate", "is_error", "never_started"),
+        *("is_failed", "is_aborted", "is_skipped", "in_rate", "never_started"),
+        "is_failed_by_error",
     ),
     v_steps: (
         *("pipeline_id", "run_id", "run_created_at", "commit_hash", "name", "job", "runner"),
@@ -69,5 +70,5 @@ class KeptReader(Reader):
         key = view.name, query.window, query.pipeline_ids, query.branches, query.result
         if key not in self._frames:
             wanted = {name: self._column(view, name) for name in _KEPT[view]}
-            self._frames[key] = self.backend.fetch(self._select(view, query, wanted), wanted)
+            self._frames[key] = self.backend.fetch(self.select(view, query, wanted), wanted)
         return self._frames[key]
