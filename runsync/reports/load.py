@@ -140,7 +140,8 @@ class Reader:
         key to group, through all history, and not the index of the window.
         """
         if self._is_sqlite or not OF_TIME.isdisjoint(query.keys):
-            return tally(self.runs(query, flags, where=where), query.keys, flags)
+            rows = self._read(v_runs, query, flags, where, (), None)
+            return tally(rows, query.keys, flags)
         columns = {flag: self._column(v_runs, flag) for flag in flags}
         sums = {n: sa.type_coerce(sa.func.sum(one), sa.Integer) for n, one in columns.items()}
         return tally(self._grouped(v_runs, query, sums, where), query.keys, flags)
