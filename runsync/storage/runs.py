@@ -24,8 +24,6 @@ from runsync.storage.upserts import (
 
 ROUNDING = timedelta(seconds=1)
 """Creation times that differ by less are of one run; a provider may round them."""
-_STEPS_KEPT = timedelta(days=7)
-"""No service forgets the steps of a run sooner after its finish."""
 RunKey = tuple[str, str]
 """A run's pipeline, by its external id, and the run's own id."""
 
@@ -135,22 +133,14 @@ def save_runs(
     # Another writer may have added these since, and was waited for just now. SQLite has but one.
     added = stored_states(connection, source, unseen) if unseen and dialect != "sqlite" else {}
     steps: dict[StepRule, list[Row]] = {rule: [] for rule in StepRule}
-    before = stored | added
-    known = _step_ids(connection, [key for key, one in to_write.items() if one.key in before])
-    gone: list[tuple[Key, str]] = []
     for key, one in to_write.items():
-        state = before.get(one.key)
-        rule = _step_rule(one, state)
-        told = {step.id: step for step in one.details.steps}
-        if rule is StepRule.FILLS:
-            told = {step_id: told[step_id] for step_id in told.keys() & known.get(key, set())}
-        steps[rule] += [encoder.step(key, told[step_id]) for step_id in sorted(told)]
-        if rule is StepRule.REPLACES and state and _has_every_step(one, state):
-            gone += [(key, step_id) for step_id in known.get(key, set()) - told.keys()]
+        in_order = sorted(one.details.steps, key=lambda step: step.id)
+        rule = _step_rule(one, stored.get(one.key, added.get(one.key)))
+        steps[rule] += [encoder.step(key, s) for s in in_order]
     new = len(unseen)
     steps_written = sum(
         execute_many(connection, step_upsert(dialect, rule), rows) for rule, rows in steps.items()
-    ) + _delete_steps(connection, gone)
+    )
     seen_again = [
         {
             "b_pipeline_id": key[0],
@@ -206,14 +196,14 @@ def _is_same_run(answer: RunToWrite, stored: StoredState) -> bool:
 
 
 def _step_rule(answer: RunToWrite, stored: StoredState | None) -> StepRule:
-    """What an answer does to the steps that are stored of its run."""
+    """What an answer may do to the steps that are stored of its run."""
     if stored is None or _brings_newer_steps(answer, stored):
-        return StepRule.REPLACES
-    return StepRule.ADDS if answer.settled else StepRule.FILLS
+        return StepRule.FINAL if answer.settled else StepRule.NEWER
+    return StepRule.SUPERSEDED if stored.settled else StepRule.OLDER
 
 
 def _brings_newer_steps(answer: RunToWrite, stored: StoredState) -> bool:
-    """Whether an answer's steps are newer than those that are stored."""
+    """Whether an answer's steps may replace those that an earlier one left."""
     if stored.steps_synced_at is None:
         return True
     version = answer.details.run.version
@@ -222,39 +212,3 @@ def _brings_newer_steps(answer: RunToWrite, stored: StoredState) -> bool:
     if answer.settled != stored.settled:
         return answer.settled
     return answer.details.as_of >= stored.steps_synced_at
-
-
-def _has_every_step(answer: RunToWrite, stored: StoredState) -> bool:
-    """Whether stored steps that a newer answer lacks are no steps of the run any more.
-
-    A service forgets steps in time, so not where a settled answer told them, or this one is late.
-    """
-    told = answer.details
-    finished_at = told.run.finished_at
-    is_late = finished_at is not None and told.as_of - finished_at > _STEPS_KEPT
-    return answer.is_whole and bool(told.steps) and not stored.settled and not is_late
-
-
-def _step_ids(connection: Connection, keys: Iterable[Key]) -> dict[Key, set[str]]:
-    """The ids of the stored steps of these runs."""
-    s = tables.steps.c
-    runs: dict[int, list[str]] = {}
-    for pipeline_id, run_id in keys:
-        runs.setdefault(pipeline_id, []).append(run_id)
-    found: dict[Key, set[str]] = {}
-    for pipeline_id, run_ids in runs.items():
-        of_runs = and_(s.pipeline_id == pipeline_id, s.run_id.in_(run_ids))
-        for run_id, step_id in connection.execute(select(s.run_id, s.id).where(of_runs)):
-            found.setdefault((pipeline_id, run_id), set()).add(step_id)
-    return found
-
-
-def _delete_steps(connection: Connection, gone: Sequence[tuple[Key, str]]) -> int:
-    """Deletes single steps; how many."""
-    s = tables.steps.c
-    names = (s.pipeline_id, s.run_id, s.id)
-    is_step = and_(*(column == bindparam(f"b_{column.name}") for column in names))
-    rows = [{"b_pipeline_id": key[0], "b_run_id": key[1], "b_id": step} for key, step in gone]
-    if rows:
-        connection.execute(delete(tables.steps).where(is_step), rows)
-    return len(rows)

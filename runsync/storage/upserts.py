@@ -38,6 +38,7 @@ from sqlalchemy import (
     literal_column,
     not_,
     or_,
+    true,
     update,
 )
 
@@ -74,6 +75,7 @@ Key = tuple[int, str]
 """A run's key: its pipeline's number, and its id."""
 
 # Constants stand in the statements themselves, so that all parameters are columns.
+_FINISHED: Expression = literal_column(f"'{Status.FINISHED.value}'")
 _NO_RANK: Expression = literal_column("0")
 _RANKS: dict[Any, Any] = {
     literal_column(f"'{word.value}'"): literal_column(str(n)) for n, word in enumerate(Status)
@@ -99,24 +101,24 @@ def run_upsert(dialect: str) -> Insert:
     values["extra"] = case((replaces, extra), else_=_merged(dialect, new.extra, old.extra))
     changed = or_(*(old[name].is_distinct_from(value) for name, value in values.items()))
     values["last_seen_at"] = _later(old.last_seen_at, new.last_seen_at)
-    has_steps_of = or_(newer, new.settled, not_(old.settled))
-    synced = _later(old.steps_synced_at, new.steps_synced_at)
-    values["steps_synced_at"] = case((has_steps_of, synced), else_=old.steps_synced_at)
+    values["steps_synced_at"] = _later(old.steps_synced_at, new.steps_synced_at)
     return statement.on_conflict_do_update(
         index_elements=["pipeline_id", "id"], set_=values, where=changed
     )
 
 
 class StepRule(Enum):
-    """What an answer does to a run's steps. They are those of its newest answer; facts that it
-    leaves out are told by any other."""
+    """What an answer may do to a run's stored steps. Each adds those that are missing, and facts
+    that are missing of the others; none deletes any."""
 
-    REPLACES = auto()
-    """It is newer than what is stored."""
-    ADDS = auto()
-    """A newer settled answer is stored, and may have forgotten steps: it adds those."""
-    FILLS = auto()
-    """It is older than what is stored: it tells facts of steps that are stored."""
+    FINAL = auto()
+    """The settled answer: it has the last word."""
+    NEWER = auto()
+    """It replaces what an earlier answer told, but a finished step stays finished."""
+    OLDER = auto()
+    """It only finishes steps that have not finished."""
+    SUPERSEDED = auto()
+    """A settled answer is stored: what that told stays."""
 
 
 @cache
@@ -124,10 +126,20 @@ def step_upsert(dialect: str, rule: StepRule) -> Insert:
     """Inserts a step, or updates a stored one as far as the rule allows."""
     statement = insert_for(dialect, steps)
     old, new = steps.c, statement.excluded
-    under, over = (old, new) if rule is StepRule.REPLACES else (new, old)
-    values: dict[str, Expression] = {name: over[name] for name in STEP_STATE}
-    values |= {name: func.coalesce(over[name], under[name]) for name in STEP_FACTS}
-    values["extra"] = _merged(dialect, under.extra, over.extra)
+    replaces = {
+        StepRule.FINAL: true(),
+        StepRule.NEWER: or_(old.status != _FINISHED, new.status == _FINISHED),
+        StepRule.OLDER: and_(old.status != _FINISHED, new.status == _FINISHED),
+        StepRule.SUPERSEDED: false(),
+    }[rule]
+    values: dict[str, Expression] = {
+        name: case((replaces, new[name]), else_=old[name]) for name in STEP_STATE
+    }
+    for name in STEP_FACTS:
+        told, kept = (new[name], old[name]), (old[name], new[name])
+        values[name] = case((replaces, func.coalesce(*told)), else_=func.coalesce(*kept))
+    extra = _merged(dialect, old.extra, new.extra)
+    values["extra"] = case((replaces, extra), else_=_merged(dialect, new.extra, old.extra))
     changed = or_(*(old[name].is_distinct_from(value) for name, value in values.items()))
     key = ["pipeline_id", "run_id", "id"]
     return statement.on_conflict_do_update(index_elements=key, set_=values, where=changed)

@@ -124,14 +124,14 @@ def test_what_an_answer_does_not_tell_of_a_step_is_kept(one_run: OneRun) -> None
     assert row["extra"] == {"a": 1, "b": 2}
 
 
-def test_an_older_answer_changes_nothing_of_a_step(one_run: OneRun) -> None:
+def test_an_older_answer_finishes_a_step_and_changes_nothing_else_of_it(one_run: OneRun) -> None:
     running = one_run.run(**RUNNING)
     unfinished = a_step("a", status=Status.RUNNING, result=Result.UNKNOWN, position=1)
     one_run.save(answer(running, unfinished, hours=0.03))
     one_run.save(answer(running, replace(unfinished, position=2), hours=0.02))
     assert one_run.steps["a"]["position"] == 1
     one_run.save(answer(running, a_step("a", position=3), hours=0.01))
-    assert (one_run.steps["a"]["status"], one_run.steps["a"]["position"]) == ("running", 1)
+    assert (one_run.steps["a"]["status"], one_run.steps["a"]["position"]) == ("finished", 3)
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
@@ -148,20 +148,6 @@ def test_of_two_settled_answers_the_newer_has_the_last_word(
         one_run.save(answers[place])
     assert one_run.steps["a"]["status"] == "notstarted"
     assert set(one_run.steps) == {"a", "b"}
-
-
-@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
-def test_a_settled_answer_that_lacks_steps_may_have_forgotten_them(
-    one_run: OneRun, order: tuple[int, int]
-) -> None:
-    answers = (
-        answer(one_run.run(), a_step("a"), a_step("b"), hours=48),
-        answer(one_run.run(), a_step("a", position=7), hours=49),
-    )
-    for place in order:
-        one_run.save(answers[place])
-    assert set(one_run.steps) == {"a", "b"}
-    assert one_run.steps["a"]["position"] == 7
 
 
 def test_steps_that_come_late_are_as_good_as_the_first(one_run: OneRun) -> None:
