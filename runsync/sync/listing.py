@@ -132,17 +132,14 @@ class ListingSync:
                 cause = self._sync()
             outcome = "failed" if cause else "partial" if self._problems else "ok"
             outcome = "interrupted" if isinstance(cause, CancelledError) else outcome
-        except CancelledError as error:
-            cause = error
         except RunsyncError as error:
             outcome, cause = "failed", error
         except Exception as error:  # noqa: BLE001 - a bug in one source must not stop the others
             outcome, cause = "failed", BugError.of(error)
         finally:
             why = [*([str(cause)] if cause else []), *self._problems]
-            self._store.end(
-                number, outcome, self._counts, self._requests.requests, "; ".join(why) or None
-            )
+            requests = self._requests.requests
+            self._store.end(number, outcome, self._counts, requests, "; ".join(why))
         return outcome, cause
 
     def _sync(self) -> SourceError | TokenRefusedError | None:
