@@ -32,12 +32,18 @@ MUTMUT = (sys.executable, "-m", "mutmut")
 
 _HTTP = "tests/http"
 _STORE = ["tests/storage/test_store.py", "tests/storage/test_sync_log.py"]
-_SYNC = [f"tests/sync/test_{name}.py" for name in ("engine", "evidence", "giving_up", "model")]
+_SYNC = [
+    f"tests/sync/test_{name}.py"
+    for name in ("engine", "evidence", "giving_up", "model", "outcomes")
+]
 # Each file whose code is changed, and the tests that should notice.
 TARGETS = {
     "runsync/coverage.py": ["tests/test_coverage.py"],
     "runsync/sources/pagination.py": ["tests/sources/test_pagination.py"],
-    "runsync/reports/statistics.py": ["tests/reports/test_statistics.py"],
+    "runsync/reports/statistics.py": [
+        "tests/reports/test_statistics.py",
+        "tests/reports/test_groups.py",
+    ],
     "runsync/reports/comparison.py": ["tests/reports/test_comparison.py"],
     "runsync/reports/chance.py": ["tests/reports/test_chance.py"],
     "runsync/http/redaction.py": [f"{_HTTP}/test_redaction.py"],

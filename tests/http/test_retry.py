@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runsync.errors import (
+    CancelledError,
     ForbiddenError,
     NotFoundError,
     RateLimitedError,
@@ -72,6 +73,33 @@ def test_pauses_differ() -> None:
     for _ in range(20):
         Retries(Limits(), recorder).wait("GET /", TryAgainError("broke off"))
     assert len(set(recorder.slept)) > 10
+
+
+def test_pauses_lie_between_half_of_the_longest_and_all_of_it() -> None:
+    recorder = Recorder()
+    for _ in range(300):
+        Retries(Limits(first_pause=1), recorder).wait("GET /", TryAgainError("broke off"))
+    assert 0.5 <= min(recorder.slept) < 0.6
+    assert 0.9 < max(recorder.slept) <= 1
+
+
+def test_who_gives_up_during_a_pause_reads_what_it_was_for() -> None:
+    limiter = RateLimiter(1)
+    limiter.close(CancelledError("ci: given up"))
+    with pytest.raises(CancelledError, match="ci: given up; before that, GET / broke off"):
+        Retries(Limits(), limiter).wait("GET / broke off", TryAgainError("broke off"))
+
+
+def test_a_spent_limit_ends_with_its_time() -> None:
+    limiter = RateLimiter(1)
+    error = TryAgainError("answered 429", 0.3, limited=True)
+    with pytest.raises(RateLimitedError):
+        Retries(Limits(longest_wait=0.1), limiter).wait("GET /", error)
+    with pytest.raises(RateLimitedError), limiter.slot():
+        pass
+    time.sleep(0.35)
+    with limiter.slot():
+        pass
 
 
 @given(st.lists(st.one_of(st.none(), st.floats(0, 400)), min_size=1, max_size=20))
