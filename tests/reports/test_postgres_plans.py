@@ -1,0 +1,68 @@
+"""PostgreSQL finds the steps of the few runs that count by their key, as its statistics are."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from runsync import reports
+from runsync.storage.database import Database
+from tests.reports.database_rows import at, fill, run, step
+
+RUNS = 6000
+COLUMNS = "status, result, started_at, finished_at, duration_ms"
+MORE = f"""
+INSERT INTO steps (pipeline_id, run_id, id, position, name, {COLUMNS})
+SELECT pipeline_id, run_id, id || '-' || n, position + 10 * n, name || n, {COLUMNS}
+FROM steps, generate_series(1, 4) AS n
+"""
+
+
+@pytest.fixture
+def long_history(postgres_url: str) -> Iterator[Database]:
+    """Six thousand runs of 1000 days, with twenty steps each."""
+    begin, postgres = at(0), Database(postgres_url)
+    runs = [
+        run(
+            f"r{n:05}",
+            begin + timedelta(hours=4 * n),
+            "aborted" if n % 50 == 7 else "failed" if n % 10 == 3 or n > RUNS - 5 else "passed",
+            commit_hash=f"c{n}",
+        )
+        for n in range(RUNS)
+    ]
+    fill(postgres, runs, [step(one, k, f"s{k}") for one in runs for k in range(4)])
+    with postgres.engine.connect() as connection:
+        connection.exec_driver_sql(MORE)
+        connection.exec_driver_sql("ANALYZE")
+        connection.commit()
+    yield postgres
+    postgres.close()
+
+
+@pytest.mark.parametrize("name", ["abort_frequencies", "broken_branches"])
+def test_the_steps_of_few_runs_are_not_looked_for_in_all(
+    long_history: Database, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    end = at(0) + timedelta(hours=4 * RUNS)
+    monkeypatch.setattr("runsync.reports.query_spec._now", lambda: end)
+    plans: list[str] = []
+
+    def explain(conn: sa.Connection, _c: object, statement: str, params: Any, *_: object) -> None:
+        if statement.lstrip().startswith("SELECT") and "v_steps" in statement:
+            cursor = conn.connection.cursor()
+            cursor.execute(f"EXPLAIN {statement}", params)
+            plans.append("\n".join(row[0] for row in cursor.fetchall()))
+            cursor.close()
+
+    sa.event.listen(long_history.engine, "before_cursor_execute", explain)
+    try:
+        getattr(reports, name)(long_history, since="28d")
+    finally:
+        sa.event.remove(long_history.engine, "before_cursor_execute", explain)
+    assert plans
+    for plan in plans:
+        assert "Seq Scan on steps" not in plan, plan
+        assert "Index Scan" in plan, plan
