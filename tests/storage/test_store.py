@@ -673,6 +673,9 @@ def test_the_newest_run_and_those_that_were_not_found_once(one_run: OneRun) -> N
     one_run.save(answer(running))
     one_run.store.save(Batch(vanished=[(one_run.pipeline, "run 4", EPOCH)]))
     assert one_run.store.not_found_once() == ["run 4"]
+    aside = SetAside(one_run.pipeline, "run 4", "a step cannot be read", EPOCH)
+    one_run.store.save(Batch(set_aside=[aside]))
+    assert one_run.store.not_found_once() == []
 
 
 def test_a_run_is_settled_only_as_it_was_read(one_run: OneRun) -> None:

@@ -296,7 +296,8 @@ class MemoryStore(ListingStore):
         ]
 
     def not_found_once(self) -> list[str]:
-        return sorted(key for key in self.vanished if not self.rows[key].settled)
+        unsettled = {key for key in self.vanished if not self.rows[key].settled}
+        return sorted(unsettled - self.aside)
 
     def save(self, batch: Batch) -> Counts:
         for run in batch.runs:
