@@ -7,6 +7,7 @@ The tasks are: a sync of one run, called as a library; one ``pass_rates``; the s
 """
 
 import contextlib
+import gc
 import sys
 import tempfile
 import threading
@@ -43,6 +44,8 @@ def counted(act: Callable[[], object]) -> Called:
         if event == "call" and not code.co_name.startswith("<"):
             seen.add((code.co_filename, code.co_firstlineno))
 
+    gc.collect()  # what else was left open would be closed, and counted, somewhere on the way
+    gc.disable()
     threading.setprofile(note)
     sys.setprofile(note)
     try:
@@ -50,6 +53,7 @@ def counted(act: Callable[[], object]) -> Called:
     finally:
         sys.setprofile(None)
         threading.setprofile(None)
+        gc.enable()
     files = [Path(name) for name, _ in list(seen)]
     ours = [file.relative_to(PACKAGE) for file in files if file.is_relative_to(PACKAGE)]
     return Counter(str(file) for file in ours if file.parts[0] != "simulator")
