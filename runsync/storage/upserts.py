@@ -174,11 +174,7 @@ def touch_statement() -> Update:
     synced = bindparam("b_synced", type_=runs.c.last_seen_at.type)
     return (
         update(runs)
-        .where(
-            runs.c.pipeline_id == bindparam("b_pipeline_id"),
-            runs.c.id == bindparam("b_id"),
-            not_(runs.c.settled),
-        )
+        .where(runs.c.pipeline_id == bindparam("b_pipeline_id"), runs.c.id == bindparam("b_id"))
         .values(
             last_seen_at=_later(runs.c.last_seen_at, seen),
             steps_synced_at=_later(runs.c.steps_synced_at, synced),
