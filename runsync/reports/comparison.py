@@ -191,7 +191,7 @@ def _of_durations(both: _Both, figure: str) -> pd.DataFrame:
     estimate = _estimates(both, figure, *_with_default(effects))
     moved = np.sign(np.diff(rate(samples.totals.sum(axis=2), samples.sizes), axis=1)[:, 0])
     shown = np.sign(np.diff(estimate[0], axis=1)[:, 0])
-    p = np.where(shown * moved < 0, 1.0, p_values(samples, effects))
+    p = np.where(shown * moved <= 0, 1.0, p_values(samples, effects))
     beyond = samples.sizes * min(_SHARES[figure], 1 - _SHARES[figure])
     p[(beyond < _BEYOND - 1e-9).any(axis=1)] = np.nan
     return _table(both.keys, samples, estimate, p)

@@ -119,14 +119,68 @@ def test_five_values_are_too_few_to_say(database: Database) -> None:
 
 def test_where_medians_and_ranks_move_apart_nothing_is_called(database: Database) -> None:
     """Half of the values fall far below, and yet the median rises a little."""
-    before = [run(f"b{n}", at(n / 10), took=100 + n % 2) for n in range(100)]
-    after = [run(f"a{n}", at(10 + n / 10), took=102 if n % 20 < 11 else 1) for n in range(100)]
+    before = [run(f"b{n}", at(n / 10), took=100 if n % 5 < 3 else 200) for n in range(100)]
+    after = [run(f"a{n}", at(10 + n / 10), took=101 if n % 20 < 11 else 1) for n in range(100)]
     fill(database, [*before, *after])
     (row,) = records(reports.compare(database, "run-durations", since=at(10), until=at(20)))
     assert row["change"] > pd.Timedelta(0)
+    assert (row["p_value"], row["beyond_chance"]) == (1.0, False)
     later = reports.compare(database, "run-durations", figure="mean", since=at(10), until=at(20))
     assert later["change"].iloc[0] < pd.Timedelta(0)
     assert later["beyond_chance"].iloc[0]
+
+
+def test_a_median_that_stays_is_no_change_whatever_the_others_do(database: Database) -> None:
+    before = [run(f"b{n}", at(n / 10), took=100 if n % 5 < 3 else 50) for n in range(100)]
+    after = [run(f"a{n}", at(10 + n / 10), took=100 if n % 5 < 3 else 200) for n in range(100)]
+    fill(database, [*before, *after])
+    window = {"since": at(10), "until": at(20)}
+    (row,) = records(reports.compare(database, "run-durations", **window))  # type: ignore[arg-type]
+    assert row["change"] == pd.Timedelta(0)
+    assert (row["p_value"], row["beyond_chance"]) == (1.0, False)
+
+
+@pytest.mark.parametrize(
+    ("figure", "runs", "is_told"), [("p90", 29, False), ("p90", 30, True), ("p50", 29, True)]
+)
+def test_a_quantile_needs_three_values_on_either_side(
+    database: Database, figure: str, runs: int, is_told: bool
+) -> None:
+    both = [
+        run(f"{day}-{n}", at(day + 10 * n / runs), took=100 + day + n * 7 % runs)
+        for day in (0, 10)
+        for n in range(runs)
+    ]
+    fill(database, both)
+    asked = {"figure": figure, "since": at(10), "until": at(20)}
+    (row,) = records(reports.compare(database, "run-durations", **asked))  # type: ignore[arg-type]
+    assert (row["p_value"] is not None) is is_told
+
+
+def test_each_pipeline_is_judged_by_its_own_values(database: Database) -> None:
+    """One whose median and ranks move apart, one that rises, one that stays: in any order."""
+    numbers = range(100)
+    took = {
+        1: (
+            [100 if n % 5 < 3 else 200 for n in numbers],
+            [101 if n % 20 < 11 else 1 for n in numbers],
+        ),
+        2: ([10 + n * 7 % 100 for n in numbers], [60 + n * 7 % 100 for n in numbers]),
+        3: ([5000 + n % 9 for n in numbers], [5000 + n % 9 for n in numbers]),
+    }
+    fill(
+        database,
+        [
+            run(f"{p}-{day}-{n}", at(day + n / 10), took=of[day // 10][n], pipeline=p)
+            for p, of in took.items()
+            for day in (0, 10)
+            for n in numbers
+        ],
+        pipelines=[pipeline(1, "apart"), pipeline(2, "rises"), pipeline(3, "stays")],
+    )
+    found = records(reports.compare(database, "run-durations", since=at(10), until=at(20)))
+    told = {row["pipeline"]: (row["change"].total_seconds(), row["beyond_chance"]) for row in found}
+    assert told == {"apart": (1, False), "rises": (50, True), "stays": (0, False)}
 
 
 def test_p_values_are_corrected_for_the_number_of_rows(database: Database) -> None:
