@@ -25,8 +25,8 @@ _HAS_NEXT_ID = sa.select(sa.literal_column("1")).where(_IS_NEXT).exists()
 _RETRIED = sa.cast(v_steps.c.extra["retried"].as_string(), sa.Text)
 COMPUTED: Mapping[str, Mapping[sa.Table, sa.ColumnElement[Any]]] = {
     "run_created_at": RUN_CREATED_AT,
-    # Where a provider retries a step within its run, its source says so of all tries but the last.
     "is_failed_by_error": {v_runs: v_runs.c.is_failed * v_runs.c.is_error},
+    # Where a provider retries a step within its run, its source says so of all tries but the last.
     "was_retried": {v_steps: sa.case((_RETRIED.in_(["true", "1"]), 1), else_=0).label("retried")},
 }
 

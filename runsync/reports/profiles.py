@@ -14,7 +14,7 @@ import pandas as pd
 import sqlalchemy as sa
 
 from runsync.reports.columns import with_keys
-from runsync.reports.query_spec import OF_STEPS, Query
+from runsync.reports.query_spec import Query, keys_of_runs, keys_of_steps
 from runsync.reports.verdicts import RUN
 from runsync.storage.tables import v_steps
 
@@ -46,8 +46,8 @@ def profiles_of(
         have themselves, ``runs``: how many they are, and ``profile``: a number from 0; and a
         row for each step of one run of each profile, with the other keys.
     """
-    of_runs = replace(query, by=_of_runs(query.by), implied=())
-    of_steps = replace(query, by=_of_steps(query.keys), implied=(), every=None)
+    of_runs = replace(query, by=keys_of_runs(query.by), implied=())
+    of_steps = replace(query, by=keys_of_steps(query.keys), implied=(), every=None)
     run = [v_steps.c.pipeline_id, v_steps.c.run_id]
     told = reader.wanted(v_steps, of_steps, said)
     shared = reader.wanted(v_steps, of_runs, columns)
@@ -71,14 +71,6 @@ def profiles_of(
     steps, one_of_each = (frame.astype({"run_id": object}) for frame in (steps, one_of_each))
     steps = steps.merge(one_of_each, on=list(RUN))
     return runs, steps.drop(columns=list(RUN))
-
-
-def _of_runs(keys: Sequence[str]) -> tuple[str, ...]:
-    return tuple(key for key in keys if key not in OF_STEPS)
-
-
-def _of_steps(keys: Sequence[str]) -> tuple[str, ...]:
-    return tuple(key for key in keys if key in OF_STEPS)
 
 
 def _profile(columns: Sequence[sa.ColumnElement[Any]], dialect: str) -> sa.ColumnElement[Any]:

@@ -38,6 +38,17 @@ OF_STEPS = frozenset({"step", "job", "runner"})
 OF_TIME = frozenset({"weekday", "hour", "period"})
 """The keys that a run has by the time of its creation, in the query's zone."""
 
+
+def keys_of_steps(keys: Sequence[str]) -> tuple[str, ...]:
+    """The keys that only steps have."""
+    return tuple(key for key in keys if key in OF_STEPS)
+
+
+def keys_of_runs(keys: Sequence[str]) -> tuple[str, ...]:
+    """The keys that a run has itself."""
+    return tuple(key for key in keys if key not in OF_STEPS)
+
+
 NOT_FOR_ALL = frozenset({"result", "busy", "prices"})
 """The arguments that a report takes only where its definition says so."""
 

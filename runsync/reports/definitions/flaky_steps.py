@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from runsync.reports.query_spec import OF_STEPS, OF_TIME
+from runsync.reports.query_spec import OF_TIME, keys_of_runs, keys_of_steps
 from runsync.reports.report import STEP_KEYS, Column, Frames, Kind, Rate, Report, counts
 from runsync.reports.section import Ranking, Rows, Section
 from runsync.reports.statistics import Groups, rate, tally
@@ -35,8 +35,10 @@ def load(reader: "Reader", query: "Query") -> Frames:
         reader, query, ["commit_hash", "run_created_at"], ["is_failed", "was_retried"],
         where=["in_rate"], known=["commit_hash"],
     )  # fmt: skip
-    profiles, numbers = _profiles(steps, _of_steps(query.keys))
-    kept = runs[[*dict.fromkeys(["pipeline_id", "run_created_at", "runs", *_own(query.keys)])]]
+    profiles, numbers = _profiles(steps, keys_of_steps(query.keys))
+    kept = runs[
+        [*dict.fromkeys(["pipeline_id", "run_created_at", "runs", *keys_of_runs(query.keys)])]
+    ]
     commits = dict(zip(_COMMIT[1:], _hashes(runs["commit_hash"]), strict=True))
     of_runs = numbers[runs["profile"].to_numpy()]
     return kept.assign(**commits, profile=of_runs).reset_index(drop=True), profiles
@@ -50,7 +52,7 @@ def figures(query: "Query", runs: "pd.DataFrame", profiles: "pd.DataFrame") -> "
     from runsync.reports.parts import stacked
 
     profiles = profiles.drop_duplicates(["profile", "number"])
-    own = _own(query.keys)
+    own = keys_of_runs(query.keys)
     commits = Groups(runs, [*dict.fromkeys([*_COMMIT, *_lasting(own)])])
     is_alone = commits.total(runs["runs"])[commits.codes] == 1
     of_one_time = _of_one_time(commits, Groups(runs, _times_in(own)).codes)
@@ -83,8 +85,8 @@ def _shared(
     import pandas as pd
     from scipy.sparse import csr_array
 
-    commits = Groups(runs, [*dict.fromkeys([*_COMMIT, *_own(keys)])])
-    known, steps = Groups(profiles, ["profile"]), Groups(profiles, _of_steps(keys))
+    commits = Groups(runs, [*dict.fromkeys([*_COMMIT, *keys_of_runs(keys)])])
+    known, steps = Groups(profiles, ["profile"]), Groups(profiles, keys_of_steps(keys))
     of_runs = known.keys["profile"].searchsorted(runs["profile"])
     has = csr_array(
         (runs["runs"].to_numpy(np.int64), (commits.codes, of_runs)),
@@ -93,7 +95,7 @@ def _shared(
     # Both numbers at once: the failures in the upper half.
     said = profiles["tries"].to_numpy(np.int64) + (profiles["failed"].to_numpy(np.int64) << _HALF)
     says = csr_array((said, (known.codes, steps.codes)), (len(known.first), len(steps.first)))
-    outer = Groups(commits.keys, _own(keys))
+    outer = Groups(commits.keys, keys_of_runs(keys))
     sizes = np.cumsum(has @ np.diff(says.indptr))
     cuts = np.searchsorted(sizes, np.arange(_AT_ONCE, sizes.max(initial=0), _AT_ONCE)) + 1
     for begin, end in pairwise(np.unique([0, *cuts, len(sizes)]).tolist()):
@@ -186,15 +188,6 @@ def _commits(tries: "pd.DataFrame", keys: Sequence[str]) -> "pd.DataFrame":
     first = {name: tries[name].iloc[groups.first].array for name in times}
     sums = {name: groups.total(tries[name]) for name in ("tries", "failed")}
     return groups.keys.assign(**first, **sums, commits=1)
-
-
-def _own(keys: Sequence[str]) -> list[str]:
-    """The keys that a run has itself."""
-    return [key for key in keys if key not in OF_STEPS]
-
-
-def _of_steps(keys: Sequence[str]) -> list[str]:
-    return [key for key in keys if key in OF_STEPS]
 
 
 def _lasting(keys: Sequence[str]) -> list[str]:

@@ -1,7 +1,7 @@
 """How CircleCI is asked: projects, pages that go on by a token, and origins by their numbers."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 
 from runsync.errors import ConfigError, ForbiddenError, NotFoundError, SourceError
@@ -31,14 +31,6 @@ class Asking(base.Source):
                 "write gh/org/repo, or gh/org/repo/workflow"
             )
         return project
-
-    @contextmanager
-    def _reading(self) -> Iterator[None]:
-        """A row that cannot be read in here is the source's error."""
-        try:
-            yield
-        except BadRowError as error:
-            raise SourceError(f"{self.name}: {error}") from error
 
     def _default_branch(self, project: Project) -> str | None:
         with suppress(NotFoundError, ForbiddenError, BadRowError):

@@ -10,8 +10,8 @@ from runsync.http.client import checked_path
 from runsync.records import Pipeline, Run, RunWithSteps, Step
 from runsync.sources.base import Access, Discovered, RunFilter, TriggerRequest
 from runsync.sources.circleci.asking import Asking
-from runsync.sources.circleci.payloads import Origin, Project, is_uuid, job_number, read_run
-from runsync.sources.fields import Fields, describe
+from runsync.sources.circleci.payloads import Origin, Project, job_number, read_run
+from runsync.sources.fields import UUID, Fields, describe
 
 _SHOWN = 20
 _NEWEST_FIRST = "creationDateDesc"
@@ -47,7 +47,7 @@ class LiveAPI(Asking):
         """The runs of an origin that can be read, newest first."""
         (found, _), _ = self._workflows(origin.id)
         url = self.client.base_url
-        with self._reading():
+        with self.reading():
             runs = [
                 read_run(one, origin, project, project.pipeline(one.name, url), url)
                 for one in found.values()
@@ -60,7 +60,7 @@ class LiveAPI(Asking):
         number = job_number(step)
         if number is None:
             raise NotFoundError(f"{self.name}: job {step.name!r} never ran, so it has no log")
-        with self._reading():
+        with self.reading():
             known = pipeline and pipeline.external_id
             own = known or self._workflow(self._checked_id(run_id)).needed_text("project_slug")
             job = partial(self._project(own).old_path, number)
@@ -96,7 +96,7 @@ class LiveAPI(Asking):
     def access(self) -> Access:
         """Personal tokens may all that their user may, and are told no limit."""
         answer = self.client.get(checked_path("api", "v2", "me"))
-        with self._reading():
+        with self.reading():
             login = Fields(answer.data, "the token's user").text("login")
         return Access(answer.as_of, login)
 
@@ -115,7 +115,7 @@ class LiveAPI(Asking):
                 yield found
 
     def _checked_id(self, run_id: str) -> str:
-        if not is_uuid(run_id):
+        if not UUID.fullmatch(run_id):
             raise RefusedError(f"{run_id!r} is no id of a CircleCI workflow; those are UUIDs")
         return run_id.lower()
 

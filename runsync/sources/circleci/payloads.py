@@ -14,21 +14,13 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from runsync.http.client import checked_path
-from runsync.records import Cursor, Outcome, Pipeline, Result, Run, Status, Step
+from runsync.records import Cursor, Pipeline, Run, Step
 from runsync.sources.circleci.words import ENDINGS, EVENTS, STATUSES
-from runsync.sources.fields import (
-    BadRowError,
-    Fields,
-    map_ending,
-    map_status,
-    raw_word,
-    row_name,
-    storable,
-)
+from runsync.sources.fields import BadRowError, Fields, read_progress, row_name
+from runsync.sources.steps import outcome_by_steps
 
 RETENTION = timedelta(days=90)
 """So long at least CircleCI keeps a workflow, and so long a workflow may be run again."""
-_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _PART = r"((?!\.{1,2}(?:/|$))[A-Za-z0-9_.-]{1,100})"
 _PROJECT = re.compile(rf"(gh|github|bb|bitbucket|circleci)/{_PART}/{_PART}(?:/(.+))?", re.DOTALL)
 _SHORT = {"github": "gh", "bitbucket": "bb"}
@@ -103,10 +95,6 @@ class Origin:
         return Cursor(self.at, f"{self.number:012}")
 
 
-def is_uuid(text: str) -> bool:
-    return _UUID.fullmatch(text) is not None
-
-
 def read_origin(raw: object) -> Origin:
     """One of a project's pipelines, as CircleCI calls them.
 
@@ -127,7 +115,7 @@ def read_origin(raw: object) -> Origin:
         "trigger": word if word != event else None,
     }
     return Origin(
-        id=uuid(fields, "id"),
+        id=fields.needed_uuid("id"),
         number=number,
         at=fields.needed_time("created_at"),
         slug=fields.text("project_slug"),
@@ -198,8 +186,8 @@ def siblings(
     for raw in raws:
         try:
             row = Fields(raw, row_name("run", raw))
-            place = row.needed_time("created_at"), uuid(row, "id"), row
-            if uuid(row, "pipeline_id") != origin_id:
+            place = row.needed_time("created_at"), row.needed_uuid("id"), row
+            if row.needed_uuid("pipeline_id") != origin_id:
                 raise BadRowError(f"{row.what}: it is of another pipeline")
             if shown.setdefault(place[1], raw) is not raw:
                 raise BadRowError(f"{row.what}: it is shown twice, and not the same")
@@ -221,7 +209,7 @@ def read_run(one: Sibling, origin: Origin, project: Project, own: Pipeline, base
     Raises:
         BadRowError: a field is not what is due.
     """
-    run_id, starter = uuid(one.fields, "id"), one.fields.text("started_by")
+    run_id, starter = one.fields.needed_uuid("id"), one.fields.text("started_by")
     # Where somebody else has run it again, CircleCI tells only the id.
     other = {"author": None} if starter != one.first_starter else {}
     return Run(
@@ -248,15 +236,8 @@ def with_steps(run: Run, steps: Sequence[Step]) -> Run:
     Jobs that a re-run took over from the run before it began before the re-run was made.
     """
     begins = [s.started_at for s in steps if s.started_at and s.started_at >= run.created_at]
-    return replace(run, started_at=min(begins, default=None), outcome=_outcome(run, steps))
-
-
-def _outcome(run: Run, steps: Sequence[Step]) -> Outcome | None:
-    """A workflow failed by the CI's fault where all jobs that failed did."""
-    bad = {step.outcome for step in steps if step.result is Result.FAILED}
-    if run.outcome is not Outcome.FAILURE or not bad or Outcome.FAILURE in bad:
-        return run.outcome
-    return Outcome.ERROR if Outcome.ERROR in bad else Outcome.TIMEOUT
+    outcome = outcome_by_steps(run.outcome, steps)
+    return replace(run, started_at=min(begins, default=None), outcome=outcome)
 
 
 def read_step(raw: object) -> Step:
@@ -267,10 +248,9 @@ def read_step(raw: object) -> Step:
     """
     fields = Fields(raw, row_name("job", raw))
     return Step(
-        id=uuid(fields, "id"),
+        id=fields.needed_uuid("id"),
         position=0,
         name=fields.needed_text("name"),
-        started_at=fields.time("started_at"),
         extra=_extra(fields),
         **_state(fields),
     )
@@ -309,23 +289,5 @@ def read_details(raw: object, step: Step) -> Step:
 
 def _state(fields: Fields) -> dict[str, Any]:
     """How far a run or step has come, in our words: keywords of ``Run`` and of ``Step``."""
-    stopped, word = fields.time("stopped_at"), fields.needed_text("status")
-    status = map_status(word, STATUSES, fields.time("started_at"), stopped)
-    result, outcome = map_ending(word, ENDINGS, status)
-    over = status is Status.FINISHED
-    return {
-        "status": status,
-        "result": result,
-        "outcome": outcome,
-        "raw_status": raw_word(word, status),
-        "raw_result": raw_word(word, result) if over else None,
-        "finished_at": stopped if over else None,
-    }
-
-
-def uuid(fields: Fields, key: str) -> str:
-    """An id that must be there, in lower case."""
-    text = fields.needed_text(key)
-    if not is_uuid(text):
-        raise BadRowError(f"{fields.what}: `{key}` must be a UUID, not {storable(text)[:60]!r}")
-    return text.lower()
+    word = fields.needed_text("status")
+    return read_progress(fields, word, word, STATUSES, ENDINGS, ("started_at", "stopped_at"))

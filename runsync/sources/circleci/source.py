@@ -39,7 +39,6 @@ from runsync.sources.circleci.payloads import (
     read_details,
     read_run,
     read_step,
-    uuid,
     with_steps,
 )
 from runsync.sources.default_branch import DefaultBranch
@@ -139,10 +138,10 @@ class CircleCI(LiveAPI):
         return RunWithSteps(with_steps(run, ordered), ordered, as_of, said)
 
     def reread(self, pipeline: Pipeline, run_id: str) -> RunWithSteps:
-        with self._reading():
+        with self.reading():
             workflow = self._workflow(run_id)
             own = self._own(pipeline, workflow)
-            return self.complete(self._run(uuid(workflow, "pipeline_id"), run_id, own))
+            return self.complete(self._run(workflow.needed_uuid("pipeline_id"), run_id, own))
 
     def _run(self, origin_id: str, run_id: str, own: Pipeline) -> Run:
         """A run by the id of its origin and its own."""

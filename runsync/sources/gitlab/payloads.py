@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from runsync.records import Outcome, Pipeline, Problem, Result, Run, RunWithSteps, Status, Step
-from runsync.sources.fields import BadRowError, Fields, map_ending, map_status, raw_word, row_name
+from runsync.sources.fields import BadRowError, Fields, read_progress, row_name
 from runsync.sources.gitlab.words import ENDINGS, EVENTS, REASONS, STATUSES
 
 _PAGE = re.compile(r"/((?:(?!\.{1,2}/)[\w.-]+/)+)-/pipelines/\d+", re.ASCII)
@@ -96,22 +96,12 @@ def read_step(fields: Fields, *, bridge: bool) -> Step:
 
 
 def _state(fields: Fields) -> dict[str, Any]:
-    """How far a run or step has come, in our words: keywords of ``Run`` and of ``Step``."""
-    started, finished = fields.time("started_at"), fields.time("finished_at")
+    """How far a run or step has come, in our words: keywords of ``Run`` and of ``Step``.
+
+    A pipeline that is run again keeps its former end until it has a new one.
+    """
     word = fields.needed_text("status")
-    status = map_status(word, STATUSES, started, finished)
-    result, outcome = map_ending(word, ENDINGS, status)
-    over = status is Status.FINISHED
-    return {
-        "status": status,
-        "result": result,
-        "outcome": outcome,
-        "raw_status": raw_word(word, status),
-        "raw_result": raw_word(word, result) if over else None,
-        "started_at": started,
-        # A pipeline that is run again keeps its former end until it has a new one.
-        "finished_at": finished if over else None,
-    }
+    return read_progress(fields, word, word, STATUSES, ENDINGS, ("started_at", "finished_at"))
 
 
 def read_details(
