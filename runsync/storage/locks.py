@@ -6,7 +6,6 @@ machines can share one database.
 
 import hashlib
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 
 from runsync.errors import DatabaseError, LockedError
 
-_POLL_SECONDS = 0.5
+POLL_SECONDS = 0.5
 _TRY_LOCK = text("SELECT pg_try_advisory_lock(:key)")
 _UNLOCK = text("SELECT pg_advisory_unlock(:key)")
 _BACKEND = text("SELECT pg_backend_pid()")
@@ -41,9 +40,9 @@ def file_lock(database: Path | None, listing: str, *, wait: bool) -> Iterator[No
     lock = FileLock(folder / f"{name}.lock", timeout=-1 if wait else 0, thread_local=False)
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
-        lock.acquire(poll_interval=_POLL_SECONDS)
+        lock.acquire(poll_interval=POLL_SECONDS)
     except Timeout:
-        raise _taken(listing) from None
+        raise taken(listing) from None
     except OSError as error:
         raise DatabaseError(f"cannot use the lock folder {folder}: {error}") from error
     try:
@@ -66,22 +65,30 @@ class AdvisoryLocks:
         """The listings that this process locked, and whether the lock is still its own."""
         self._mutex = threading.Lock()
 
-    @contextmanager
-    def hold(self, listing: str, *, wait: bool) -> Iterator[None]:
-        """Holds the lock of a listing.
+    def take(self, listing: str) -> bool:
+        """Takes the lock of a listing; returns whether nobody else holds it.
 
         Raises:
-            LockedError: another sync holds it, and ``wait`` is off.
             DatabaseError: the server is behind a pooler that cannot keep locks.
+            DBAPIError: the connection broke; the lock is not held.
         """
-        while not self._take(listing):
-            if not wait:
-                raise _taken(listing)
-            time.sleep(_POLL_SECONDS)
-        try:
-            yield
-        finally:
-            self._release(listing)
+        with self._mutex:
+            if listing in self._held:
+                return False
+            if self._ask(_TRY_LOCK, listing):
+                self._held[listing] = True
+            self._close_if_idle()
+            return listing in self._held
+
+    def release(self, listing: str) -> None:
+        """Gives the lock of a listing back."""
+        with self._mutex:
+            try:
+                if self._held.pop(listing) and self._connection:
+                    self._ask(_UNLOCK, listing)
+            except DBAPIError:
+                pass  # the connection broke, and the server has released its locks
+            self._close_if_idle()
 
     def confirm(self, listing: str) -> None:
         """Makes sure that a lock that this process took is still its own.
@@ -91,11 +98,12 @@ class AdvisoryLocks:
 
         Raises:
             LockedError: another sync has taken it.
+            DBAPIError: the connection broke; ask again.
         """
         with self._mutex:
             if listing not in self._held:
                 return
-            if (backend := self._ask_again(_BACKEND)) != self._backend:
+            if (backend := self._ask(_BACKEND)) != self._backend:
                 self._backend = backend
                 self._take_all_again()
             if not self._held[listing]:
@@ -104,56 +112,34 @@ class AdvisoryLocks:
                     "taken the lock; what was written stays, and that sync goes on from there"
                 )
 
-    def _take(self, listing: str) -> bool:
-        with self._mutex:
-            if listing in self._held:
-                return False
-            if self._ask_again(_TRY_LOCK, listing):
-                self._held[listing] = True
-            self._close_if_idle()
-            return listing in self._held
-
-    def _release(self, listing: str) -> None:
-        with self._mutex:
-            try:
-                if self._held.pop(listing) and self._connection:
-                    self._ask(_UNLOCK, listing)
-            except DBAPIError:
-                pass  # the connection broke, and the server has released its locks
-            self._close_if_idle()
-
-    def _ask_again(self, question: object, listing: str = "") -> int:
-        """Asks, and where the connection proves broken once more, over a new one."""
-        was_connected = self._connection is not None
-        try:
-            return self._ask(question, listing)
-        except DBAPIError:
-            if not was_connected:
-                raise
-            return self._ask(question, listing)
-
     def _ask(self, question: object, listing: str = "") -> int:
         """Asks over the connection of the locks, which is made where there is none."""
-        if self._connection is None:
-            self._connect()
+        try:
+            if self._connection is None:
+                self._connect()
+            return self._answer(question, listing)
+        except BaseException:
+            self._disconnect()
+            raise
+
+    def _answer(self, question: object, listing: str = "") -> int:
         assert self._connection is not None  # noqa: S101 - for the type checker
         digest = hashlib.sha256(listing.encode()).digest()
         key = int.from_bytes(digest[:8], "big", signed=True)
-        try:
-            return int(self._connection.execute(question, {"key": key}).scalar_one())  # type: ignore[call-overload]
-        except BaseException:
+        return int(self._connection.execute(question, {"key": key}).scalar_one())  # type: ignore[call-overload]
+
+    def _disconnect(self) -> None:
+        """With the connection, whatever state it is in, go its locks."""
+        if self._connection is not None:
             self._connection.invalidate()
             self._connection.close()
             self._connection = None
-            raise
 
     def _connect(self) -> None:
         connection = self._engine.connect()
         self._connection = connection.execution_options(isolation_level="AUTOCOMMIT")
-        self._backend = self._ask(_BACKEND)
+        self._backend = self._answer(_BACKEND)
         if self._is_pooled_by_transaction():
-            self._connection.close()
-            self._connection = None
             raise DatabaseError(
                 "database_url leads to a pooler in transaction mode (such as PgBouncer), which "
                 "cannot keep the locks of a sync; name the PostgreSQL server itself, or a pool in "
@@ -164,7 +150,7 @@ class AdvisoryLocks:
     def _take_all_again(self) -> None:
         """Another connection holds none of the locks of the one before it."""
         for listing, was_own in self._held.items():
-            self._held[listing] = was_own and bool(self._ask(_TRY_LOCK, listing))
+            self._held[listing] = was_own and bool(self._answer(_TRY_LOCK, listing))
 
     def _is_pooled_by_transaction(self) -> bool:
         """Whether an open transaction gets the server process of this idle connection, or this
@@ -172,7 +158,7 @@ class AdvisoryLocks:
         with self._engine.begin() as other:
             return (
                 other.execute(_BACKEND).scalar_one() == self._backend
-                or self._ask(_BACKEND) != self._backend
+                or self._answer(_BACKEND) != self._backend
             )
 
     def _close_if_idle(self) -> None:
@@ -181,5 +167,5 @@ class AdvisoryLocks:
             self._connection = None
 
 
-def _taken(listing: str) -> LockedError:
+def taken(listing: str) -> LockedError:
     return LockedError(f"another sync holds the lock of {listing}; wait for it, or pass --wait")

@@ -146,6 +146,11 @@ END_ALL_OTHERS = text(
     "WHERE datname = current_database() AND pid <> pg_backend_pid()"
 )
 
+ADVISORY_LOCKS = text(
+    "SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database "
+    "WHERE locktype = 'advisory' AND datname = current_database()"
+)
+
 
 @contextmanager
 def connections_killed(url: str, *, times: int) -> Iterator[list[int]]:
@@ -342,13 +347,60 @@ def test_a_failure_that_stays_is_not_tried_again(database: Database) -> None:
     assert tries == [1]
 
 
+@pytest.mark.parametrize("world", [3], indirect=True)
+def test_connections_may_be_killed_before_any_statement_of_a_sync(
+    postgres_url: str,
+    run_sync: Sync,
+    undisturbed: dict[str, list[Any]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """All of them at once, that of the lock too; what is written is written under the lock."""
+    monkeypatch.setattr(database_module, "_FIRST_PAUSE_SECONDS", 0.001)
+    rival = Database(postgres_url)
+    unlocked: list[int] = []
+    count = fatal = 0
+
+    def before_statement(connection: Connection, _: object, statement: str, *__: object) -> None:
+        nonlocal count
+        count += 1
+        if "INTO runs " in statement:
+            connection.info["writes runs"] = True
+        if count == fatal:
+            with rival.write() as killer:
+                killer.execute(END_ALL_OTHERS)
+
+    def before_commit(connection: Connection) -> None:
+        if connection.info.pop("writes runs", False):
+            with rival.read() as looker:
+                if not looker.execute(ADVISORY_LOCKS).scalar_one():
+                    unlocked.append(fatal)
+
+    while count >= fatal:
+        count, fatal = 0, fatal + 1
+        database = Database(postgres_url)
+        event.listen(database.engine, "before_cursor_execute", before_statement)
+        event.listen(database.engine, "commit", before_commit)
+        outcome = run_sync(database)
+        database.close()
+        assert (fatal, outcome.outcome, outcome.error) == (fatal, "ok", None)
+        assert rows(rival) == undisturbed
+        with rival.write() as connection:
+            assert connection.execute(ADVISORY_LOCKS).scalar_one() == 0
+            for table in reversed(tables.METADATA.sorted_tables):
+                connection.execute(table.delete())
+    assert fatal > 10
+    assert unlocked == []
+    rival.close()
+
+
 def test_a_sync_outlives_connections_that_are_killed_one_after_the_other(
     postgres_url: str, run_sync: Sync, undisturbed: dict[str, list[Any]]
 ) -> None:
     database = Database(postgres_url)
     with connections_killed(postgres_url, times=3) as killed:
         while len(killed) < 3:
-            assert run_sync(database).outcome == "ok"
+            outcome = run_sync(database)
+            assert (outcome.outcome, outcome.error) == ("ok", None)
     assert rows(database) == undisturbed
     database.close()
 
@@ -403,6 +455,39 @@ def test_a_lock_whose_connection_broke_is_not_believed_in_since_another_was_take
                 write_under(database, "first")
             write_under(database, "second")
     database.close()
+    rival.close()
+
+
+def test_a_lock_is_taken_again_whatever_breaks_meanwhile(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second connection, which looks for a pooler, may break while the first stays."""
+    monkeypatch.setattr(database_module, "_FIRST_PAUSE_SECONDS", 0.001)
+    rival = Database(postgres_url)
+    asked = fatal = 0
+
+    def kill(connection: Connection, *_: object) -> None:
+        nonlocal asked
+        asked += 1
+        if asked == fatal:
+            pid = connection.connection.dbapi_connection.info.backend_pid  # type: ignore[union-attr]
+            with rival.write() as killer:
+                killer.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
+
+    while asked >= fatal:
+        fatal += 1
+        database = Database(postgres_url)
+        with database.lock("first"):
+            with rival.write() as killer:
+                killer.execute(END_ALL_OTHERS)
+            asked = 0
+            event.listen(database.engine, "before_cursor_execute", kill)
+            database.transact(lambda connection: connection.execute(text("SELECT 1")), "first")
+            event.remove(database.engine, "before_cursor_execute", kill)
+            with rival.read() as looker:
+                assert (fatal, looker.execute(ADVISORY_LOCKS).scalar_one()) == (fatal, 1)
+        database.close()
+    assert fatal > 3
     rival.close()
 
 
