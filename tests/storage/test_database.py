@@ -13,7 +13,7 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import pytest
-from sqlalchemy import URL, create_engine, make_url, text
+from sqlalchemy import URL, Connection, create_engine, make_url, text
 
 from runsync.errors import DatabaseError, LockedError
 from runsync.storage import schema
@@ -466,28 +466,26 @@ def test_a_lock_that_the_server_dropped_is_taken_again_before_a_write(postgres_u
     with opened(postgres_url) as database, opened(postgres_url) as rival:
         with database.lock("a listing"):
             end_the_holders(rival)
-            with database.write("a listing") as connection:
-                connection.execute(text("INSERT INTO listings VALUES ('x', '{}')"))
+            database.transact(insert, "a listing")
             assert not is_free(rival, "a listing")
         assert is_free(rival, "a listing")
 
 
 def test_nothing_is_committed_after_another_sync_took_a_dropped_lock(postgres_url: str) -> None:
     with opened(postgres_url) as database, opened(postgres_url) as rival, ExitStack() as stack:
-
-        def write() -> None:
-            with database.write("a listing") as connection:
-                connection.execute(text("INSERT INTO listings VALUES ('x', '{}')"))
-
         stack.enter_context(database.lock("a listing"))
         stack.enter_context(database.lock("another listing"))
         end_the_holders(rival)
         stack.enter_context(rival.lock("a listing", wait=True))
         for _ in range(2):
             with pytest.raises(LockedError, match="another sync has taken the lock"):
-                write()
+                database.transact(insert, "a listing")
         with database.write("another listing") as connection:
             assert connection.execute(text("SELECT count(*) FROM listings")).scalar() == 0
+
+
+def insert(connection: Connection) -> None:
+    connection.execute(text("INSERT INTO listings VALUES ('x', '{}')"))
 
 
 def test_a_folder_without_room_for_locks_is_named(sqlite: Database, tmp_path: Path) -> None:
