@@ -75,6 +75,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client has gone, perhaps before its answer."""
+        self._pieces = iter(())  # what makes them learns that nobody wants them any more
         if self._busy:
             self._busy = False
             self._host.end()
@@ -93,6 +94,10 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """The client has caught up."""
         self._paused = False
+        # Not now: a write that fails within this call would close the transport twice.
+        self._loop.call_soon(self._go_on)
+
+    def _go_on(self) -> None:
         if self._busy and not self._asleep:
             self._play()
 
