@@ -116,8 +116,8 @@ class Source(LiveSource):
     finished run may be run again without moving to the top."""
 
     lasting_memory: ClassVar[tuple[str, ...]] = ()
-    """Keys of a listing's memory that are kept where the walk came to its end, though some run
-    could not be read: what they say holds of the walk alone."""
+    """Keys of a listing's memory that say what its covered intervals stand for: they are saved
+    before an interval is, and told to every walk but one that is to read all again."""
 
     page_runs: ClassVar[int] = 100
     """How many runs of a listing one request brings."""

@@ -156,6 +156,8 @@ class ListingSync:
         # What the source remembers says that the listing is unchanged, not that it is all stored.
         whole = bool(covered) and covered[0].reaches(self._options.since)
         memory = deepcopy(before) if whole else {}
+        if not self._options.full:
+            memory |= deepcopy(self._lasting(before))
         if self._source.needs_begin and BEGUN in before and not self._options.full:
             memory[BEGUN] = before[BEGUN]
         try:
@@ -169,8 +171,7 @@ class ListingSync:
             except (SourceError, TokenRefusedError) as error:
                 failed = error
         # Runs vouch for themselves, but what else is remembered for all of the listing.
-        lasting = {key: memory[key] for key in self._source.lasting_memory if key in memory}
-        memory = before | ({} if failed else lasting) if self._problems or failed else memory
+        memory = before if self._problems or failed else memory
         if self._validators or validators.MEMORY_KEY in memory:
             memory = validators.save(memory, self._validators)
         self._store.save_memory(memory)
@@ -181,6 +182,17 @@ class ListingSync:
         another one, after a kill, has read the listing whole."""
         before[BEGUN] = as_of.isoformat()
         self._store.save_memory(before)
+
+    def _lasting(self, memory: dict[str, Any]) -> dict[str, Any]:
+        return {key: memory[key] for key in self._source.lasting_memory if key in memory}
+
+    def _keep_lasting(self, memory: dict[str, Any], before: dict[str, Any]) -> None:
+        """Saves what the covered intervals stand for, if that has changed, before one is stored."""
+        lasting = self._lasting(memory)
+        if lasting != self._lasting(before):
+            self._commit_pages(leave=0)  # what was read aside is among it
+            before |= deepcopy(lasting)
+            self._store.save_memory(before)
 
     def _walk(self, walk: Walk, memory: dict[str, Any], before: dict[str, Any]) -> None:
         resume_point, turn = None, Turn.JUMP
@@ -193,6 +205,8 @@ class ListingSync:
                 if begins:
                     self._begin(before, page.as_of)
                     begins = False
+                if not page.aside:
+                    self._keep_lasting(memory, before)
                 intervals, turn = walk.take(page)
                 if not (number or resume_point or page.items) and page.at_start:
                     self._check_empty()

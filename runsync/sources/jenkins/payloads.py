@@ -37,7 +37,8 @@ _WAITS = ("blockedDurationMillis", "buildableDurationMillis", "waitingDurationMi
 _PULL_REQUEST = re.compile(r"(?:PR|MR)-\d+(?:-(?:head|merge))?")
 _REMOTE = re.compile(r"(?:refs/)?(?:remotes/)?(?:origin/)?(?:refs/heads/)?")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_LONGEST_MS = 2**46
+LATEST_MOMENT = 2**46
+"""In epoch milliseconds: later ones are none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -311,9 +312,14 @@ def _read_stage(raw: object, place: int, job: str | None, run: Run) -> Step:
 
 def _moment(fields: Fields, key: str) -> datetime | None:
     """A time in epoch milliseconds; None for none, and for 0."""
-    value = fields.integer(key, _LONGEST_MS)
-    return _EPOCH + timedelta(milliseconds=value) if value and value > 0 else None
+    value = fields.integer(key, LATEST_MOMENT)
+    return moment(value) if value and value > 0 else None
+
+
+def moment(milliseconds: int) -> datetime:
+    """A time in epoch milliseconds, as ours."""
+    return _EPOCH + timedelta(milliseconds=milliseconds)
 
 
 def _span(fields: Fields, key: str) -> timedelta:
-    return timedelta(milliseconds=max(fields.integer(key, _LONGEST_MS) or 0, 0))
+    return timedelta(milliseconds=max(fields.integer(key, LATEST_MOMENT) or 0, 0))

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from runsync.errors import ConfigError, NotFoundError, RefusedError, SourceError
 from runsync.http.client import Response, checked_path
-from runsync.records import Cursor, Pipeline, Problem, Run, RunWithSteps
+from runsync.records import Pipeline, Problem, Run, RunWithSteps
 from runsync.sources.base import Listed, Source, basic_auth
 from runsync.sources.fields import BadRowError, Fields, describe
 from runsync.sources.jenkins import items, payloads, walk
@@ -137,7 +137,7 @@ class JenkinsReader(Source):
                 run = self._read(raw, name, as_of)
             except BadRowError as error:
                 return Problem(str(error))
-            return Listed(Cursor(run.created_at, f"{name}#{run.id:0>10}"), run)
+            return Listed(walk.place_of(name, run.id, run.created_at), run)
 
         def time_of(number: int) -> int | None:
             path = self._build_path(Pipeline(name), str(number))
@@ -171,8 +171,10 @@ class JenkinsReader(Source):
                     raise SourceError(f"{self.name}: {error}") from error
                 self._view = view
                 return details
+        has_views = known or self._has_views(run.pipeline)
+        # Last of all: where the job has just gone, nothing of it is found, views or not.
         there = self.client.get(self._build_path(run.pipeline, run.id), {"tree": "number"})
-        if not known and not self._has_views(run.pipeline):
+        if not has_views:
             self._view = self._view or "none"
         if self._view == "none":
             return RunWithSteps(run, (payloads.whole_build(run),), run.as_of)

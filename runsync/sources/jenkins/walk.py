@@ -10,26 +10,29 @@ The lists of a folder's jobs are merged by time, each in its own order.
 """
 
 import heapq
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from runsync.errors import NOTHING_MORE_TO_ASK, HistoryRestartedError, SourceError
-from runsync.records import Problem
+from runsync.records import Cursor, Problem
 from runsync.sources.base import Listed, Page, ResumePoint
-from runsync.sources.jenkins.payloads import build_number
+from runsync.sources.jenkins.payloads import LATEST_MOMENT, build_number, moment
 
 PAGE_SIZE = 100
 JOBS_KEY = "jobs"
-"""Under it stands in a listing's memory each job's newest build when it was walked last: its number
-and time, and a 0 behind them where the job was not there in the last sync."""
+"""Under it stands in a listing's memory each job of which the covered intervals say something, with
+its newest build: number and time, and a 0 behind them once they say nothing of it any more, since
+the job was not there in the last sync."""
+ASKED_KEY = "asked"
+"""Under it stands when the last whole sync began."""
 _MOST_TRIES = 64
 _NOTHING = 2**63
 """Stands above every number."""
 _NO_BUILD = [0, 0]
-_LATEST = ""
-"""No job's name; under it stand the clock of the last sync and the latest time that a build has."""
+_AHEAD = ""
+"""No job's name; under it stands the latest time that a build has, where that was yet to come."""
 _CLOCK_SLACK = 60_000
 
 
@@ -53,6 +56,11 @@ class JobList:
     ask: Callable[[int], JobAnswer]
     read: Callable[[object, datetime], Listed | Problem]
     time_of: Callable[[int], int | None]
+
+
+def place_of(job: str, number: str, at: datetime) -> Cursor:
+    """Where a build stands."""
+    return Cursor(at, f"{job}#{number:0>10}")
 
 
 class JobWalk:
@@ -96,6 +104,18 @@ class JobWalk:
                 return items
         raise self._wrong("shows the same builds again and again")
 
+    def take_or_tell(self, *, is_folder: bool) -> list[Listed | Problem]:
+        """Like :meth:`take`; where a job of a folder cannot be read, its walk ends with that."""
+        try:
+            return self.take()
+        except NOTHING_MORE_TO_ASK:
+            raise
+        except SourceError as error:
+            if not is_folder:
+                raise
+            self.ended = self.has_holes = True
+            return [Problem(str(error))]
+
     def _joining(self) -> JobAnswer:
         """The answer at the position, or at the nearest one above it that joins what was seen."""
         back = 0
@@ -133,7 +153,8 @@ def anchor_of(rows: Sequence[object]) -> list[int] | None:
     """Number and time of the topmost build that tells both."""
     for raw in rows:
         number = build_number(raw)
-        if number and isinstance(raw, dict) and type(at := raw.get("timestamp")) is int:
+        at = raw.get("timestamp") if isinstance(raw, dict) else None
+        if number and type(at) is int and 0 < at < LATEST_MOMENT:
             return [number, at]
     return None
 
@@ -163,29 +184,31 @@ def restarted(name: str) -> HistoryRestartedError:
     )
 
 
-def merged(walks: Sequence[JobWalk], as_of: datetime, *, is_folder: bool = True) -> Iterator[Page]:
+def merged(
+    walks: Sequence[JobWalk], as_of: datetime, *, is_folder: bool = True, gone: Cursor | None = None
+) -> Iterator[Page]:
     """The builds of several jobs by time, newest first, each job's in its own order.
 
     A page ends where a job has to be asked for more, so that what was asked for anyway is a page.
-    A job of a folder that cannot be read leaves a hole.
+    A row that cannot be read leaves a hole down to its job's next build, and a job that cannot be
+    read any further one without an end. What other jobs have in a hole is given aside: to claim
+    that part of the history would be to claim what is missing in it as well.
+
+    Args:
+        gone: where the newest build stood of the jobs that are gone: above those that are there.
     """
     heads: list[tuple[float, int]] = []
     items: list[list[Listed | Problem]] = [[] for _ in walks]
     times = [float("inf")] * len(walks)
-    page: list[Listed | Problem] = []
+    page: list[Listed | Problem | Cursor] = []
+    holes: set[int] = set()
+    aside = False
 
     def load(place: int) -> None:
         """Has a job's next builds wait for their turn."""
         walk = walks[place]
         while not items[place] and not walk.ended:
-            try:
-                items[place] = walk.take()[::-1]
-            except NOTHING_MORE_TO_ASK:
-                raise
-            except SourceError as error:
-                if not is_folder:
-                    raise
-                items[place], walk.ended = [Problem(str(error))], True
+            items[place] = walk.take_or_tell(is_folder=is_folder)[::-1]
         if items[place]:
             item = items[place][-1]
             # What tells no time stands beside the build above it.
@@ -194,16 +217,24 @@ def merged(walks: Sequence[JobWalk], as_of: datetime, *, is_folder: bool = True)
 
     for place in range(len(walks)):
         load(place)
+    page += [gone] if gone and heads else []
     while heads:
         _, place = heapq.heappop(heads)
-        page.append(items[place].pop())
+        item = items[place].pop()
+        holes -= {place} if isinstance(item, Listed) else set()
+        if page and aside != bool(holes):
+            yield Page(tuple(page), as_of, aside=aside)
+            page = []
+        aside = bool(holes)
+        page.append(item)
+        holes |= {place} if isinstance(item, Problem) else set()
         needs_more = not items[place] and not walks[place].ended
         if needs_more or len(page) >= PAGE_SIZE:
-            yield Page(tuple(page), as_of)
+            yield Page(tuple(page), as_of, aside=aside)
             page = []
         load(place)
         as_of = walks[place].as_of or as_of
-    yield Page(tuple(page), as_of, at_start=True)
+    yield Page(tuple(page), as_of, at_start=not holes, aside=aside)
 
 
 def pages(
@@ -216,35 +247,49 @@ def pages(
 ) -> Iterator[Page]:
     """The pages of a job, or of a folder from its top, and what is to be remembered of each job.
 
-    A job that was not there in the last sync may bring a history that lies below what is covered:
-    that is read aside, down to what is known of it. So is all that is new where a clock was ahead:
-    what came since then lies below, too.
+    What is covered says nothing of a job that was not there in the last sync, perhaps with a
+    history: that is read aside, whole. So is all that is new where a clock was ahead: what came
+    since then lies below what is covered, too.
 
     Raises:
         HistoryRestartedError: the job was made again; one of a folder's is a problem.
     """
     known: dict[str, list[int]] = dict(memory.get(JOBS_KEY) or {})
-    last_sync, latest = known.pop(_LATEST, _NO_BUILD)
-    is_ahead = latest > last_sync + _CLOCK_SLACK
+    latest = max(known.pop(_AHEAD, [0]))
+    is_ahead = latest > 0 and resume_point is None
     # What is not there now stands with a 0 behind it, until it is again.
     after = {name: [*at[:2], 0] for name, at in known.items()}
     in_order: list[JobWalk] = []
     for job, answer in jobs:
-        before, walk = known.get(job.name, _NO_BUILD), JobWalk(job, answer)
+        before = known.get(job.name, _NO_BUILD)
         if has_restarted(job, answer, before):
             if not is_folder:
                 raise restarted(job.name)
             yield Page((Problem(str(restarted(job.name)), lost=False),), as_of, aside=True)
             continue
         was_there = JOBS_KEY not in memory or (job.name in known and len(before) == 2)
-        if was_there and not is_ahead:
+        walk = JobWalk(job, answer)
+        if is_ahead or not was_there:
+            while not walk.ended and not (was_there and walk.is_below(before[0])):
+                items = tuple(walk.take_or_tell(is_folder=is_folder))
+                yield Page(items, walk.as_of or as_of, aside=True)
+        if was_there or not walk.has_holes:
             resumed = None if is_folder else resume_point
-            in_order.append(JobWalk(job, None, resumed) if resumed else walk)
-        else:
-            while not walk.ended and not walk.is_below(before[0]):
-                yield Page(tuple(walk.take()), as_of, aside=True)
-        if not walk.has_holes:
-            after[job.name] = anchor_of(answer.rows) or before[:2]
+            in_order.append(JobWalk(job, None if resumed else answer, resumed))
+            seen = None if walk.has_holes else anchor_of(answer.rows)
+            after[job.name] = seen or before[:2]
     latest = max([latest, *(at[1] for at in after.values())])
-    memory[JOBS_KEY] = after | {_LATEST: [int(as_of.timestamp() * 1000), latest]}
-    yield from merged(in_order, as_of, is_folder=is_folder)
+    is_ahead = latest > int(as_of.timestamp() * 1000) + _CLOCK_SLACK
+    memory[JOBS_KEY] = after | ({_AHEAD: [latest]} if is_ahead else {})
+    if resume_point is None:
+        memory[ASKED_KEY] = as_of.isoformat()
+    yield from merged(in_order, as_of, is_folder=is_folder, gone=_top_of_gone(after))
+
+
+def _top_of_gone(jobs: Mapping[str, list[int]]) -> Cursor | None:
+    """Where the newest build stood of the jobs that are not there any more."""
+    places = [(at[1], name, at[0]) for name, at in jobs.items() if len(at) == 3 and at[0]]
+    if not places:
+        return None
+    at, name, number = max(places)
+    return place_of(name, str(number), moment(at))

@@ -463,10 +463,10 @@ Life = st.tuples(
 )
 
 
-# While a sync is under way: no job moves in that moment, and no weeks pass.
+# While a sync is under way no weeks pass.
 Meanwhile = st.tuples(
     st.sampled_from([0, 1, 999, 400_000, 700_000]),
-    st.sampled_from("start start end end discard rotate branch".split()),
+    st.sampled_from("start start end end discard rotate branch move back".split()),
     st.integers(0, 30),
 )
 LIVES: dict[str, Any] = {
