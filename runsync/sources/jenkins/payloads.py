@@ -313,10 +313,10 @@ def _read_stage(raw: object, place: int, job: str | None, run: Run) -> Step:
 def _moment(fields: Fields, key: str) -> datetime | None:
     """A time in epoch milliseconds; None for none, and for 0."""
     value = fields.integer(key, LATEST_MOMENT)
-    return moment(value) if value and value > 0 else None
+    return epoch_time(value) if value and value > 0 else None
 
 
-def moment(milliseconds: int) -> datetime:
+def epoch_time(milliseconds: int) -> datetime:
     """A time in epoch milliseconds, as ours."""
     return _EPOCH + timedelta(milliseconds=milliseconds)
 

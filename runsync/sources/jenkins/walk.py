@@ -18,7 +18,7 @@ from typing import Any
 from runsync.errors import NOTHING_MORE_TO_ASK, HistoryRestartedError, SourceError
 from runsync.records import Cursor, Problem
 from runsync.sources.base import Listed, Page, ResumePoint
-from runsync.sources.jenkins.payloads import LATEST_MOMENT, build_number, moment
+from runsync.sources.jenkins.payloads import LATEST_MOMENT, build_number, epoch_time
 
 PAGE_SIZE = 100
 JOBS_KEY = "jobs"
@@ -292,4 +292,4 @@ def _top_of_gone(jobs: Mapping[str, list[int]]) -> Cursor | None:
     if not places:
         return None
     at, name, number = max(places)
-    return place_of(name, str(number), moment(at))
+    return place_of(name, str(number), epoch_time(at))
