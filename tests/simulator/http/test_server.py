@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,6 +21,7 @@ import pytest
 
 from runsync.simulator import Request, Scenario, Simulator, World
 from runsync.simulator.http.control import run_commands
+from runsync.simulator.http.wire import Response
 
 
 def speak(sim: Simulator, data: bytes) -> bytes:
@@ -104,6 +105,31 @@ def test_the_client_may_close(sim: Simulator) -> None:
         answer = speak(sim, head + b"\r\n\r\nGET /x HTTP/1.1\r\n\r\n")
         assert answer.count(b"HTTP/1.1 404") == 1
         assert b"Connection: close" in answer
+
+
+def test_an_answer_ends_with_its_connection(world: World) -> None:
+    """At once, not when the connection is collected as garbage."""
+    ended = threading.Event()
+
+    def endless(head: bytes, _: bytes) -> Iterator[tuple[float, bytes]]:
+        try:
+            while True:
+                yield 0, head
+        finally:
+            ended.set()
+
+    class Endless(Simulator):
+        def _answer(self, request: Request) -> Response:
+            return Response(pieces=endless)
+
+    with Endless(world) as sim:
+        at = urlsplit(sim.url)
+        with socket.create_connection((at.hostname, at.port), timeout=5) as client:
+            client.sendall(b"GET /x HTTP/1.1\r\n\r\n")
+            assert client.recv(1)
+            (kept,) = sim._connections
+        assert ended.wait(5)
+        assert kept
 
 
 def test_requests_in_one_breath_are_answered_in_order(sim: Simulator) -> None:
