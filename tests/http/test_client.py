@@ -127,6 +127,13 @@ def test_a_redirect_of_an_order_is_an_answer_where_it_is_due(
     assert len(service.seen) == 2
 
 
+def test_a_redirect_that_is_an_answer_is_of_the_provider_s_time() -> None:
+    now = datetime(2024, 5, 6, 12, tzinfo=UTC)
+    with Service(Clock(now)) as service, Client(service.url) as client:
+        service.usual = moved("/x")
+        assert client.send("POST", "/stop", redirect_is_answer=True).as_of == now
+
+
 def test_a_put_without_a_body_says_so(service: Service, client: Client) -> None:
     service.usual = Response(204)
     assert client.send("PUT", "/abort").data is None
@@ -179,7 +186,8 @@ def test_not_modified_is_an_answer(service: Service, client: Client) -> None:
 
 def test_text(service: Service, client: Client) -> None:
     service.usual = Response(body=b"l\xc3\xb6g \xff\n", content_type="text/plain")
-    assert client.get_text("/log").data == "lög \ufffd\n"
+    assert client.get_text("/log", {"step": 2}).data == "lög \ufffd\n"
+    assert dict(service.seen[0].query) == {"step": "2"}
 
 
 def test_compressed(service: Service, client: Client) -> None:
@@ -518,6 +526,10 @@ def test_a_provider_may_refuse_a_token_without_a_401(
         with pytest.raises(TokenRefusedError, match="check the token of source 'ci'"):
             client.get("/x")
     assert len(service.seen) == 1
+
+
+def test_an_answer_of_200_is_never_a_refusal(service: Service, make_client: MakeClient) -> None:
+    assert make_client(is_refusal=lambda *_: True).get("/x").data == {"fine": True}
 
 
 def test_no_content_is_an_answer(service: Service, client: Client) -> None:

@@ -152,6 +152,27 @@ def test_connections_are_kept(service: Service, client: Client) -> None:
     assert len(opened) == 1
 
 
+def test_as_many_connections_are_kept_as_ask_at_once(
+    service: Service, make_client: MakeClient
+) -> None:
+    opened = []
+    service.opened = lambda c, keep=service.opened: (opened.append(c), keep(c))  # type: ignore
+    service.usual = late(0.5)
+    client = make_client(concurrency=20)
+    for _ in range(2):
+        client.each(lambda n: client.get(f"/{n}"), range(20))
+    assert len(opened) <= 20
+
+
+def test_a_client_that_is_closed_hangs_up(service: Service, make_client: MakeClient) -> None:
+    hung_up = threading.Event()
+    service.closed = lambda c, drop=service.closed: (hung_up.set(), drop(c))  # type: ignore
+    with make_client() as client:
+        client.get("/x")
+        assert not hung_up.is_set()
+    assert hung_up.wait(5)
+
+
 # Through a proxy.
 
 
@@ -166,6 +187,15 @@ def test_a_proxy_of_the_environment_is_used(
     service.script.append(dripping(head_too=True))
     with within(0.9, 8), pytest.raises(SourceError, match="was not done within"):
         client.get("/x")
+
+
+def test_a_proxy_is_not_used_for_a_host_that_is_excepted(
+    service: Service, other: Service, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("http_proxy", other.url)
+    make_client().get("/x")
+    assert (len(service.seen), len(other.seen)) == (1, 0)
 
 
 # Over TLS.

@@ -136,6 +136,28 @@ def test_a_text_is_fetched_elsewhere_without_anything_of_the_source(
     assert TOKEN not in str(sent)
 
 
+def test_the_signature_of_another_host_s_address_is_not_logged(
+    service: Service, other: Service, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    service.script.append(moved(f"{other.url}/blob?sig=abc"))
+    other.usual = Response(body=b"the log\n", content_type="text/plain")
+    with caplog.at_level(logging.DEBUG, "runsync.http"):
+        client.get_text("/log", follow_elsewhere=True)
+    assert caplog.messages[1].startswith("GET /blob 200 ")
+    assert "abc" not in caplog.text
+
+
+def test_another_host_may_be_excepted_from_the_proxy(
+    service: Service, other: Service, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = other.url.replace("127.0.0.1", "localhost")
+    monkeypatch.setenv("NO_PROXY", "localhost")
+    monkeypatch.setenv("http_proxy", service.url)
+    service.script.append(moved(f"{there}/blob"))
+    assert make_client().get_text("/log", follow_elsewhere=True).status == 200
+    assert [one.path for one in other.seen] == ["/blob"]
+
+
 def test_only_where_that_is_asked_for(service: Service, other: Service, client: Client) -> None:
     service.script.append(moved(other.url))
     with pytest.raises(SourceError, match="not followed"):
