@@ -1,9 +1,9 @@
 """What sources say alike of a run by its steps."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 
-from runsync.records import Outcome, Problem, Run, RunWithSteps, Step
+from runsync.records import Outcome, Problem, Run, RunWithSteps, Status, Step
 
 _NOT_DECISIVE = frozenset({"retried", "soft_failed", "allow_failure"})
 
@@ -29,3 +29,31 @@ def outcome_by_steps(outcome: Outcome | None, steps: Iterable[Step]) -> Outcome 
         return outcome
     faults = (Outcome.ERROR, Outcome.TIMEOUT)
     return next((fault for fault in faults if fault in deciding), outcome)
+
+
+def unended(run: Run, steps: Iterable[Step], what: str) -> tuple[Problem, ...]:
+    """What is wrong where a run has passed or failed and none of its steps has ended: they were
+    told before its end, or those that have ended are missing.
+
+    Args:
+        what: what a step is called.
+    """
+    has_ended = any(step.status is Status.FINISHED for step in steps)
+    if has_ended or run.outcome not in (Outcome.SUCCESS, Outcome.FAILURE):
+        return ()
+    return (Problem(f"run {run.id}: it has ended, and no {what} is shown that did so"),)
+
+
+def not_shown(
+    run: Run, named: Iterable[str], shown: Collection[str], what: str
+) -> tuple[Problem, ...]:
+    """What is wrong where a run is over and its steps name others that are not shown: the answer
+    was cut.
+
+    Args:
+        named: the ids that steps name, such as those on which they wait.
+        shown: the ids of all that is shown.
+        what: what one of them is called.
+    """
+    missing = sorted({*named}.difference(shown)) if run.status is Status.FINISHED else []
+    return tuple(Problem(f"run {run.id}: {what} {one} is not shown") for one in missing)

@@ -100,15 +100,15 @@ class LiveApi(Organisation):
         return Access(answer.as_of, account, missing_scopes=missing, **rate_limit(answer))
 
     def discover(self) -> Iterator[Discovered]:
-        for row in self._all("_apis", "projects"):
-            with self.reading():
+        with self.reading():
+            for row in self._all("_apis", "projects"):
                 name = row.needed_text("name")
-            yield Discovered("application_id", name, name)
-            for one in self._all(name, "_apis", "build", "definitions"):
-                with self.reading():
+                yield Discovered("application_id", name, name)
+                for one in self._all(name, "_apis", "build", "definitions"):
                     ref = f"{name}/{one.needed_number('id')}"
                     folder, title = (one.text("path") or "").strip("\\"), one.needed_text("name")
-                yield Discovered("id", ref, "\\".join(filter(None, [folder, title])), within=name)
+                    shown = "\\".join(filter(None, [folder, title]))
+                    yield Discovered("id", ref, shown, within=name)
 
     def _all(self, *parts: str) -> Iterator[Fields]:
         """The rows of all pages of a list."""
@@ -120,9 +120,7 @@ class LiveApi(Organisation):
             return counted_rows(answer, f"{self.name}: {path}"), answer.headers.get(CONTINUATION)
 
         for raw in rows_by_token(ask, what=f"{self.name}: {path}"):
-            with self.reading():
-                row = Fields(raw, path)
-            yield row
+            yield Fields(raw, path)
 
     def _path(self, pipeline: Pipeline | None, run_id: str) -> str:
         return self.path(self.require_pipeline(pipeline), "builds", self.valid_run_id(run_id))

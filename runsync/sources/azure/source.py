@@ -100,11 +100,9 @@ class Azure(LiveApi):
             at_start = not part.more
             if at_start and not part.rows:
                 at_start = self._is_end(listing, lowest, head)
-            if items := _joined(head, part):
-                named = self._with_branches(items, memory, part.as_of)
-                yield Page(named, part.as_of, at_start=at_start)
-            elif at_start:
-                yield Page((), part.as_of, at_start=True)
+            items = self._with_branches(_joined(head, part), memory, part.as_of)
+            if items or at_start:
+                yield Page(items, part.as_of, at_start=at_start)
             head, lowest = [], min([row.at for row in part.rows], default=lowest)
 
     def complete(self, run: Run) -> RunWithSteps:

@@ -15,7 +15,7 @@ from runsync.records import Extra, Outcome, Problem, Result, Run, RunWithSteps, 
 from runsync.sources.azure.payloads import Project, read_state
 from runsync.sources.azure.words import REASONS
 from runsync.sources.fields import BadRowError, Fields, describe, row_name
-from runsync.sources.steps import outcome_by_steps
+from runsync.sources.steps import not_shown, outcome_by_steps, unended
 
 _STEP_KEYS = frozenset(
     "id parentId type name startTime finishTime state result workerName order attempt issues log "
@@ -80,7 +80,9 @@ def read_details(
     as_of: datetime,
 ) -> RunWithSteps:
     """A run with its steps. ``earlier``: the numbers and timelines of attempts before."""
+    parents = (one.parent for one in timeline.records.values() if one.parent)
     problems = sum((one.problems for _, one in earlier), timeline.problems)
+    problems = problems or not_shown(run, parents, timeline.records, "record")
     page = project.web(f"/results?buildId={run.id}&view=logs")
     # Where a record is missing it may be a task of what seems to have none.
     shown = partial(_rows, page=page, tasks_only=bool(problems))
@@ -90,6 +92,7 @@ def read_details(
         rows += shown(own, {**timeline.records, **own}, retried=True)
     ordered = [step for _, step in sorted(rows, key=lambda row: (row[0], row[1].id))]
     steps = tuple(replace(step, position=place) for place, step in enumerate(ordered, 1))
+    problems += unended(run, steps, "task") if steps else ()
     return RunWithSteps(replace(run, outcome=_outcome(run, steps)), steps, as_of, problems)
 
 

@@ -7,7 +7,7 @@ it. A re-run is another workflow of the same name in the same origin.
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -271,6 +271,14 @@ def job_number(step: Step) -> int | None:
     """The number that a job has within its project once it runs."""
     number = step.extra.get("job_number")
     return number if isinstance(number, int) else None
+
+
+def awaited(run: Run, steps: Iterable[Step]) -> Iterator[str]:
+    """The jobs on which those of a run wait. What a re-run calls the ones that it took over from
+    the run before it, nobody says."""
+    if run.attempt == 1:
+        for step in steps:
+            yield from map(str, step.extra.get("dependencies", ()))
 
 
 def read_details(raw: object, step: Step) -> Step:

@@ -26,7 +26,7 @@ from runsync.errors import (
     SourceError,
 )
 from runsync.http.client import checked_path
-from runsync.records import Outcome, Pipeline, Problem, Run, RunWithSteps, Step
+from runsync.records import Pipeline, Problem, Run, RunWithSteps, Step
 from runsync.sources.base import Cursor, Listed, Listing, Page, ResumePoint
 from runsync.sources.circleci import walk
 from runsync.sources.circleci.live import LiveAPI
@@ -34,6 +34,7 @@ from runsync.sources.circleci.payloads import (
     RETENTION,
     Origin,
     Project,
+    awaited,
     in_order,
     job_number,
     read_details,
@@ -43,6 +44,7 @@ from runsync.sources.circleci.payloads import (
 )
 from runsync.sources.default_branch import DefaultBranch
 from runsync.sources.fields import BadRowError
+from runsync.sources.steps import not_shown, unended
 
 # A workflow's name, as far as an id can hold it.
 _NAME = re.compile(r"(?!\.{1,2}$)[^\x00-\x20/?#\x7f](?:[^\x00-\x1f?#\x7f]{0,198}[^\s/?#])?")
@@ -131,10 +133,10 @@ class CircleCI(LiveAPI):
                     raise BadRowError(f"job {step.id}: two different jobs have this id")
             except BadRowError as error:
                 problems.append(str(error))
-        if not rows and run.outcome in (Outcome.SUCCESS, Outcome.FAILURE):
-            problems.append("it has ended, and no job is shown that did so")
         ordered = in_order(steps.values())
         said = tuple(Problem(f"run {run.id}: {problem}") for problem in problems)
+        said = said or not_shown(run, awaited(run, ordered), steps, "job")
+        said = said or unended(run, ordered, "job")
         return RunWithSteps(with_steps(run, ordered), ordered, as_of, said)
 
     def reread(self, pipeline: Pipeline, run_id: str) -> RunWithSteps:

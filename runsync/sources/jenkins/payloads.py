@@ -17,6 +17,7 @@ from runsync.sources.jenkins.words import (
     STAGE_STATUSES,
     TIMEOUT_CAUSES,
 )
+from runsync.sources.steps import unended
 
 # Of parameters only the names are asked for, so that no value ever comes here.
 BUILD_TREE = (
@@ -266,6 +267,13 @@ def read_stages(view: str, run: Run, data: object, as_of: datetime) -> RunWithSt
             steps[step.id] = step
         except BadRowError as error:
             problems.append(Problem(f"run {run.id}: {error}"))
+    is_early = told and (
+        told.raw.get("complete") is False or told.raw.get("status") in STAGE_STATUSES
+    )
+    if is_early and run.status is Status.FINISHED:
+        problems.append(Problem(f"run {run.id}: its stages were told before its end"))
+    elif steps and not problems:
+        problems += unended(run, steps.values(), "stage")
     return RunWithSteps(run, tuple(steps.values()), as_of, tuple(problems))
 
 

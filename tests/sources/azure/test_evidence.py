@@ -243,3 +243,31 @@ def test_a_limit_is_known_by_its_words_too(
     with opened(simulator, replace(QUICK, first_limit_pause=0.02)) as source:
         assert run(sqlite, source).outcome == "ok"
     assert stored(sqlite) == truth(world)
+
+
+@pytest.mark.parametrize(
+    ("cut", "what"),
+    [
+        (
+            lambda rows: [r for r in rows if r["type"] != "Stage"],
+            "record {} is not shown",
+        ),
+        (
+            lambda rows: [one | {"state": "pending", "result": None} for one in rows],
+            "it has ended, and no task is shown that did so",
+        ),
+    ],
+)
+def test_a_timeline_that_belies_its_build_is_asked_for_again(
+    world: World, simulator: AzureSimulator, source: Azure, sqlite: Database, cut: Any, what: str
+) -> None:
+    made = world.history(3)
+    world.pass_time(hours=1)
+    key = f"timeline {made[1].id}"
+    world.spoilt[key] = lambda told: told | {"records": cut(told["records"])}
+    outcome = run(sqlite, source)
+    what = what.format(next(one.id for one in made[1].records if one.kind == "Stage"))
+    assert (outcome.outcome, outcome.problems) == ("partial", (f"run {made[1].id}: {what}",))
+    world.spoilt.clear()
+    assert run(sqlite, source).outcome == "ok"
+    assert stored(sqlite) == truth(world)

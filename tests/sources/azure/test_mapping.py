@@ -218,6 +218,7 @@ def test_a_job_of_which_a_record_cannot_be_read_has_no_row(raw: dict[str, Any]) 
 
 
 def test_an_approval_that_is_waited_for_has_a_row(raw: dict[str, Any]) -> None:
+    raw |= {"status": "inProgress", "result": None}
     approval = record(2, "Checkpoint.Approval", 1, state="inProgress", result=None)
     _, steps = steps_of(raw, record(1, "Checkpoint", state="inProgress", result=None), approval)
     assert [(s.name, s.status) for s in steps] == [("Checkpoint.Approval 2", Status.RUNNING)]

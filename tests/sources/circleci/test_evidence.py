@@ -297,3 +297,29 @@ def test_a_clock_that_goes_wrong_here_changes_nothing(
     world.pass_time(minutes=11)
     run(sqlite, source)
     assert stored(sqlite) == truth(world)
+
+
+@pytest.mark.parametrize("kind", ["cut", "before its end"])
+def test_a_list_of_jobs_that_belies_its_run_is_asked_for_again(
+    world: World, simulator: CircleSimulator, source: CircleCI, sqlite: Database, kind: str
+) -> None:
+    workflow = world.history(3)[1]
+    world.pass_time(hours=3)
+    honest = simulator.answer
+
+    def answer(asked: Asked, body: Any, token: str | None) -> Any:
+        status, data = honest(asked, body, token)
+        if asked.path.endswith(f"{workflow.id}/job") and kind == "cut":
+            data = data | {"items": data["items"][1:]}
+        elif asked.path.endswith(f"{workflow.id}/job"):
+            data = data | {"items": [one | {"status": "running"} for one in data["items"]]}
+        return status, data
+
+    simulator.answer = answer  # type: ignore[method-assign]
+    outcome = run(sqlite, source)
+    said = f"job {workflow.jobs[0].id} is not shown"
+    said = said if kind == "cut" else "it has ended, and no job is shown that did so"
+    assert (outcome.outcome, outcome.problems) == ("partial", (f"run {workflow.id}: {said}",))
+    simulator.answer = honest  # type: ignore[method-assign]
+    assert run(sqlite, source).outcome == "ok"
+    assert [len(row["steps"]) for row in stored(sqlite).values()] == [len(workflow.jobs)] * 3

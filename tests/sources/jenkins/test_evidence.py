@@ -133,6 +133,49 @@ def test_stages_of_another_build_are_not_taken(
     assert stored(sqlite)[JOB, "2"]["steps"] == []
 
 
+def told_early(view: str, told: dict[str, Any]) -> dict[str, Any]:
+    if view == "graph":
+        return told | {"data": told["data"] | {"complete": False}}
+    return told | {"status": "IN_PROGRESS"}
+
+
+def without_an_end(view: str, told: dict[str, Any]) -> dict[str, Any]:
+    if view == "graph":
+        stages = [one | {"state": "running"} for one in told["data"]["stages"]]
+        return told | {"data": told["data"] | {"stages": stages}}
+    return told | {"stages": [one | {"status": "IN_PROGRESS"} for one in told["stages"]]}
+
+
+@pytest.mark.parametrize("view", ["wfapi", "graph"])
+@pytest.mark.parametrize(
+    ("spoil", "what"),
+    [
+        (told_early, "its stages were told before its end"),
+        (without_an_end, "it has ended, and no stage is shown that did so"),
+    ],
+)
+def test_stages_that_belie_their_build_are_asked_for_again(
+    world: World,
+    source: Jenkins,
+    simulator: JenkinsSimulator,
+    job: Item,
+    sqlite: Database,
+    view: str,
+    spoil: Any,
+    what: str,
+) -> None:
+    simulator.plugins = {view}
+    for build in world.history(job, 3):
+        build.result = "SUCCESS"
+    world.pass_time(minutes=20)
+    world.spoilt[JOB, -2] = lambda told: spoil(view, told)
+    outcome = run(sqlite, source)
+    assert (outcome.outcome, outcome.problems) == ("partial", (f"run 2: {what}",))
+    world.spoilt.clear()
+    assert run(sqlite, source).outcome == "ok"
+    assert [len(row["steps"]) for row in stored(sqlite).values()] == [3, 3, 3]
+
+
 def test_another_build_than_asked_for_is_refused(
     world: World, source: Jenkins, simulator: JenkinsSimulator, job: Item
 ) -> None:
