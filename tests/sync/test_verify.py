@@ -77,6 +77,7 @@ def test_the_estimate_is_of_the_pages_and_of_each_run(rig: Rig) -> None:
     since = max(rig.column("created_at").values())
     assert len(runs) == 50
     assert estimated_requests(rig.database, tasks, since=since) == 2 + each
+    assert estimated_requests(rig.database, [*tasks, *tasks]) == 2 * (pages + 50 * each)
 
 
 # Each changes the run `chosen` (finished, with several steps) or the other one.
@@ -175,9 +176,11 @@ def test_damage_is_named_and_mended(rig: Rig, damage: tuple[str, str, tuple[str,
     before = dump(rig)
     chosen, other = well_run(rig, 0), well_run(rig, 1)
     change(rig, *(s.format(run=chosen, other=other) for s in statements))
-    assert dump(rig) != before
+    damaged = dump(rig)
+    assert damaged != before
     verdict = audit(rig)
     assert not verdict.well
+    assert dump(rig) == damaged
     (found,) = [one for one in verdict.differences if one.id == chosen]
     assert found.kind == kind
     assert any(name.endswith(field) for name in found.fields) or not field
@@ -192,8 +195,11 @@ def test_damage_is_named_and_mended(rig: Rig, damage: tuple[str, str, tuple[str,
 
 def test_a_pipelines_name_is_compared_unless_the_config_has_another(rig: Rig) -> None:
     change(rig, "UPDATE pipelines SET name = 'elsewhere'")
-    assert [d.fields for d in audit(rig).differences] == [("name",)]
-    assert audit(rig, repair=True).well
+    for repair in (False, False, True):
+        verdict = audit(rig, repair=repair)
+        assert [d.fields for d in verdict.differences] == [("name",)]
+        assert verdict.well is repair
+    assert audit(rig).differences == []
     change(rig, "UPDATE listing_pipelines SET label = 'mine'", "UPDATE pipelines SET name = 'mine'")
     assert audit(rig).differences == []
 
@@ -206,10 +212,14 @@ def test_a_run_that_the_provider_does_not_know_is_extra(rig: Rig) -> None:
         "result, created_at, settled, first_seen_at, last_seen_at FROM runs "
         f"WHERE id = '{well_run(rig)}'",
     )
-    assert [(d.kind, d.id) for d in audit(rig).differences] == [("extra", "f" * 24)]
-    assert audit(rig, repair=True).well
+    for repair in (False, False, True):
+        verdict = audit(rig, repair=repair)
+        assert [(d.kind, d.id) for d in verdict.differences] == [("extra", "f" * 24)]
+        assert verdict.well is repair
     assert audit(rig).differences == []
-    assert rig.column("vanished_at")["f" * 24] is not None
+    # By the provider's clock.
+    gone_for = rig.world.clock.now() - rig.column("vanished_at")["f" * 24]
+    assert timedelta(0) <= gone_for < timedelta(seconds=2)
 
 
 def test_coverage_that_lies_is_found_out(rig: Rig) -> None:
@@ -251,18 +261,24 @@ def test_a_run_that_came_after_the_last_sync_is_new_and_no_fault(rig: Rig) -> No
 class Versioned(Wercker):
     """Says of each run when the provider last changed it."""
 
-    version = NOW + timedelta(days=60)
+    version = f"{NOW + timedelta(days=60):%FT%TZ}"
 
     def complete(self, run: Run) -> RunWithSteps:
         told = super().complete(run)
-        return replace(told, run=replace(told.run, version=self.version.isoformat()))
+        return replace(told, run=replace(told.run, version=self.version))
 
 
 class ChangedLately(Versioned):
-    version = NOW + timedelta(days=60, seconds=1)
+    version = f"{NOW + timedelta(days=60, seconds=1):%FT%TZ}"
 
 
-@pytest.mark.parametrize(("kind", "found"), [(Versioned, "different"), (ChangedLately, "new")])
+class Numbered(Versioned):
+    version = "7"
+
+
+@pytest.mark.parametrize(
+    ("kind", "found"), [(Versioned, "different"), (ChangedLately, "new"), (Numbered, "different")]
+)
 def test_a_run_that_changed_after_it_was_read_is_new_and_no_fault(
     rig: Rig, kind: type[Versioned], found: str
 ) -> None:
