@@ -10,7 +10,8 @@ Why no run can be missed:
    sync, the database claims no run that it does not hold.
 4. The walk leaves out a part of the listing only where a stored interval, which came to be in
    this way, surely holds it. It never stops because a run is known: a killed backfill leaves
-   known runs above unknown ones.
+   known runs above unknown ones. And no interval reaches beyond the provider's own clock: below a
+   run of the future those that are created until then turn up.
 5. Only a page that is proven to be the last reaches the start of the history.
 """
 
@@ -108,8 +109,10 @@ def cursors_of(page: Page) -> list[Cursor | None]:
     read leaves a hole.
 
     A run that stands above a newer one is out of order. It says nothing of how far the walk has
-    come, so it counts as standing where the newer one does.
+    come, so it counts as standing where the newer one does. A run of the future, by the provider's
+    clock, counts as standing at the page's time.
     """
+    now = Cursor(page.as_of, "")
     cursors: list[Cursor | None] = []
     newest: Cursor | None = None
     for item in reversed(page.items):
@@ -117,6 +120,7 @@ def cursors_of(page: Page) -> list[Cursor | None]:
             cursors += [None] if item.lost else []
             continue
         cursor = item.cursor if isinstance(item, Listed) else item
+        cursor = cursor if cursor.at <= now.at else now
         newest = cursor if newest is None or cursor.at >= newest.at else newest
         cursors.append(newest)
     return cursors[::-1]

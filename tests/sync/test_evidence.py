@@ -221,6 +221,23 @@ def test_a_backdated_run_hides_none_below_it(make_rig: MakeRig) -> None:
     assert len(rig.column("id")) == 60
 
 
+def test_runs_that_arrive_below_a_run_of_the_future_are_not_missed(make_rig: MakeRig) -> None:
+    """The clock of the machine that created it was ahead: it stands above younger runs."""
+    rig = make_rig(empty_world())
+    pipeline, clock = rig.world.pipelines[0].id, rig.world.clock
+    rig.world.add_run(pipeline, status="finished", created_at=clock.now() - timedelta(days=1))
+    ahead = clock.now() + timedelta(hours=2)
+    rig.world.add_run(pipeline, status="finished", created_at=ahead, finished_at=ahead)
+    rig.sync()
+    for _ in range(45):
+        clock.advance(60)
+        rig.world.add_run(pipeline, status="finished", created_at=clock.now())
+    rig.sync()
+    clock.advance(timedelta(days=2))
+    assert only(rig.sync()).outcome == "ok"
+    rig.assert_exact()
+
+
 def cutting_pages(change: Change) -> type[Wercker]:
     """A Wercker source whose listing pages are changed on their way."""
 

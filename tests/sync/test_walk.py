@@ -10,6 +10,7 @@ from runsync.sources.base import Listed, Page
 from runsync.sync.walk import Turn, Walk
 
 NOW = datetime(2024, 5, 6, tzinfo=UTC)
+LATER = NOW + timedelta(days=1)
 LONG_AGO = NOW - timedelta(days=1000)
 
 
@@ -25,12 +26,12 @@ def run(hour: int) -> Listed:
 
 def test_a_place_without_a_run_is_covered() -> None:
     walk = Walk([])
-    proven, turn = walk.take(Page((place(9), run(8), place(7)), NOW))
+    proven, turn = walk.take(Page((place(9), run(8), place(7)), LATER))
     assert (proven, turn) == ([Interval(place(9), place(7))], Turn.NEXT_PAGE)
 
 
 def test_a_hole_between_places_stays_one() -> None:
-    proven, _ = Walk([]).take(Page((place(9), Problem("bad"), place(7)), NOW))
+    proven, _ = Walk([]).take(Page((place(9), Problem("bad"), place(7)), LATER))
     assert proven == [Interval(place(9), place(9)), Interval(place(7), place(7))]
 
 
@@ -41,16 +42,15 @@ def test_a_page_of_places_alone_leads_to_what_is_covered() -> None:
 
 def test_a_page_aside_says_nothing_of_how_far_the_walk_has_come() -> None:
     walk = Walk([Interval(place(8), place(1), reaches_start=True)])
-    later = NOW + timedelta(days=1)
-    assert walk.take(Page((run(5), run(3)), later, aside=True)) == ([], Turn.NEXT_PAGE)
-    assert walk.take(Page((run(9), run(8)), later)) == (
+    assert walk.take(Page((run(5), run(3)), LATER, aside=True)) == ([], Turn.NEXT_PAGE)
+    assert walk.take(Page((run(9), run(8)), LATER)) == (
         [Interval(place(9), place(8))],
         Turn.END,
     )
 
 
 def page(*hours: int) -> Page:
-    return Page(tuple(run(hour) for hour in hours), NOW + timedelta(days=1))
+    return Page(tuple(run(hour) for hour in hours), LATER)
 
 
 def covered(newest: int, oldest: int, *, reaches_start: bool = False) -> Interval:
@@ -59,13 +59,13 @@ def covered(newest: int, oldest: int, *, reaches_start: bool = False) -> Interva
 
 def test_the_last_page_ends_a_walk_that_is_to_read_all_again() -> None:
     walk = Walk([], recheck_since=lambda _: LONG_AGO)
-    proven, turn = walk.take(Page((run(5), run(4)), NOW, at_start=True))
+    proven, turn = walk.take(Page((run(5), run(4)), LATER, at_start=True))
     assert (proven, turn) == ([covered(5, 4, reaches_start=True)], Turn.END)
 
 
 def test_a_walk_ends_at_since_also_below_a_row_that_cannot_be_read() -> None:
     walk = Walk([], since=place(3).at)
-    read = Page((run(5), Problem("bad"), run(2)), NOW)
+    read = Page((run(5), Problem("bad"), run(2)), LATER)
     assert walk.take(read) == ([covered(5, 5)], Turn.END)
 
 
@@ -97,7 +97,7 @@ def test_what_is_new_is_walked_down_to_what_is_covered_and_on_below_it() -> None
     assert walk.take(page(10, 8)) == ([covered(10, 8)], Turn.JUMP)
     assert walk.start == place(4)
     assert walk.take(page(4, 3)) == ([covered(4, 3)], Turn.NEXT_PAGE)
-    last = Page((run(3), run(2)), NOW, at_start=True)
+    last = Page((run(3), run(2)), LATER, at_start=True)
     assert walk.take(last) == ([covered(3, 2, reaches_start=True)], Turn.END)
 
 
@@ -133,8 +133,14 @@ def test_a_run_above_a_newer_one_counts_as_standing_there() -> None:
     assert Walk([]).take(page(2, 9, 8))[0] == [covered(9, 8)]
 
 
+def test_a_run_of_the_future_covers_nothing_beyond_the_providers_clock() -> None:
+    now = Cursor(LATER, "")
+    assert Walk([]).take(page(30, 8)) == ([Interval(now, place(8))], Turn.NEXT_PAGE)
+    assert Walk([]).take(page(31, 30)) == ([Interval(now, now)], Turn.NEXT_PAGE)
+
+
 def test_a_problem_that_loses_nothing_leaves_no_hole() -> None:
-    read = Page((run(9), Problem("named", lost=False), run(7)), NOW)
+    read = Page((run(9), Problem("named", lost=False), run(7)), LATER)
     assert Walk([]).take(read)[0] == [covered(9, 7)]
 
 
