@@ -107,13 +107,17 @@ def page_of(skip: int, most: int) -> tuple[int, int, int]:
 
 
 class _Scan:
-    """What one walk has seen: the ids of the latest pages, the oldest time, the longest page."""
+    """What one walk has seen: the ids of the latest pages, the newest time of the last, the longest
+    page."""
 
     def __init__(self, fetch: Fetch, name: str) -> None:
-        self._fetch, self._name = fetch, name
+        self._ask, self._name = fetch, name
         self._recent: deque[frozenset[str | int]] = deque(maxlen=_REMEMBERED_PAGES)
-        self._oldest: datetime | None = None
+        self._newest: datetime | None = None
         self._longest = 0
+
+    def _fetch(self, skip: int) -> Slice:
+        return _unambiguous(self._ask(skip))
 
     def first(self, resume_point: ResumePoint | None) -> tuple[Slice, int]:
         """The page to begin with, and its position.
@@ -174,8 +178,7 @@ class _Scan:
         items = tuple(e.item for key, e in found.items() if key in new or e.id is None)
         self._recent.append(frozenset(found))
         self._longest = max(self._longest, len(page.entries))
-        times = [at for entry in page.entries if (at := entry.at)]
-        self._oldest = min([*times, *([self._oldest] if self._oldest else [])], default=None)
+        self._newest = max(_times(page), default=self._newest)
         return items, bool(new)
 
     def is_end(self, page: Slice, skip: int) -> bool:
@@ -189,11 +192,14 @@ class _Scan:
         return is_last and not self._fetch(skip + 1).entries
 
     def _overlaps(self, page: Slice, skip: int) -> bool:
-        return any(
-            self._has_seen(_key(entry, skip + n))
-            or (self._oldest is not None and entry.at is not None and entry.at > self._oldest)
-            for n, entry in enumerate(page.entries)
-        )
+        """Whether a page holds a seen row, or stands above them all, since so many have arrived.
+
+        One time alone proves nothing: a row may stand out of order.
+        """
+        times = _times(page)
+        if times and self._newest is not None and min(times) > self._newest:
+            return True
+        return any(self._has_seen(_key(entry, skip + n)) for n, entry in enumerate(page.entries))
 
     def _has_seen(self, key: str | int) -> bool:
         return any(key in keys for keys in self._recent)
@@ -208,6 +214,25 @@ class _Scan:
             f"{self._name} is suddenly empty, though it showed runs before; "
             "what was read is kept: sync again"
         )
+
+
+def _unambiguous(page: Slice) -> Slice:
+    """The page, where rows of one id that tell different things are rows that cannot be read."""
+    items = {entry.id: entry.item for entry in page.entries}
+    twice = {e.id for e in page.entries if e.id is not None and e.item != items[e.id]}
+    if not twice:
+        return page
+    entries = [
+        Entry(None, Problem(f"run {e.id}: the listing shows it in two ways"))
+        if e.id in twice
+        else e
+        for e in page.entries
+    ]
+    return Slice(entries, page.as_of)
+
+
+def _times(page: Slice) -> list[datetime]:
+    return [entry.at for entry in page.entries if entry.at]
 
 
 def _overlap(page: Slice) -> int:

@@ -2,6 +2,7 @@
 
 import contextlib
 import random
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -16,6 +17,7 @@ from runsync.sources.pagination import Entry, Fetch, Slice, page_of, walk
 from runsync.sync.walk import cursors_of
 
 EPOCH = datetime(2024, 1, 1, tzinfo=UTC)
+NOW = EPOCH + timedelta(days=1)
 PIPELINE = Pipeline("p")
 
 
@@ -52,7 +54,7 @@ class MovingList:
         for _ in range(arrived):
             self.numbers.insert(0, self.next)
             self.next += 1
-        return Slice(found, EPOCH)
+        return Slice(found, NOW)
 
 
 def walked(
@@ -67,7 +69,7 @@ def walked(
         assert not any(page.at_start for page in pages)
         return pages, False
     assert pages[-1].at_start
-    assert all(page.as_of == EPOCH for page in pages)
+    assert all(page.as_of == NOW for page in pages)
     return pages, True
 
 
@@ -199,7 +201,7 @@ def test_ties_at_the_end_of_a_page_are_left_behind_though_runs_arrive() -> None:
 
     def fetch(skip: int) -> Slice:
         page = moving.fetch(skip)
-        return Slice([tied(e) if isinstance(e.item, Listed) else e for e in page.entries], EPOCH)
+        return Slice([tied(e) if isinstance(e.item, Listed) else e for e in page.entries], NOW)
 
     def tied(row: Entry) -> Entry:
         assert isinstance(row.item, Listed)
@@ -227,7 +229,7 @@ def test_whole_pages_will_do(size: int, moves: list[tuple[int, list[int]]], most
         first = (number - 1) * length
         rows = moving.fetch(first).entries[:length]
         assert first + cut == skip
-        return Slice(rows[cut:], EPOCH)
+        return Slice(rows[cut:], NOW)
 
     pages, ended = walked(moving, fetch)
     if ended:
@@ -248,12 +250,49 @@ def test_rows_that_cannot_be_read_stop_no_walk() -> None:
     assert sum(isinstance(i, Listed) for page in pages for i in page.items) == 58
 
 
+@pytest.mark.parametrize("odd", [5, 19])
+def test_a_row_out_of_order_hides_no_page_that_was_jumped_over(odd: int) -> None:
+    moving = MovingList(150, [*[(0, [])] * 3, (0, [30] * 25)])
+    old = f"r{moving.numbers[odd]}"
+
+    def fetch(skip: int) -> Slice:
+        part = moving.fetch(skip)
+        rows = [
+            Entry(e.id, replace(e.item, cursor=Cursor(created(-1000), old)))
+            if e.id == old and isinstance(e.item, Listed)
+            else e
+            for e in part.entries
+        ]
+        return Slice(rows, part.as_of)
+
+    pages, ended = walked(moving, fetch)
+    assert ended
+    assert {f"r{n}" for n in moving.always} <= set(ids_in(pages))
+
+
+def test_rows_of_one_id_that_tell_different_things_are_unreadable() -> None:
+    moving = MovingList(30, [])
+
+    def fetch(skip: int) -> Slice:
+        part = moving.fetch(skip)
+        rows = list(part.entries)
+        if skip == 0:
+            rows[4] = Entry(rows[3].id, rows[4].item)
+            rows[7] = rows[6]
+        return Slice(rows, part.as_of)
+
+    first = next(walk(fetch, None, name="the list"))
+    shown = [i.what if isinstance(i, Problem) else i for i in first.items]
+    assert shown.count(f"run r{moving.numbers[3]}: the listing shows it in two ways") == 2
+    assert len(first.items) == 19
+
+
 def test_a_list_that_answers_at_random_is_given_up() -> None:
     calls = iter(range(1, 10_000))
 
     def fetch(skip: int) -> Slice:
         number = next(calls)
-        return Slice([entry(100_000 - 10 * number * 20 - n) for n in range(20)], EPOCH)
+        return Slice([entry(100_000 - 10 * number * 20 - n) for n in range(20)], NOW)
 
     with pytest.raises(SourceError, match="faster than it can be read"):
         for _ in zip(
@@ -273,7 +312,7 @@ def test_empty_answers_end_no_list(first: int, empty_answers: int) -> None:
     def fetch(skip: int) -> Slice:
         page = moving.fetch(skip)
         number = len(moving.asked)
-        return Slice([], EPOCH) if first < number <= first + empty_answers else page
+        return Slice([], NOW) if first < number <= first + empty_answers else page
 
     pages: list[Page] = []
     with contextlib.suppress(SourceError):
@@ -343,7 +382,7 @@ def test_a_service_that_ignores_paging_is_refused() -> None:
     def fetch(skip: int) -> Slice:
         asked.append(skip)
         assert len(asked) < 500
-        return Slice(first_page, EPOCH)
+        return Slice(first_page, NOW)
 
     with pytest.raises(SourceError, match="the same runs on page after page"):
         list(walk(fetch, None, name="the list"))
@@ -358,7 +397,7 @@ def test_runs_of_one_instant_may_change_their_order_from_page_to_page(size: int,
 
     def fetch(skip: int) -> Slice:
         order = [number for ties in instants for number in rng.sample(ties, size)]
-        return Slice([row(number) for number in order[skip : skip + 20]], EPOCH)
+        return Slice([row(number) for number in order[skip : skip + 20]], NOW)
 
     def row(number: int) -> Entry:
         at = EPOCH - timedelta(seconds=number // size)
