@@ -7,6 +7,7 @@ request more, and is stored with those four; without, with none of them.
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -118,8 +119,14 @@ class Wercker(Source):
         return self._with_steps(run)
 
     def reread(self, pipeline: Pipeline, run_id: str) -> RunWithSteps:
+        return self._detail(pipeline, run_id, details=self.has_details)
+
+    def _detail(self, pipeline: Pipeline, run_id: str, *, details: bool) -> RunWithSteps:
         answer = self.client.get(checked_path("api", "v3", "runs", run_id))
-        return self._with_steps(self._one(answer.data, pipeline, details=self.has_details))
+        run = self._one(answer.data, pipeline, details=details)
+        self.check_run_id(run, run_id)
+        found = self._with_steps(run)
+        return replace(found, as_of=min(found.as_of, answer.as_of))
 
     def _with_steps(self, run: Run) -> RunWithSteps:
         try:
@@ -135,8 +142,7 @@ class Wercker(Source):
     # The live API for people.
 
     def find_run(self, pipeline: Pipeline, run_id: str) -> RunWithSteps:
-        answer = self.client.get(checked_path("api", "v3", "runs", self.valid_run_id(run_id)))
-        return self._with_steps(self._one(answer.data, pipeline))
+        return self._detail(pipeline, self.valid_run_id(run_id), details=True)
 
     def find_runs(self, wanted: RunFilter) -> list[Run]:
         answer = self.client.get(

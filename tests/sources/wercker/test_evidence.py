@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -9,11 +10,12 @@ import pytest
 from sqlalchemy import select
 
 from runsync.config import PipelineConfig, SourceConfig
-from runsync.errors import RefusedError
+from runsync.errors import RefusedError, SourceError
 from runsync.records import Pipeline
 from runsync.simulator import Clock, Faults, Simulator, World
 from runsync.sources import open_source
 from runsync.sources.base import Source
+from runsync.sources.wercker.source import Wercker
 from runsync.storage.database import Database
 from runsync.storage.models import CoverageRow, RunRow, StepRow
 from runsync.sync.engine import Options, SyncOutcome, Task, sync
@@ -76,6 +78,35 @@ def run_row(database: Database, run_id: str) -> dict[str, Any]:
     with database.read() as connection:
         row = connection.execute(select(RunRow.__table__).where(RunRow.id == run_id))
         return dict(row.mappings().one())
+
+
+# Another run than the one that was asked for.
+
+
+@pytest.mark.parametrize("details", [False, True])
+def test_another_run_is_no_answer(
+    simulator: Simulator,
+    pipeline: str,
+    sqlite: Database,
+    monkeypatch: pytest.MonkeyPatch,
+    details: bool,
+) -> None:
+    first, second = add_runs(simulator, pipeline, 2)
+    with source_of(simulator, details=details) as source:
+        listing = source.listing(PipelineConfig("wercker", id=pipeline))
+        assert isinstance(source, Wercker)
+        one = source._one
+        monkeypatch.setattr(
+            source,
+            "_one",
+            lambda *args, **kw: replace(one(*args, **kw), id=second),
+        )
+        with pytest.raises(SourceError, match=f"run {first} was asked for, and run {second} came"):
+            source.reread(Pipeline(pipeline), first)
+        (outcome,) = sync(sqlite, [Task(source, listing)])
+    assert outcome.outcome == ("partial" if details else "ok")
+    with sqlite.read() as connection:
+        assert set(connection.execute(select(RunRow.id)).scalars()) == {first, second}
 
 
 # Steps that are not found.
