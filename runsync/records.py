@@ -244,7 +244,10 @@ def settles_at(details: RunWithSteps, grace: timedelta = GRACE) -> datetime | No
     ends = [step.finished_at for step in steps if step.finished_at]
     finished_at = run.finished_at or max(ends, default=None)
     is_over = finished_at and all(step.status is Status.FINISHED for step in steps)
-    return (finished_at or run.started_at or run.created_at) + (grace if is_over else _PATIENCE)
+    try:
+        return (finished_at or run.started_at or run.created_at) + (grace if is_over else _PATIENCE)
+    except OverflowError:  # at the end of the calendar
+        return None
 
 
 def _elapsed_ms(begin: datetime | None, end: datetime | None) -> int | None:

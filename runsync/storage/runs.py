@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, exists, select, update
 
 from runsync.errors import HistoryRestartedError
-from runsync.records import Pipeline, Run, RunWithSteps
+from runsync.records import Pipeline, RunWithSteps, Status
 from runsync.storage import tables
 from runsync.storage.sync_log import Counts
 from runsync.storage.upserts import (
@@ -38,6 +38,9 @@ class StoredState:
     steps_synced_at: datetime | None
     last_seen_at: datetime
     created_at: datetime
+    first_seen_at: datetime
+    finished: bool
+    has_steps: bool
     set_aside: bool = False
 
 
@@ -66,23 +69,32 @@ def is_set_aside() -> ColumnElement[bool]:
 
 
 def stored_states(
-    connection: Connection, source: str, runs: Iterable[Run], *, lock: bool = False
+    connection: Connection, source: str, keys: Iterable[RunKey], *, lock: bool = False
 ) -> dict[RunKey, StoredState]:
     """What is stored of these runs of a source.
 
     Args:
         lock: nobody else may change them until the transaction ends.
     """
-    wanted = list(runs)
-    p, r = tables.pipelines.c, tables.runs.c
-    state = (r.steps_synced_at, r.last_seen_at, r.created_at, is_set_aside())
+    wanted = list(keys)
+    p, r, s = tables.pipelines.c, tables.runs.c, tables.steps.c
+    has_steps = exists().where(s.pipeline_id == r.pipeline_id, s.run_id == r.id)
+    state = (
+        r.steps_synced_at,
+        r.last_seen_at,
+        r.created_at,
+        r.first_seen_at,
+        r.status == Status.FINISHED.value,
+        has_steps,
+        is_set_aside(),
+    )
     query = (
         select(p.external_id, r.id, r.settled, r.extra, r.vanished_at, *state)
         .join(tables.pipelines, p.id == r.pipeline_id)
         .where(
             p.source == source,
-            p.external_id.in_({run.pipeline.external_id for run in wanted}),
-            r.id.in_([run.id for run in wanted]),
+            p.external_id.in_({pipeline for pipeline, _ in wanted}),
+            r.id.in_([run_id for _, run_id in wanted]),
         )
     )
     if lock:
@@ -116,7 +128,7 @@ def save_runs(
     to_write: dict[Key, RunToWrite] = dict(sorted(numbered.items()))
     if not to_write:
         return Counts()
-    stored = stored_states(connection, source, (one.details.run for one in runs), lock=True)
+    stored = stored_states(connection, source, (one.key for one in runs), lock=True)
     if check_history:
         to_write = {
             key: one
@@ -129,7 +141,7 @@ def save_runs(
         for key, one in to_write.items()
     ]
     written = execute_many(connection, run_upsert(dialect), rows)
-    unseen = [one.details.run for one in to_write.values() if one.key not in stored]
+    unseen = [one.key for one in to_write.values() if one.key not in stored]
     # Another writer may have added these since, and was waited for just now. SQLite has but one.
     added = stored_states(connection, source, unseen) if unseen and dialect != "sqlite" else {}
     steps: dict[StepRule, list[Row]] = {rule: [] for rule in StepRule}

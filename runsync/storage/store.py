@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 
 from runsync.coverage import Interval, union
-from runsync.records import GRACE, Cursor, Pipeline, Run
+from runsync.records import GRACE, Cursor, Pipeline
 from runsync.storage import tables
 from runsync.storage.runs import (
     RunKey,
@@ -82,9 +82,9 @@ class ListingStore(SyncLog):
         """The complete intervals of this listing's history, newest first."""
         return self.database.transact(self._coverage, reads=True)
 
-    def known(self, runs: Iterable[Run]) -> dict[RunKey, StoredState]:
+    def known(self, runs: Iterable[RunKey]) -> dict[RunKey, StoredState]:
         """What is stored of these runs, by their pipeline's external id and their own."""
-        read = partial(stored_states, source=self.source, runs=[*runs])
+        read = partial(stored_states, source=self.source, keys=[*runs])
         return self.database.transact(read, reads=True)
 
     def unsettled(

@@ -10,7 +10,7 @@ also where the walk failed.
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, Future, wait
 from copy import deepcopy
 from dataclasses import dataclass, replace
@@ -45,6 +45,7 @@ from runsync.storage.store import (
     StoredState,
 )
 from runsync.sync import validators
+from runsync.sync.missing_steps import lacks_proof, without_known_steps
 from runsync.sync.outcome import Options, Progress, SyncOutcome, Task, Watch
 from runsync.sync.validators import UnchangedRun, Validator
 from runsync.sync.walk import Turn, Walk
@@ -229,7 +230,7 @@ class ListingSync:
         if newest is None:
             return
         try:
-            self._save(Batch(), [self._read_again(newest)])
+            self._save(Batch(), [self._read_again(newest, self._states([newest]))])
         except NotFoundError as error:
             self._save(Batch(vanished=[(*newest, error.as_of or datetime.now(UTC))]))
             return
@@ -250,9 +251,9 @@ class ListingSync:
             if isinstance(item, Listed) and (since is None or item.run.created_at >= since)
         ]
         runs = [item.run for item in listed]
-        stored = self._store.known(runs) if runs else {}
+        stored = self._store.known([run.key for run in runs]) if runs else {}
         futures = [
-            self._pool.submit(self._read_listed, item, page.as_of, again=state is not None)
+            self._pool.submit(self._read_listed, item, page.as_of, state)
             for item in listed
             for state in [stored.get(item.run.key)]
             if self._is_to_be_read(item, state)
@@ -284,7 +285,7 @@ class ListingSync:
         return not stored.settled or (run.version is not None and run.version != stored.version)
 
     def _read_listed(
-        self, item: Listed, as_of: datetime, *, again: bool
+        self, item: Listed, as_of: datetime, stored: StoredState | None
     ) -> RunToWrite | UnchangedRun:
         """In a thread of the pool: a listed run with its steps, or without if they do not come."""
         run, details = item.run, item.details
@@ -293,7 +294,7 @@ class ListingSync:
         if known:
             ask = partial(self._source.complete_if_changed, run, known.text)
         try:
-            return self._read((run.pipeline, run.id), ask, known, again=again)
+            return self._read((run.pipeline, run.id), ask, known, stored, as_of)
         except (CancelledError, RateLimitedError):
             raise
         except NotFoundError as error:
@@ -309,24 +310,32 @@ class ListingSync:
         run: tuple[Pipeline, str],
         ask: ReadRun,
         known: Validator | None,
-        *,
-        again: bool,
+        stored: StoredState | None,
+        listed_at: datetime | None = None,
     ) -> RunToWrite | UnchangedRun:
-        """Reads a run. An answer that may be a passing fault settles nothing the first time."""
+        """Reads a run. An answer that may be a passing fault settles nothing the first time.
+
+        Args:
+            listed_at: of when the listing is that tells a part of the run: the whole is no newer.
+        """
         if self._stop.is_set():
             raise CancelledError("the sync is being stopped")
         with self._source.client.counting(self._requests):
             found = ask()
         if isinstance(found, Unchanged):
             return UnchangedRun.of(run, known, found)
-        is_passing = bool(found.problems) and not again
+        if listed_at:
+            found = replace(found, as_of=min(found.as_of, listed_at))
+        is_passing = bool(found.problems) and stored is None
         if is_passing:
             self._unreadable_once.add(found.run.key)
-        ran_without_steps = found.run.started_at is not None and not found.steps
-        is_doubted = ran_without_steps and not again and not self._source.lists_changes
-        settled = self._source.settles(found) and not is_doubted
+        settled = self._source.settles(found)
         # Where only changes are listed, it is read again by its id if its steps count as missing.
         with_steps = found.steps_read and not (is_passing and self._source.lists_changes)
+        if settled and not self._source.lists_changes and lacks_proof(found, stored):
+            settled = False
+            if stored and stored.has_steps:
+                found, with_steps = without_known_steps(found), False
         return RunToWrite(found, settled, with_steps)
 
     def _commit_pages(self, leave: int) -> None:
@@ -431,7 +440,8 @@ class ListingSync:
 
     def _reread(self, unsettled: Sequence[tuple[Pipeline, str]]) -> None:
         """Reads these runs again, and keeps what came also where nothing more can be asked for."""
-        futures = [self._pool.submit(self._read_again, run) for run in unsettled]
+        stored = self._states(unsettled)
+        futures = [self._pool.submit(self._read_again, run, stored) for run in unsettled]
         runs: list[RunToWrite | UnchangedRun] = []
         vanished: list[tuple[Pipeline, str, datetime]] = []
         ended: Exception | None = None
@@ -455,13 +465,19 @@ class ListingSync:
         if self._failures >= _FAILURES_IN_A_ROW:
             raise SourceError(f"{self._failures} runs in a row could not be read again")
 
-    def _read_again(self, run: tuple[Pipeline, str]) -> RunToWrite | UnchangedRun:
+    def _states(self, runs: Iterable[tuple[Pipeline, str]]) -> dict[RunKey, StoredState]:
+        return self._store.known([(pipeline.external_id, run_id) for pipeline, run_id in runs])
+
+    def _read_again(
+        self, run: tuple[Pipeline, str], stored: Mapping[RunKey, StoredState]
+    ) -> RunToWrite | UnchangedRun:
         """In a thread of the pool: a run by its id."""
-        known = self._validators.get((run[0].external_id, run[1]))
+        key = run[0].external_id, run[1]
+        known = self._validators.get(key)
         ask: ReadRun = partial(self._source.reread, *run)
         if known:
             ask = partial(self._source.reread_if_changed, *run, known.text)
-        return self._read(run, ask, known, again=True)
+        return self._read(run, ask, known, stored.get(key))
 
 
 def _text(run: RunToWrite) -> str:

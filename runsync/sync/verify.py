@@ -12,7 +12,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any
 
 from runsync.errors import (
@@ -195,7 +194,7 @@ class _Audit:
         ]
         self._verdict.checked += len(fresh)
         read = [
-            (item, self._pool.submit(partial(self._read, item)) if self._is_read(item) else None)
+            (item, self._pool.submit(self._read, item, page.as_of) if self._is_read(item) else None)
             for item in fresh
         ]
         steps = self._store.stored_steps([item.run for item in fresh]) if not self._quick else {}
@@ -225,9 +224,10 @@ class _Audit:
     def _is_read(self, item: Listed) -> bool:
         return not self._quick or item.stub
 
-    def _read(self, item: Listed) -> RunWithSteps:
+    def _read(self, item: Listed, listed_at: datetime) -> RunWithSteps:
         with self._source.client.counting(self._requests):
-            return item.details or self._source.complete(item.run)
+            told = item.details or self._source.complete(item.run)
+        return replace(told, as_of=min(told.as_of, listed_at))
 
     def _judge(
         self,
@@ -260,6 +260,8 @@ class _Audit:
         names = [*_differing(told.run, row, RUN_FACTS, (*RUN_STATE, "extra"))]
         if row["settled"] and not self._source.settles(told):
             names.append("settled")
+        if row["settled"] and row["steps_synced_at"] is None:
+            names.append("steps_synced_at")
         known = {step.id: step for step in told.steps}
         if known and not steps:
             return (*names, f"all {len(known)} steps are missing")

@@ -490,7 +490,7 @@ def test_a_run_that_is_set_aside_is_named_until_it_is_read_whole(one_run: OneRun
     assert (found.run_id, found.reason, found.at) == ("bad", later.reason, EPOCH)
     assert [run_id for _, run_id in one_run.store.unsettled()] == ["bad"]
     assert one_run.store.unsettled(with_set_aside=False) == []
-    assert one_run.store.known([one_run.run(id="bad")])[
+    assert one_run.store.known([one_run.run(id="bad").key])[
         one_run.pipeline.external_id, "bad"
     ].set_aside
     one_run.save(bad)
@@ -561,7 +561,7 @@ def test_two_sources_may_use_the_same_ids(database: Database) -> None:
     for source in ("one", "two"):
         store = ListingStore(database, source, f"{source}/p")
         store.save(Batch([answer(a_run(pipeline, message=source))]))
-        assert set(store.known([a_run(pipeline)])) == {("p", "run")}
+        assert set(store.known([a_run(pipeline).key])) == {("p", "run")}
     with database.read() as connection:
         messages = connection.execute(select(RunRow.message)).scalars()
         assert sorted(map(str, messages)) == ["one", "two"]
@@ -686,7 +686,7 @@ def test_a_run_is_settled_only_as_it_was_read(one_run: OneRun) -> None:
         assert not one_run.store.settle((one_run.pipeline, "run"), other, now)
     assert not one_run.row["settled"]
     assert one_run.store.settle((one_run.pipeline, "run"), read_at, now)
-    state = one_run.store.known([run])[run.key]
+    state = one_run.store.known([run.key])[run.key]
     assert (state.settled, state.steps_synced_at, state.last_seen_at) == (True, now, now)
 
 

@@ -26,7 +26,7 @@ def one_run(database: Database) -> OneRun:
 
 
 def state(one_run: OneRun) -> StoredState:
-    return one_run.store.known([one_run.run()])[one_run.run().key]
+    return one_run.store.known([one_run.run().key])[one_run.run().key]
 
 
 def hour(hours: float) -> datetime:

@@ -269,18 +269,21 @@ class MemoryStore(ListingStore):
         run = max(found, key=lambda run: run.created_at, default=None)
         return None if run is None else (PIPELINE, run.id)
 
-    def known(self, runs: Iterable[Run]) -> dict[tuple[str, str], StoredState]:
+    def known(self, runs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], StoredState]:
         found = {}
-        for run in runs:
-            if run.id in self.rows:
-                row = self.rows[run.id]
+        for _, run_id in runs:
+            if run_id in self.rows:
+                row = self.rows[run_id]
                 synced = row.details.as_of if row.with_steps else None
-                found["p", run.id] = StoredState(
+                found["p", run_id] = StoredState(
                     settled=row.settled,
                     version=None,
-                    vanished=run.id in self.vanished,
+                    vanished=run_id in self.vanished,
                     created_at=row.details.run.created_at,
-                    set_aside=run.id in self.aside,
+                    first_seen_at=row.details.as_of,
+                    finished=row.details.run.status is Status.FINISHED,
+                    has_steps=bool(row.details.steps),
+                    set_aside=run_id in self.aside,
                     steps_synced_at=synced,
                     last_seen_at=row.details.as_of,
                 )

@@ -195,13 +195,81 @@ def test_no_steps_of_a_run_that_ran_are_asked_for_twice(make_rig: MakeRig) -> No
     rig.assert_exact()
 
 
-def test_no_steps_of_a_run_that_ran_are_believed_the_second_time(make_rig: MakeRig) -> None:
+def test_no_steps_of_a_run_that_ran_are_believed_ten_minutes_later(make_rig: MakeRig) -> None:
     rig = settled_rig(make_rig, 30)
     run = next(r["id"] for r in rig.truth(rig.world.pipelines[0].id) if r["steps"])
     rig.simulator.faults.add("empty-page", "steps", run=run)
-    for is_settled in (False, True):
+    for minutes, is_settled in ((0, False), (9, False), (1, True)):
+        rig.world.clock.advance(60 * minutes)
         rig.sync()
         assert rig.column("settled")[run] is is_settled
+
+
+@pytest.mark.parametrize("status", ["running", "finished"])
+def test_stored_steps_that_do_not_come_are_asked_for_again(make_rig: MakeRig, status: str) -> None:
+    rig = make_rig(empty_world())
+    pipeline, clock = rig.world.pipelines[0].id, rig.world.clock
+    run = rig.world.add_run(pipeline, status=status, steps=3, finished_at=clock.now())
+    clock.advance(60)
+    rig.sync()
+    if status == "running":
+        rig.world.finish(run)
+    rig.world.set_step_fields(run, 3, displayName="late")
+    clock.advance(900)
+    rig.simulator.faults.add("empty-page", "steps", first=1)
+    outcome = only(rig.sync())
+    assert outcome.problems == (
+        f"run {run}: no steps came, though some are stored; they are asked for again",
+    )
+    assert not rig.column("settled")[run]
+    assert only(rig.sync()).outcome == "ok"
+    rig.assert_exact()
+
+
+def test_stored_steps_that_do_not_come_for_a_day_are_forgotten(make_rig: MakeRig) -> None:
+    rig = make_rig(empty_world())
+    pipeline, clock = rig.world.pipelines[0].id, rig.world.clock
+    run = rig.world.add_run(pipeline, status="finished", steps=3, finished_at=clock.now())
+    rig.sync()
+    rig.simulator.faults.add("empty-page", "steps")
+    clock.advance(timedelta(days=2))
+    for hours, outcome in ((0, "partial"), (1, "ok")):
+        clock.advance(timedelta(hours=hours))
+        assert only(rig.sync()).outcome == outcome
+    assert rig.column("settled")[run]
+    assert len(rig.rows(pipeline)[0]["steps"]) == 3
+
+
+def test_a_run_is_no_newer_than_the_listing_that_told_it(make_rig: MakeRig) -> None:
+    """A cache kept the listing: what it tells of the run may have changed since."""
+    rig = make_rig(empty_world())
+    run = rig.world.add_run(
+        rig.world.pipelines[0].id,
+        status="finished",
+        result="aborted",
+        steps=2,
+        finished_at=rig.world.clock.now(),
+    )
+    rig.world.clock.advance(3600)
+
+    class Cached(Wercker):
+        def _slice(self, *args: Any) -> Slice:
+            page = super()._slice(*args)
+            return replace(page, as_of=page.as_of - timedelta(minutes=55))
+
+    rig.sync(rig.source(Cached))
+    assert not rig.column("settled")[run]
+    rig.sync()
+    assert rig.column("settled")[run]
+
+
+def test_a_time_at_the_end_of_the_calendar_stops_no_sync(make_rig: MakeRig) -> None:
+    rig = settled_rig(make_rig, 30)
+    run = rig.world.run_ids(rig.world.pipelines[0].id)[5]
+    rig.world.set_fields(run, finishedAt="9999-12-31T23:59:59Z")
+    assert only(rig.sync()).outcome == "ok"
+    assert len(rig.column("id")) == 30
+    assert not rig.column("settled")[run]
 
 
 def test_a_backdated_run_hides_none_below_it(make_rig: MakeRig) -> None:

@@ -251,6 +251,14 @@ def test_a_settled_flag_that_lies_is_found_out(make_rig: MakeRig) -> None:
     assert rig.column("result")[run] == "failed"
 
 
+def test_a_settled_run_whose_steps_count_as_never_read_is_found_out(rig: Rig) -> None:
+    chosen = well_run(rig)
+    change(rig, f"UPDATE runs SET steps_synced_at = NULL WHERE id = '{chosen}'")
+    assert [(d.id, d.fields) for d in audit(rig).differences] == [(chosen, ("steps_synced_at",))]
+    assert audit(rig, repair=True).well
+    assert rig.column("steps_synced_at")[chosen]
+
+
 def test_a_run_that_came_after_the_last_sync_is_new_and_no_fault(rig: Rig) -> None:
     rig.world.arrive(rig.world.pipelines[0].id, 2)
     verdict = audit(rig)
