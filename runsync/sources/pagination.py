@@ -111,13 +111,10 @@ class _Scan:
     page."""
 
     def __init__(self, fetch: Fetch, name: str) -> None:
-        self._ask, self._name = fetch, name
+        self._fetch, self._name = fetch, name
         self._recent: deque[frozenset[str | int]] = deque(maxlen=_REMEMBERED_PAGES)
         self._newest: datetime | None = None
         self._longest = 0
-
-    def _fetch(self, skip: int) -> Slice:
-        return _unambiguous(self._ask(skip))
 
     def first(self, resume_point: ResumePoint | None) -> tuple[Slice, int]:
         """The page to begin with, and its position.
@@ -174,11 +171,14 @@ class _Scan:
             always given: after deletions another one may stand in its position.
         """
         found = {_key(entry, skip + n): entry for n, entry in enumerate(page.entries)}
+        if len(found) < len(page.entries):
+            rows = _unambiguous(page.entries)
+            found = {_key(entry, skip + n): entry for n, entry in enumerate(rows)}
         new = [key for key in found if not self._has_seen(key)]
         items = tuple(e.item for key, e in found.items() if key in new or e.id is None)
         self._recent.append(frozenset(found))
         self._longest = max(self._longest, len(page.entries))
-        self._newest = max(_times(page), default=self._newest)
+        self._newest = max((at for e in page.entries if (at := e.at)), default=self._newest)
         return items, bool(new)
 
     def is_end(self, page: Slice, skip: int) -> bool:
@@ -196,10 +196,10 @@ class _Scan:
 
         One time alone proves nothing: a row may stand out of order.
         """
-        times = _times(page)
-        if times and self._newest is not None and min(times) > self._newest:
+        if any(self._has_seen(_key(entry, skip + n)) for n, entry in enumerate(page.entries)):
             return True
-        return any(self._has_seen(_key(entry, skip + n)) for n, entry in enumerate(page.entries))
+        times = [at for entry in page.entries if (at := entry.at)]
+        return bool(times) and self._newest is not None and min(times) > self._newest
 
     def _has_seen(self, key: str | int) -> bool:
         return any(key in keys for keys in self._recent)
@@ -216,23 +216,16 @@ class _Scan:
         )
 
 
-def _unambiguous(page: Slice) -> Slice:
-    """The page, where rows of one id that tell different things are rows that cannot be read."""
-    items = {entry.id: entry.item for entry in page.entries}
-    twice = {e.id for e in page.entries if e.id is not None and e.item != items[e.id]}
-    if not twice:
-        return page
-    entries = [
+def _unambiguous(entries: Sequence[Entry]) -> list[Entry]:
+    """The rows of a page, where those of one id that differ are rows that cannot be read."""
+    items = {entry.id: entry.item for entry in entries}
+    twice = {e.id for e in entries if e.id is not None and e.item != items[e.id]}
+    return [
         Entry(None, Problem(f"run {e.id}: the listing shows it in two ways"))
         if e.id in twice
         else e
-        for e in page.entries
+        for e in entries
     ]
-    return Slice(entries, page.as_of)
-
-
-def _times(page: Slice) -> list[datetime]:
-    return [entry.at for entry in page.entries if entry.at]
 
 
 def _overlap(page: Slice) -> int:

@@ -1,13 +1,13 @@
 """How runs and their steps are written, and what is known of those that are stored."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, exists, select, update
 
 from runsync.errors import HistoryRestartedError
-from runsync.records import Pipeline, RunWithSteps, Status
+from runsync.records import GRACE, Pipeline, Problem, RunWithSteps, Status
 from runsync.storage import tables
 from runsync.storage.sync_log import Counts
 from runsync.storage.upserts import (
@@ -24,6 +24,8 @@ from runsync.storage.upserts import (
 
 ROUNDING = timedelta(seconds=1)
 """Creation times that differ by less are of one run; a provider may round them."""
+_FORGETTING = timedelta(days=1)
+"""For how long steps that are stored have to be missing, at every try, to count as forgotten."""
 RunKey = tuple[str, str]
 """A run's pipeline, by its external id, and the run's own id."""
 
@@ -60,6 +62,29 @@ class RunToWrite:
     def is_whole(self) -> bool:
         """Whether everything that the provider has of the run was read."""
         return self.with_steps and not self.details.problems
+
+
+def lacks_proof(found: RunWithSteps, stored: StoredState | None) -> bool:
+    """Whether a run that is over and came without a step may have some all the same.
+
+    Some runs have none, and some providers forget them; a passing fault looks the same. Where none
+    is stored it takes another such answer, ten minutes after the run was first seen.
+    Where some are, they may have changed since.
+    """
+    if found.run.started_at is None or not found.steps_read:
+        return False
+    if stored is None or not stored.has_steps or stored.steps_synced_at is None:
+        return not (stored and stored.finished and found.as_of >= stored.first_seen_at + GRACE)
+    were_missing = stored.last_seen_at > stored.steps_synced_at
+    return not (were_missing and found.as_of >= stored.steps_synced_at + _FORGETTING)
+
+
+def without_known_steps(found: RunWithSteps) -> RunWithSteps:
+    """A run of which steps are stored, and none came."""
+    problem = Problem(
+        f"run {found.run.id}: no steps came, though some are stored; they are asked for again"
+    )
+    return replace(found, problems=(*found.problems, problem), steps_read=False)
 
 
 def is_set_aside() -> ColumnElement[bool]:

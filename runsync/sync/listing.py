@@ -16,6 +16,7 @@ from copy import deepcopy
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
+from operator import attrgetter
 from typing import Any
 
 from runsync.coverage import Interval
@@ -34,7 +35,7 @@ from runsync.errors import (
 from runsync.http.client import RequestCounter
 from runsync.records import Pipeline, Problem, RunWithSteps
 from runsync.sources.base import BEGUN, Listed, Page, ResumePoint, Unchanged
-from runsync.storage.runs import ROUNDING
+from runsync.storage.runs import ROUNDING, lacks_proof, without_known_steps
 from runsync.storage.store import (
     Batch,
     Counts,
@@ -45,7 +46,6 @@ from runsync.storage.store import (
     StoredState,
 )
 from runsync.sync import validators
-from runsync.sync.missing_steps import lacks_proof, without_known_steps
 from runsync.sync.outcome import Options, Progress, SyncOutcome, Task, Watch
 from runsync.sync.validators import UnchangedRun, Validator
 from runsync.sync.walk import Turn, Walk
@@ -251,7 +251,7 @@ class ListingSync:
             if isinstance(item, Listed) and (since is None or item.run.created_at >= since)
         ]
         runs = [item.run for item in listed]
-        stored = self._store.known([run.key for run in runs]) if runs else {}
+        stored = self._store.known(map(attrgetter("key"), runs)) if runs else {}
         futures = [
             self._pool.submit(self._read_listed, item, page.as_of, state)
             for item in listed
@@ -332,7 +332,8 @@ class ListingSync:
         settled = self._source.settles(found)
         # Where only changes are listed, it is read again by its id if its steps count as missing.
         with_steps = found.steps_read and not (is_passing and self._source.lists_changes)
-        if settled and not self._source.lists_changes and lacks_proof(found, stored):
+        doubtful = settled and not found.steps and not self._source.lists_changes
+        if doubtful and lacks_proof(found, stored):
             settled = False
             if stored and stored.has_steps:
                 found, with_steps = without_known_steps(found), False
