@@ -10,9 +10,9 @@ from runsync.records import Pipeline, Problem
 from runsync.sources import base
 from runsync.sources.circleci.payloads import Origin, Project, Sibling, read_origin, siblings
 from runsync.sources.circleci.walk import Part
-from runsync.sources.fields import BadRowError, Fields, describe
+from runsync.sources.discovery import rows_by_token
+from runsync.sources.fields import BadRowError, Fields, rows_in
 
-_MOST_PAGES = 100
 Siblings = tuple[dict[str, Sibling], list[tuple[object, str]]]
 
 
@@ -95,18 +95,18 @@ class Asking(base.Source):
         return read_origin(self.client.get(checked_path("api", "v2", "pipeline", origin_id)).data)
 
     def _all(self, path: str) -> tuple[list[object], datetime]:
-        """The rows of all pages of a list, and the time of the first page."""
+        """The rows of all pages of a list, each once, and the time of the first page."""
+        times: list[datetime] = []
         found: list[object] = []
-        token, as_of = None, None
-        for _ in range(_MOST_PAGES):
+
+        def ask(token: str | None) -> tuple[list[object], str | None]:
             answer = self.client.get(path, {"page-token": token})
-            rows, token = _page(answer, path)
-            for row in rows:
-                found += [] if row in found else [row]
-            as_of = as_of or answer.as_of
-            if token is None:
-                return found, as_of
-        raise SourceError(f"{self.name}: {path} shows pages without an end; check base_url")
+            times.append(answer.as_of)
+            return _page(answer, path)
+
+        for row in rows_by_token(ask, what=f"{self.name}: {path}"):
+            found += [] if row in found else [row]
+        return found, times[0]
 
 
 def _page(answer: Response, what: str) -> tuple[list[object], str | None]:
@@ -115,15 +115,11 @@ def _page(answer: Response, what: str) -> tuple[list[object], str | None]:
     Raises:
         SourceError: it is no page of CircleCI's.
     """
-    data = answer.data
-    rows = data.get("items") if isinstance(data, dict) else None
-    token = data.get("next_page_token") if isinstance(data, dict) else None
-    if not isinstance(rows, list) or not (token is None or isinstance(token, str)):
-        raise SourceError(
-            f"{what}: `items`, a list, is due and {describe(data if rows is None else rows)} came; "
-            "check that base_url is CircleCI's"
-        )
-    return rows, token or None
+    rows = rows_in(answer.data, what, "items")
+    try:
+        return rows, Fields(answer.data, what).text("next_page_token") or None
+    except BadRowError as error:
+        raise SourceError(f"{error}; check base_url") from error
 
 
 def _origin_or_problem(raw: object) -> Origin | Problem:

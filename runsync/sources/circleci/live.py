@@ -5,30 +5,27 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
-from runsync.errors import NotFoundError, RefusedError, SourceError
+from runsync.errors import NotFoundError
 from runsync.http.client import checked_path
-from runsync.records import Pipeline, Run, RunWithSteps, Step
+from runsync.records import Pipeline, Run, Step
 from runsync.sources.base import Access, Discovered, RunFilter, TriggerRequest
 from runsync.sources.circleci.asking import Asking
 from runsync.sources.circleci.payloads import Origin, Project, job_number, read_run
-from runsync.sources.fields import UUID, Fields, describe
+from runsync.sources.fields import UUID, Fields, rows_in
 
 _SHOWN = 20
-_NEWEST_FIRST = "creationDateDesc"
 
 
 class LiveAPI(Asking):
     """What CircleCI can do at once."""
 
-    def find_run(self, pipeline: Pipeline, run_id: str) -> RunWithSteps:
-        return self.reread(pipeline, self._checked_id(run_id))
+    run_id_pattern = UUID
+    run_id_description = "id of a CircleCI workflow; those are UUIDs"
 
     def find_runs(self, wanted: RunFilter) -> list[Run]:
         """The newest runs; of what may be asked for CircleCI filters by branch alone."""
-        sort = None if wanted.sort == _NEWEST_FIRST else wanted.sort
-        self._refuse_given("list runs", status=wanted.status, result=wanted.result, sort=sort)
-        self._refuse_given("list runs", commit=wanted.commit, author=wanted.author)
-        self._refuse_given("list runs", source_run=wanted.source_run)
+        self.refuse_unsupported("list runs", wanted, "pipeline application limit skip sort branch")
+        self.provider_word(wanted, "sort", {"creationDateDesc": None})
         project = self._project(wanted.pipeline or wanted.application or "")
         first = wanted.skip or 0
         found = self._runs(project, wanted.branch)
@@ -62,7 +59,7 @@ class LiveAPI(Asking):
             raise NotFoundError(f"{self.name}: job {step.name!r} never ran, so it has no log")
         with self.reading():
             known = pipeline and pipeline.external_id
-            own = known or self._workflow(self._checked_id(run_id)).needed_text("project_slug")
+            own = known or self._workflow(self.valid_run_id(run_id)).needed_text("project_slug")
             job = partial(self._project(own).old_path, number)
             places = [
                 (action.integer("step") or 0, action.integer("index") or 0)
@@ -79,8 +76,7 @@ class LiveAPI(Asking):
     def trigger(self, wanted: TriggerRequest) -> None:
         """Starts what the config has for a branch; ``env`` becomes the parameters. CircleCI
         answers no run: its workflows come later."""
-        self._refuse_given("trigger runs", commit=wanted.commit, message=wanted.message)
-        self._refuse_given("trigger runs", source_run=wanted.source_run)
+        self.refuse_unsupported("trigger runs", wanted, "pipeline branch env")
         project = self._project(wanted.pipeline)
         if project.vcs == "circleci":
             raise self.lacks("trigger runs of a project that no OAuth app connects")
@@ -90,7 +86,7 @@ class LiveAPI(Asking):
 
     def abort(self, pipeline: Pipeline | None, run_id: str) -> None:
         """Cancels a workflow. CircleCI answers no new state."""
-        path = checked_path("api", "v2", "workflow", self._checked_id(run_id), "cancel")
+        path = checked_path("api", "v2", "workflow", self.valid_run_id(run_id), "cancel")
         self.client.send("POST", path)
 
     def access(self) -> Access:
@@ -102,22 +98,14 @@ class LiveAPI(Asking):
 
     def discover(self) -> Iterator[Discovered]:
         """The projects that the token's user follows: API v2 has no list of projects."""
-        rows = self.client.get(checked_path("api", "v1.1", "projects")).data
-        if not isinstance(rows, list):
-            raise SourceError(
-                f"{self.name}: a list of projects is due and {describe(rows)} came; check base_url"
-            )
+        answer = self.client.get(checked_path("api", "v1.1", "projects"))
+        rows = rows_in(answer.data, f"{self.name}: the projects")
         seen: set[str] = set()
         for row in rows:
             found = _discovered(row)
             if found and found.value not in seen:
                 seen.add(found.value)
                 yield found
-
-    def _checked_id(self, run_id: str) -> str:
-        if not UUID.fullmatch(run_id):
-            raise RefusedError(f"{run_id!r} is no id of a CircleCI workflow; those are UUIDs")
-        return run_id.lower()
 
 
 def _discovered(raw: object) -> Discovered | None:

@@ -205,5 +205,5 @@ def test_what_cannot_be_read_is_the_source_s_error(
         source.log(PIPELINE, str(workflow.id), step)
     with pytest.raises(SourceError, match="`login` must be text"):
         source.access()
-    with pytest.raises(SourceError, match="a list of projects is due"):
+    with pytest.raises(SourceError, match="the projects: a list is due"):
         list(source.discover())
