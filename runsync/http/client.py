@@ -134,7 +134,8 @@ class Client:
     def get(
         self, path: str, params: Params | None = None, headers: Mapping[str, str] | None = None
     ) -> Response:
-        """GETs JSON, trying again where that can help. 304 and 204 are answers, with no data.
+        """GETs JSON, trying again where that can help. 304, where an ETag was sent, and 204 are
+        answers, with no data.
 
         Raises:
             TokenRefusedError: 401; ForbiddenError: 403.
@@ -349,6 +350,8 @@ class Client:
         status, headers = response.status_code, response.headers
         as_of = http_date(headers.get("Date", "")) or datetime.now(UTC) - _CLOCK_DOUBT
         if status == 304:
+            if "If-None-Match" not in request.headers:
+                raise TryAgainError("answered that nothing has changed, which was not asked")
             return Response(status, headers, None, as_of)
         if status >= 300:
             raise self._refusal(request, response, content, as_of)

@@ -180,8 +180,14 @@ def test_without_a_clock_of_the_provider_only_yesterday_is_sure(
 
 def test_not_modified_is_an_answer(service: Service, client: Client) -> None:
     service.usual = Response(304, headers=(("ETag", '"2"'),))
-    found = client.get("/x")
+    found = client.get("/x", headers={"If-None-Match": '"2"'})
     assert (found.status, found.data, found.headers["etag"]) == (304, None, '"2"')
+
+
+def test_not_modified_is_no_answer_to_what_was_not_asked(service: Service, client: Client) -> None:
+    service.usual = Response(304, headers=(("ETag", '"2"'),))
+    with pytest.raises(SourceError, match="nothing has changed, which was not asked"):
+        client.get("/x")
 
 
 def test_text(service: Service, client: Client) -> None:
