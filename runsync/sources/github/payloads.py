@@ -198,7 +198,7 @@ def read_run(fields: Fields, repository: Repository, own: Pipeline) -> Run:
     Raises:
         BadRowError: a field is not what is due.
     """
-    number, attempt = needed_number(fields, "id"), fields.integer("run_attempt") or 1
+    number, attempt = needed_number(fields, "id"), needed_number(fields, "run_attempt")
     if not 1 <= attempt <= _MOST_ATTEMPTS:
         raise BadRowError(f"{fields.what}: `run_attempt` {attempt} is no attempt's number")
     created, touched = fields.needed_time("created_at"), fields.time("updated_at")

@@ -7,6 +7,7 @@ JSON in ``payloads.py`` and ``jobs.py``.
 
 import heapq
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -25,7 +26,7 @@ from runsync.errors import (
     TokenRefusedError,
 )
 from runsync.http.client import Params, Response, checked_path
-from runsync.records import Pipeline, Problem, Run, RunWithSteps, Status, Step
+from runsync.records import Pipeline, Problem, Result, Run, RunWithSteps, Status, Step
 from runsync.sources.base import (
     Access,
     Discovered,
@@ -309,8 +310,8 @@ class GitHub(Source):
         payloads.check_owner(rows, f"the runs of {ref}", of_workflow="/" in ref.partition("/")[2])
         names.default_branch = branch.at(answer.as_of) if rows else None
         entries = [_entry(raw, self._repository(ref), names) for raw in rows]
-        is_full = len(rows) >= self.page_size
-        return walk.ListPage(answer.as_of, entries, is_full, total, answer.headers.get("ETag"))
+        etag = answer.headers.get("ETag")
+        return walk.ListPage(answer.as_of, entries, self.page_size, total, etag)
 
     def _filtered(self, ref: str, asked: dict[str, str | None], most: int) -> Iterator[Listed]:
         """The runs that GitHub finds, newest first."""
@@ -390,6 +391,8 @@ class GitHub(Source):
         if len(jobs) < total:
             what = f"run {run.id}: {len(jobs)} of its {total} jobs are listed"
             problems = (*problems, Problem(what))
+        if not total and run.result is Result.PASSED:
+            problems = (Problem(f"run {run.id}: it passed, but no job of it is listed"),)
         # The ETag of a page says nothing of the others.
         jobs_etag = first.headers.get("ETag") if total <= self.page_size else None
         validator = str(RunETags.of(run, etag, jobs_etag)) if jobs_etag else None
@@ -400,16 +403,16 @@ class GitHub(Source):
         self, path: str, key: str, what: str, first: Response | None = None
     ) -> tuple[list[object], int]:
         """The rows of all pages of a list, without repeats; and how many there are."""
-        found: list[object] = []
+        found: dict[object, object] = {}
         answer = first or self.client.get(path, {"per_page": self.page_size})
         for page in count(2):
             rows, total = _rows(answer, key, what)
-            new = [row for row in rows if page == 2 or row not in found]
-            found += new
-            if not new or len(found) >= total:
+            before = len(found)
+            found |= _by_id(rows)
+            if len(found) == before or len(found) >= total:
                 break
             answer = self.client.get(path, {"per_page": self.page_size, "page": page})
-        return found, total
+        return [*found.values()], total
 
     def _default_branch(self, ref: str) -> str | None:
         """The default branch of a listing's repository; None where it cannot be had."""
@@ -484,6 +487,19 @@ def _entry(raw: object, repository: Repository, names: WorkflowNames) -> walk.Li
     newest = listed[0]
     state = f"{newest.run.attempt} {newest.run.version}"
     return walk.ListedRow(newest.cursor.id, state, newest.cursor.at, listed)
+
+
+def _by_id(rows: list[object]) -> dict[object, object]:
+    """The rows of a page by their ids; those without one by what they say, and which of them that
+    is: two unreadable rows that look the same are two."""
+    told: Counter[str] = Counter()
+    found: dict[object, object] = {}
+    for row in rows:
+        number = row.get("id") if isinstance(row, dict) else None
+        text = repr(number if isinstance(number, int) else row)
+        told[text] += 0 if isinstance(number, int) else 1
+        found[text, told[text]] = row
+    return found
 
 
 def _rows(answer: Response, key: str, what: str) -> tuple[list[object], int]:

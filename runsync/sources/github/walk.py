@@ -59,16 +59,34 @@ class ListedRow:
 class ListPage:
     """One answer: rows, newest first; or that all is ``unchanged``.
 
-    ``is_full``: there are as many as a page holds. ``total`` is how many match, as far as GitHub
-    knows: it may be out of date, or cut off.
+    ``size``: how many a page holds at most. ``total`` is how many match, as far as GitHub knows: it
+    may be out of date, or cut off.
     """
 
     as_of: datetime
     entries: Sequence[ListedRow] = ()
-    is_full: bool = False
+    size: int = 0
     total: int = 0
     etag: str | None = None
     unchanged: bool = False
+
+    @property
+    def ids(self) -> set[str]:
+        return {entry.id for entry in self.entries if entry.id is not None}
+
+    @property
+    def is_full(self) -> bool:
+        return len(self.entries) >= self.size
+
+    @property
+    def repeats(self) -> bool:
+        """Whether it shows a run twice, and so perhaps leaves one out."""
+        return len(self.ids) < sum(entry.id is not None for entry in self.entries)
+
+    @property
+    def lacks(self) -> bool:
+        """Whether it shows fewer runs than GitHub counts, though a page would hold more."""
+        return 0 < len(self.entries) < min(self.size, self.total)
 
     @property
     def newest(self) -> datetime | None:
@@ -126,7 +144,7 @@ def walk(
     above = until = start.at if start else None
     while True:
         old = book.known(until)
-        part = ask(Span(None, until), 1, old.etag if old else None)
+        part = scan.window(until, old.etag if old else None)
         if old and part.unchanged:
             book.note(old, part.as_of)
             scan.pass_over()
@@ -156,6 +174,23 @@ class _Scan:
         self._edge = frozenset([edge] if edge else [])
         self._steps_back = 0
         self._nothing_below = False
+
+    def window(self, until: datetime | None, etag: str | None) -> ListPage:
+        """Asks for a window. One that contradicts itself may lack any run: it is asked for until it
+        does not, or until what it lacks is twice the same: then the count is wrong.
+
+        Raises:
+            SourceError: it shows a run twice each time, or never the same.
+        """
+        part = self._ask(Span(None, until), 1, etag)
+        for _ in range(_MOST_TRIES):
+            if part.unchanged or not (part.repeats or part.lacks):
+                return part
+            before = part.ids
+            part = self._ask(Span(None, until), 1, None)
+            if part.ids == before and not part.repeats:
+                return part
+        raise self._moves_too_fast()
 
     def joins(self, until: datetime | None, part: ListPage) -> bool:
         """Whether a window shows again what the one before it ended with, or anything at all
@@ -241,17 +276,21 @@ class _Scan:
     def _second_once(self, at: datetime) -> Generator[Page, None, int | None]:
         """Yields them page by page; how many they are, or None where a deletion may have moved
         one across the edge of a page."""
-        number, rows, in_second, total = 1, 0, 0, 0
+        number, rows, total = 1, 0, 0
+        in_second: set[str] = set()
+        unreadable = 0
         while True:
             part = self._ask(Span(at, at), number, None)
-            if part.total < total:
+            if part.total < total or part.repeats:
                 return None
             if fresh := self._take(part):
                 yield Page(fresh, part.as_of)
             rows += len(part.entries)
-            in_second += sum(entry.at is None or entry.at <= at for entry in part.entries)
-            if not part.is_full:
-                return in_second
+            in_second |= {entry.id for entry in part.entries if entry.id and entry.at <= at}
+            unreadable += sum(entry.id is None for entry in part.entries)
+            # A page may hold fewer than were asked for.
+            if not part.is_full and (rows >= part.total or not part.entries):
+                return None if rows < part.total else len(in_second) + unreadable
             number, total = number + 1, part.total
             if rows >= self._cap or total > self._cap:
                 raise self._too_many(at)
