@@ -286,7 +286,7 @@ class _Scan:
             if fresh := self._take(part):
                 yield Page(fresh, part.as_of)
             rows += len(part.entries)
-            in_second |= {entry.id for entry in part.entries if entry.id and entry.at <= at}
+            in_second |= {e.id for e in part.entries if e.id and e.at and e.at <= at}
             unreadable += sum(entry.id is None for entry in part.entries)
             # A page may hold fewer than were asked for.
             if not part.is_full and (rows >= part.total or not part.entries):
