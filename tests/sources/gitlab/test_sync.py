@@ -1,5 +1,6 @@
 """A simulated GitLab is synced into a database, and the rows are held against the truth."""
 
+import threading
 from datetime import timedelta
 from itertools import count
 from typing import Any
@@ -188,6 +189,10 @@ def test_a_backfill_that_is_killed_goes_on_where_it_was(
         first.client.get = ask_or_die  # type: ignore[method-assign]
         with pytest.raises(KilledError):
             run(sqlite, first)
+    # What was in flight when it was killed is still asked, and none of the next sync's.
+    for thread in threading.enumerate():
+        if thread.name.startswith("runsync-"):
+            thread.join(10)
     done = len(stored(sqlite))
     simulator.asked.clear()
     with opened(simulator) as second:
