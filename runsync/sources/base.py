@@ -119,6 +119,10 @@ class Source(LiveSource):
     """Keys of a listing's memory that say what its covered intervals stand for: they are saved
     before an interval is, and told to every walk but one that is to read all again."""
 
+    walk_memory: ClassVar[tuple[str, ...]] = ()
+    """Keys of a listing's memory that tell of the walk alone: they are kept where that came to its
+    end, though some run could not be read."""
+
     page_runs: ClassVar[int] = 100
     """How many runs of a listing one request brings."""
     requests_per_run: ClassVar[int] = 1

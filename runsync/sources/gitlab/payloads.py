@@ -122,6 +122,8 @@ def read_details(
             run = replace(run, message=commit.text("message")) if commit else run
         except BadRowError as error:
             problems.append(Problem(str(error)))
+    if run.result is Result.PASSED and not jobs and not bridges:
+        problems.append(Problem(f"run {run.id}: it passed, but no job of it is listed"))
     ordered = _in_order(steps)
     run = replace(run, outcome=_outcome(run, ordered))
     return RunWithSteps(run, ordered, as_of, tuple(problems))

@@ -46,6 +46,8 @@ from runsync.sources.live import header_number
 PAGE_SIZE = 100
 TICK = timedelta(milliseconds=1)
 _MOST_READINGS = 30
+_CHANGED = "changed"
+"""Under which key of a listing's memory stands the last change that the last whole walk saw."""
 _WORDS = {ending.result.value: word for word, ending in ENDINGS.items()}
 _SORTS = {"creationDateDesc": "desc", "creationDateAsc": "asc"}
 _ID = re.compile(
@@ -66,6 +68,8 @@ class GitLab(base.Source):
     # A change gets its time before it is committed, and a replica shows it later still: what
     # turns up below runs that were read already must not pass for known.
     recheck = timedelta(hours=1)
+    needs_begin = True
+    walk_memory = (_CHANGED,)
     # For a moment after a change there is more to come that moves nothing to the top: a job's
     # coverage, found in its log, or a second change within the same millisecond.
     grace = timedelta(minutes=1)
@@ -106,6 +110,9 @@ class GitLab(base.Source):
                 named = replace(listing.pipelines[0], default_branch=branch.at(answer.as_of))
                 listing = replace(listing, pipelines=(named,))
             last, rows = _is_last(answer), self._by_time(listing, answer, top)
+            memory.setdefault(base.BEGUN, answer.as_of.isoformat())
+            if top is None and rows:
+                memory[_CHANGED] = iso(rows[0][0])
             if not last and _tells_no_time(answer):
                 rows, last = self._untimed(listing, path, params, top or answer.as_of)
                 low = rows[-1][0]
@@ -121,9 +128,21 @@ class GitLab(base.Source):
             if rows or last:
                 yield Page(tuple(item for _, item in rows), answer.as_of, at_start=last)
 
+    def recheck_since(self, memory: Mapping[str, Any], now: datetime) -> datetime:
+        """From the last whole walk on, however long ago that was: what the walk could not see yet
+        stands just below what it saw."""
+        seen = memory.get(_CHANGED) or memory.get(base.BEGUN)
+        return min(now, parse_time(seen) if seen else now) - self.recheck
+
     def complete(self, run: Run) -> RunWithSteps:
         # One that is not yet known to the replica that was asked is read again if it is listed.
-        return self.reread(run.pipeline, run.id)
+        found = self.reread(run.pipeline, run.id)
+        listed, told = (_changed(one) for one in (run, found.run))
+        if listed and told and told < listed <= found.as_of - self.grace:
+            what = f"run {run.id}: what is told of it is older than its last change, {iso(listed)}"
+            problems = (*found.problems, Problem(what))
+            return replace(found, problems=problems, steps_read=False)
+        return found
 
     def reread(self, pipeline: Pipeline, run_id: str) -> RunWithSteps:
         path = self._path(pipeline, "pipelines", run_id)
@@ -436,14 +455,25 @@ class GitLab(base.Source):
             raise SourceError(f"{self.name}: {error}") from error
 
 
+def _changed(run: Run) -> datetime | None:
+    """When a run changed last; None where that is not told."""
+    version = run.version or ""
+    # The version of one that may not stay so lacks its Z.
+    return None if not version or " " in version else parse_time(version.rstrip("Z") + "Z")
+
+
 def _rows(answer: Response, what: str) -> list[object]:
     """The rows of a page.
 
     Raises:
-        SourceError: it is no list, or lacks rows that GitLab counts; it counts no more than 10,000.
+        SourceError: it is no list, shows a row twice and so perhaps leaves one out, or lacks rows
+            that GitLab counts; it counts no more than 10,000.
     """
     if not isinstance(answer.data, list):
         raise SourceError(f"{what}: a list is due and {describe(answer.data)} came; check base_url")
+    ids = [str(raw["id"]) for raw in answer.data if isinstance(raw, dict) and raw.get("id")]
+    if len(set(ids)) < len(ids):
+        raise SourceError(f"{what}: a row came twice, perhaps instead of another; sync again")
     total, size, page = (
         header_number(answer.headers, f"X-{name}") for name in ("Total", "Per-Page", "Page")
     )
@@ -468,5 +498,7 @@ def _tells_no_time(answer: Response) -> bool:
 
 
 def _is_last(answer: Response) -> bool:
+    """Whether nothing follows a page. Where that is not told, a short one proves nothing: fewer
+    rows than were asked for may be a page."""
     following = answer.headers.get("X-Next-Page")
-    return len(answer.data) < PAGE_SIZE if following is None else not following
+    return not answer.data if following is None else not following

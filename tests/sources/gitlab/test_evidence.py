@@ -1,14 +1,18 @@
 """What an answer of GitLab's proves, and what it leaves open."""
 
 import contextlib
+from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from runsync.errors import RefusedError, SourceError
 from runsync.records import Pipeline
 from runsync.sources.base import Listed, Listing, Page
 from runsync.sources.gitlab.source import GitLab
+from runsync.storage import tables
 from runsync.storage.database import Database
 from tests.sources.gitlab.simulator import Asked, GitLabSimulator, RefusalError, World
 from tests.sources.gitlab.test_sync import run
@@ -173,3 +177,159 @@ def test_an_end_whose_last_run_has_moved_is_proven(
 
     simulator.before = move
     assert list(source.pages(listing, None, {}))[-1].at_start
+
+
+# What a sync could not see yet is found by the next one, however long that is in coming.
+
+
+def test_a_change_that_a_sync_could_not_see_is_found_by_a_late_next_one(
+    world: World, source: GitLab, sqlite: Database
+) -> None:
+    world.history(5)
+    late = world.create("build")
+    world.start(late)
+    world.end(late)
+    late.visible_from = world.now + timedelta(hours=1)
+    world.history(40, gap=30)
+    run(sqlite, source)
+    assert str(late.id) not in stored(sqlite)
+    world.pass_time(hours=2)
+    world.history(170, gap=1)
+    world.pass_time(hours=5)
+    assert run(sqlite, source).outcome == "ok"
+    assert stored(sqlite) == truth(world)
+
+
+def test_one_that_may_not_stay_so_is_read_again_by_a_late_next_sync(
+    world: World, source: GitLab, sqlite: Database
+) -> None:
+    world.history(5)
+    pipeline = world.create("build", "lint")
+    for one in (pipeline, *(world.create("build") for _ in range(40))):
+        world.pass_time(milliseconds=5)
+        world.start(one)
+        world.end(one)
+    run(sqlite, source)
+    pipeline.jobs[0].allow_failure = True
+    world.pass_time(hours=2)
+    world.history(170, gap=1)
+    world.pass_time(hours=5)
+    assert run(sqlite, source).outcome == "ok"
+    assert stored(sqlite) == truth(world)
+
+
+def test_what_stays_unreadable_does_not_make_the_listing_longer_to_read(
+    world: World, simulator: GitLabSimulator, source: GitLab, sqlite: Database
+) -> None:
+    made = world.history(3)
+    refuse(simulator, 403, f"/{made[1].id}/jobs")
+    for _ in range(3):
+        world.pass_time(hours=5)
+        world.history(110, gap=60)
+        simulator.asked.clear()
+        assert run(sqlite, source).outcome == "partial"
+    assert simulator.paths().count("pipelines") == 2
+
+
+def test_nothing_new_writes_nothing(world: World, source: GitLab, sqlite: Database) -> None:
+    world.history(3)
+    for _ in range(2):
+        world.pass_time(minutes=5)
+        run(sqlite, source)
+    before = memory(sqlite)
+    assert "changed" in before
+    world.pass_time(minutes=5)
+    run(sqlite, source)
+    assert memory(sqlite) == before
+
+
+def memory(database: Database) -> Any:
+    with database.read() as connection:
+        return connection.execute(select(tables.listings.c.memory)).scalar_one()
+
+
+def test_a_detail_that_is_older_than_the_listing_is_not_the_run(
+    world: World, simulator: GitLabSimulator, source: GitLab, sqlite: Database
+) -> None:
+    pipeline = world.create("build")
+    world.start(pipeline)
+    running = world.detail(pipeline)
+    world.pass_time(minutes=5)
+    world.end(pipeline)
+    world.pass_time(minutes=5)
+    world.spoilt[-pipeline.id] = lambda raw: running
+    outcome = run(sqlite, source)
+    assert outcome.outcome == "partial"
+    assert "older than its last change" in outcome.problems[0]
+    world.spoilt.clear()
+    world.history(150)
+    world.pass_time(hours=9)
+    assert run(sqlite, source).outcome == "ok"
+    assert stored(sqlite) == truth(world)
+
+
+# Answers that contradict themselves.
+
+
+def test_a_run_that_passed_has_had_jobs(
+    world: World, simulator: GitLabSimulator, source: GitLab, sqlite: Database
+) -> None:
+    made = world.history(3)
+    world.pass_time(minutes=5)
+    passed = next(one for one in made if one.status == "success")
+    hide(simulator, f"/{passed.id}/jobs", lambda rows, headers: ([], {"X-Next-Page": ""}))
+    outcome = run(sqlite, source)
+    assert outcome.problems == (f"run {passed.id}: it passed, but no job of it is listed",)
+    del simulator.answer
+    assert run(sqlite, source).outcome == "ok"
+    assert stored(sqlite) == truth(world)
+
+
+@pytest.mark.parametrize("path", ["/jobs", "/pipelines"])
+def test_a_row_that_comes_twice_hides_another(
+    world: World, simulator: GitLabSimulator, source: GitLab, sqlite: Database, path: str
+) -> None:
+    world.history(4)
+    world.pass_time(minutes=5)
+    hide(simulator, path, lambda rows, headers: ([rows[0], *rows[:-2], rows[-1]], headers))
+    outcome = run(sqlite, source)
+    assert "a row came twice, perhaps instead of another" in (outcome.error or "")
+    del simulator.answer
+    assert run(sqlite, source).outcome == "ok"
+    assert stored(sqlite) == truth(world)
+
+
+@pytest.mark.parametrize("size", [20, 100])
+def test_a_short_page_that_does_not_tell_what_follows_is_no_end(
+    world: World, simulator: GitLabSimulator, source: GitLab, sqlite: Database, size: int
+) -> None:
+    """Perhaps a proxy took the headers away, and fewer rows are listed than were asked for."""
+    world.history(50)
+    many = world.create(*(f"job {n}" for n in range(45)))
+    world.start(many)
+    world.end(many)
+    world.pass_time(minutes=5)
+
+    def smaller(asked: Asked) -> None:
+        if "per_page" in asked.query:
+            asked.query["per_page"] = str(min(size, int(asked.query["per_page"])))
+
+    simulator.before = smaller
+    hide(simulator, "s", lambda rows, headers: (rows, {}))
+    assert run(sqlite, source).outcome == "ok"
+    assert stored(sqlite) == truth(world)
+
+
+def hide(simulator: GitLabSimulator, end: str, change: Callable[[Any, Any], Any]) -> None:
+    """Changes rows and headers of answers for a path with that end."""
+    honest = simulator.answer
+
+    def answer(asked: Asked, body: Any, token: str | None) -> Any:
+        status, rows, headers = honest(asked, body, token)
+        return (
+            (status, *change(rows, headers))
+            if asked.path.endswith(end)
+            else (status, rows, headers)
+        )
+
+    simulator.answer = answer  # type: ignore[method-assign]
