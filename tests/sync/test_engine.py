@@ -221,6 +221,13 @@ def test_since_brings_no_older_run_and_can_be_widened(make_rig: MakeRig) -> None
     rig.assert_exact()
 
 
+def test_a_run_of_the_instant_that_history_is_wanted_from_is_wanted(make_rig: MakeRig) -> None:
+    rig = make_rig(runs=[30], pipelines=1)
+    since = sorted(run["created_at"] for run in rig.truth(rig.world.pipelines[0].id))[10]
+    rig.sync(since=since)
+    assert min(rig.column("created_at").values()) == since
+
+
 def test_full_walks_all_again(make_rig: MakeRig) -> None:
     rig = make_rig(runs=[100], pipelines=1)
     rig.world.clock.advance(timedelta(days=2))

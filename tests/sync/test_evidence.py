@@ -173,6 +173,20 @@ def test_an_empty_listing_is_doubted_while_its_newest_run_is_there(make_rig: Mak
     assert "the listing shows no run" in (outcome.error or "")
 
 
+def test_where_all_runs_are_gone_the_newest_is_found_gone_by_its_id(make_rig: MakeRig) -> None:
+    rig = settled_rig(make_rig, 30)
+    rig.sync()
+    ids = rig.world.run_ids(rig.world.pipelines[0].id)
+    for run in ids:
+        rig.world.delete_run(run)
+    for number in (1, 2):
+        assert only(rig.sync()).outcome == "ok"
+        gone = {run: at for run, at in rig.column("vanished_at").items() if at is not None}
+        assert gone.keys() == set(ids[:number])
+        # By the provider's clock.
+        assert abs(rig.world.clock.now() - gone[ids[number - 1]]) < timedelta(seconds=2)
+
+
 def test_another_run_of_a_settled_id_is_refused(make_rig: MakeRig) -> None:
     rig = settled_rig(make_rig, 30)
     rig.sync()

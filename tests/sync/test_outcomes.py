@@ -2,6 +2,7 @@
 
 import threading
 import time
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -10,6 +11,7 @@ from sqlalchemy import select
 from runsync.records import Run, RunWithSteps
 from runsync.sources.wercker.source import Wercker
 from runsync.storage.models import PipelineRow, SyncRow
+from runsync.sync.engine import Options, Progress, Task, sync
 from tests.sync.rig import MakeRig, Rig, empty_world
 
 
@@ -24,6 +26,16 @@ def test_a_good_sync_has_no_error(make_rig: MakeRig) -> None:
     rig = make_rig(runs=[5], pipelines=1)
     rig.sync()
     assert stored(rig) == [("ok", None)]
+
+
+def test_what_was_set_aside_is_told_and_stored(make_rig: MakeRig) -> None:
+    rig = make_rig(runs=[5], pipelines=1)
+    rig.world.clock.advance(timedelta(days=2))
+    run = rig.world.run_ids(rig.world.pipelines[0].id)[2]
+    rig.simulator.faults.add("number-for-string", "steps", run=run)
+    (outcome,) = rig.sync()
+    assert run in (outcome.error or "")
+    assert stored(rig) == [("partial", outcome.error)]
 
 
 class GivenUp(Wercker):
@@ -75,3 +87,26 @@ def test_another_sync_is_waited_for_where_that_is_wanted(make_rig: MakeRig, wait
     over.set()
     other.join(10)
     assert outcome.outcome == ("ok" if wait else "locked")
+
+
+@pytest.mark.parametrize("wanted", ["all", "since the pipeline was made", "since then"])
+def test_it_is_told_how_far_a_sync_has_come(make_rig: MakeRig, wanted: str) -> None:
+    rig = make_rig(runs=[60], pipelines=1, days=200)
+    created = sorted(run["created_at"] for run in rig.truth(rig.world.pipelines[0].id))
+    floor, page = created[10], created[-20]
+    (task,) = rig.tasks()
+    if "made" in wanted:
+        pipelines = [replace(one, created_at=floor) for one in task.listing.pipelines]
+        task = Task(task.source, replace(task.listing, pipelines=(*pipelines,)))
+    options = Options(since=floor if wanted == "since then" else None)
+    told: list[Progress] = []
+    sync(rig.database, [task], options, told.append)
+    assert {one.listing for one in told} == {task.listing.key}
+    assert (told[0].runs, told[0].reached) == (20, page)
+    assert told[-1].runs == (50 if options.since else 60)
+    depths = [one.depth for one in told]
+    if wanted == "all":  # nobody knows how long it is
+        assert set(depths) == {None}
+    else:
+        assert depths[0] == pytest.approx((created[-1] - page) / (created[-1] - floor))
+        assert depths[-1] == 1

@@ -74,3 +74,40 @@ def test_a_whole_walk_asks_for_the_pages_of_the_runs_that_are_wanted(make_rig: M
     assert planned(rig, full=True, since=NOW + Wercker.page_runs * DAY)["requests"] == pages + again
     assert planned(rig, ListsChanges)["unsettled"] == 0
     assert planned(rig)["unsettled"] == 1
+
+
+# Of each run the steps, and a page for each 19.
+UNKNOWN = "; about 106 requests for each 100 runs, whose number is known only to the service"
+AGAIN = "; read 1 unsettled runs again"
+
+
+def test_the_words_say_what_a_sync_would_do(make_rig: MakeRig) -> None:
+    rig = make_rig(runs=[0], pipelines=1)
+    first = "walk the listing back to the first run, and read each run" + UNKNOWN
+    since = {"since": NOW + 6 * DAY}
+    assert planned(rig)["plan"] == first
+    assert planned(rig, **since)["plan"] == first.replace("the first run", "2024-05-12")
+    stored(rig, [8], (9, 7), (5, 3))
+    top, below = "look for new runs at the top", ", and go on below what is covered, back to "
+    assert planned(rig)["plan"] == top + below + "the first run" + AGAIN + UNKNOWN
+    assert planned(rig, **since)["plan"] == top + below + "2024-05-12" + AGAIN + UNKNOWN
+    assert planned(rig, since=NOW + 8 * DAY)["plan"] == top + AGAIN
+    assert planned(rig, ListsChanges, since=NOW + 8 * DAY)["plan"] == top
+    whole = "walk the whole listing back to 2024-05-14"
+    assert planned(rig, since=NOW + 8 * DAY, full=True)["plan"] == whole + AGAIN
+
+
+def test_without_a_database_all_is_to_be_read(make_rig: MakeRig) -> None:
+    rig = make_rig(runs=[0], pipelines=1)
+    (row,) = plan(None, rig.tasks(), Options())
+    assert row == planned(rig)
+    assert (row["covered_from"], row["covered_to"], row["requests"]) == (None, None, None)
+    assert (row["gaps"], row["unsettled"]) == (0, 0)
+
+
+def test_each_unsettled_run_is_asked_for_with_its_steps(make_rig: MakeRig) -> None:
+    rig = make_rig(runs=[0], pipelines=1)
+    for day in (1, 2, 3):
+        stored(rig, [day], (99, 0), whole=True)
+    row = planned(rig)
+    assert (row["unsettled"], row["requests"]) == (3, 1 + 3 * (1 + Wercker.requests_per_run))

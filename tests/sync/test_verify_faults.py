@@ -134,8 +134,8 @@ class TwicePages(Wercker):
 
 def test_a_row_that_cannot_be_read_is_named_once(rig: Rig) -> None:
     (verdict,) = verify(rig.database, rig.tasks(rig.source(TwicePages)))
-    assert [(one.kind, one.fields) for one in verdict.differences] == [
-        ("unreadable", ("row 9: it has no id",))
+    assert [(one.pipeline, one.id, one.kind, one.fields) for one in verdict.differences] == [
+        ("", "", "unreadable", ("row 9: it has no id",))
     ]
 
 
