@@ -17,6 +17,7 @@ from runsync.errors import (
     CancelledError,
     ForbiddenError,
     RateLimitedError,
+    RefusedError,
     RunsyncError,
     SourceError,
     TokenRefusedError,
@@ -192,7 +193,9 @@ def test_not_modified_is_no_answer_to_what_was_not_asked(service: Service, clien
 
 def test_text(service: Service, client: Client) -> None:
     service.usual = Response(body=b"l\xc3\xb6g \xff\n", content_type="text/plain")
-    assert client.get_text("/log", {"step": 2}).data == "lög \ufffd\n"
+    found = client.get_text("/log", {"step": 2})
+    assert (found.status, found.data) == (200, "lög \ufffd\n")
+    assert found.headers["content-type"] == "text/plain"
     assert dict(service.seen[0].query) == {"step": "2"}
 
 
@@ -540,5 +543,24 @@ def test_an_answer_of_200_is_never_a_refusal(service: Service, make_client: Make
 
 def test_no_content_is_an_answer(service: Service, client: Client) -> None:
     service.usual = Response(204)
-    assert client.get("/x").data is None
+    found = client.get("/x")
+    assert (found.status, found.data) == (204, None)
     assert len(service.seen) == 1
+
+
+def test_an_order_may_be_answered_with_nothing(service: Service, client: Client) -> None:
+    service.usual = Response(201)
+    found = client.send("POST", "/x")
+    assert (found.status, found.data) == (201, None)
+
+
+def test_a_part_is_no_answer(service: Service, client: Client) -> None:
+    service.script.append(answer([1], 206))
+    found = client.get("/x")
+    assert (found.status, found.data) == (200, {"fine": True})
+
+
+def test_an_error_may_be_in_any_bytes(service: Service, client: Client) -> None:
+    service.usual = Response(400, body=b"na\xefve", content_type="text/plain")
+    with pytest.raises(RefusedError, match="/x answered 400"):
+        client.get("/x")

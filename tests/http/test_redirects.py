@@ -198,9 +198,12 @@ def test_what_another_host_refuses_says_nothing_of_the_token(
     assert client.get("/x").data == {"fine": True}
 
 
-def test_what_is_gone_elsewhere_is_gone(service: Service, other: Service, client: Client) -> None:
+@pytest.mark.parametrize("status", [404, 410])
+def test_what_is_gone_elsewhere_is_gone(
+    service: Service, other: Service, client: Client, status: int
+) -> None:
     service.script.append(moved(other.url))
-    other.usual = answer({}, 404)
+    other.usual = answer({}, status)
     with pytest.raises(NotFoundError):
         client.get_text("/log", follow_elsewhere=True)
 

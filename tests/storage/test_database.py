@@ -471,6 +471,15 @@ def test_a_lock_that_the_server_dropped_is_taken_again_before_a_write(postgres_u
         assert is_free(rival, "a listing")
 
 
+def test_a_lock_that_the_server_dropped_is_given_back_without_an_error(postgres_url: str) -> None:
+    with opened(postgres_url) as database, opened(postgres_url) as rival:
+        with database.lock("a listing"):
+            end_the_holders(rival)
+        assert is_free(rival, "a listing")
+        with database.lock("a listing"):
+            assert not is_free(rival, "a listing")
+
+
 def test_nothing_is_committed_after_another_sync_took_a_dropped_lock(postgres_url: str) -> None:
     with opened(postgres_url) as database, opened(postgres_url) as rival, ExitStack() as stack:
         stack.enter_context(database.lock("a listing"))
