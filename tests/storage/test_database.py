@@ -8,16 +8,19 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from sqlalchemy import URL, Connection, create_engine, make_url, text
 
 from runsync.errors import DatabaseError, LockedError
+from runsync.records import Pipeline
 from runsync.storage import schema
 from runsync.storage.database import Database
+from runsync.storage.store import Batch, ListingStore
 from tests.storage.other_process import as_nobody, other
 
 
@@ -491,6 +494,24 @@ def test_nothing_is_committed_after_another_sync_took_a_dropped_lock(postgres_ur
                 database.transact(insert, "a listing")
         with database.write("another listing") as connection:
             assert connection.execute(text("SELECT count(*) FROM listings")).scalar() == 0
+
+
+def test_a_sync_that_lost_its_lock_writes_nothing_of_its_listing(postgres_url: str) -> None:
+    now, pipeline = datetime(2024, 5, 6, tzinfo=UTC), Pipeline("p")
+    with opened(postgres_url) as database, opened(postgres_url) as rival, ExitStack() as stack:
+        store = ListingStore(database, "ci", "a listing")
+        writes: list[Callable[[], object]] = [
+            lambda: store.save(Batch(pipelines=[pipeline])),
+            lambda: store.settle((pipeline, "run"), now, now),
+            lambda: store.save_memory({"page": 2}),
+        ]
+        stack.enter_context(database.lock("a listing"))
+        end_the_holders(rival)
+        stack.enter_context(rival.lock("a listing", wait=True))
+        for write in writes:
+            with pytest.raises(LockedError, match="another sync has taken the lock"):
+                write()
+        assert store.memory() == {}
 
 
 def insert(connection: Connection) -> None:

@@ -487,9 +487,13 @@ def test_a_run_that_is_set_aside_is_named_until_it_is_read_whole(one_run: OneRun
     later = replace(aside, reason="run bad: step 4 has no name", at=EPOCH + timedelta(days=1))
     one_run.store.save(Batch(set_aside=[later]))
     (found,) = one_run.store.set_aside_runs()
-    assert (found.run_id, found.reason, found.at) == ("bad", later.reason, EPOCH)
-    assert [run_id for _, run_id in one_run.store.unsettled()] == ["bad"]
+    pipeline = Pipeline(one_run.pipeline.external_id, "build")
+    assert found == SetAside(pipeline, "bad", later.reason, EPOCH)
+    assert one_run.store.unsettled() == [(pipeline, "bad")]
     assert one_run.store.unsettled(with_set_aside=False) == []
+    running = one_run.run(id="running", status=Status.RUNNING, finished_at=None)
+    one_run.save(answer(running))
+    assert one_run.store.unsettled(with_set_aside=False) == [(pipeline, "running")]
     assert one_run.store.known([one_run.run(id="bad").key])[
         one_run.pipeline.external_id, "bad"
     ].set_aside
