@@ -84,7 +84,7 @@ AGAIN = "; read 1 unsettled runs again"
 def test_the_words_say_what_a_sync_would_do(make_rig: MakeRig) -> None:
     rig = make_rig(runs=[0], pipelines=1)
     first = "walk the listing back to the first run, and read each run" + UNKNOWN
-    since = {"since": NOW + 6 * DAY}
+    since: dict[str, Any] = {"since": NOW + 6 * DAY}
     assert planned(rig)["plan"] == first
     assert planned(rig, **since)["plan"] == first.replace("the first run", "2024-05-12")
     stored(rig, [8], (9, 7), (5, 3))
