@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from runsync.config import PipelineConfig
 from runsync.records import Problem
-from runsync.sources.base import Page
+from runsync.sources.base import Listed, Page
 from runsync.sources.wercker.source import Wercker
-from runsync.sync.engine import Progress
+from runsync.sync.engine import Progress, Task
 from runsync.sync.verify import Verdict, verify
 from tests.sync.rig import NOW, MakeRig, Rig, empty_world
 
@@ -213,3 +214,56 @@ def test_a_quick_audit_compares_words_that_nobody_has_seen(rig: Rig) -> None:
     rig.world.set_fields(newest(rig), status="hibernating", result="splendid")
     (found,) = audit(rig, quick=True).differences
     assert {"raw_status", "raw_result"} <= set(found.fields)
+
+
+class Telling(Wercker):
+    """Tells of the pipeline with its runs, of the newest run first; then nothing."""
+
+    told: tuple[dict[str, Any], ...] = ()
+
+    def pages(self, *args: Any) -> Iterator[Page]:
+        left = list(self.told)
+        for page in super().pages(*args):
+            items = [self._telling(item, left) for item in page.items]
+            yield replace(page, items=(*items,))
+
+    def _telling(self, item: Any, left: list[dict[str, Any]]) -> Any:
+        if not isinstance(item, Listed):
+            return item
+        told: dict[str, Any] = left.pop(0) if left else {"name": None}
+        return replace(item, run=replace(item.run, pipeline=replace(item.run.pipeline, **told)))
+
+
+@pytest.mark.parametrize(
+    ("told", "fields"),
+    [
+        ([{"name": "build"}], ()),
+        ([{"name": "new"}, {"name": "build"}], ("name",)),
+        ([{"name": "build"}, {"name": "old"}], ()),
+        ([{"name": None}, {"name": "new"}], ("name",)),
+        ([{"name": "new", "named_by_run": True}], ()),
+        (
+            [{"name": "build"}, {"default_branch": "main"}, {"default_branch": "x"}],
+            ("default_branch",),
+        ),
+        ([{"name": "new", "default_branch": "main"}], ("name", "default_branch")),
+    ],
+)
+def test_what_the_newest_run_tells_of_its_pipeline_is_compared(
+    rig: Rig, told: list[dict[str, Any]], fields: tuple[str, ...]
+) -> None:
+    change(rig, "UPDATE listing_pipelines SET label = NULL")
+    change(rig, "UPDATE pipelines SET name = 'build'")
+    source = rig.source(Telling)
+    assert isinstance(source, Telling)
+    source.told = tuple(told)
+    wanted = PipelineConfig("wercker", id=rig.world.pipelines[0].id)  # without a name
+    for repair in (False, True):
+        (verdict,) = verify(rig.database, [Task(source, source.listing(wanted))], repair=repair)
+        found = [(one.id, one.kind, one.fields) for one in verdict.differences]
+        assert found == ([("", "different", fields)] if fields else [])
+        assert verdict.well is (repair or not fields)
+    with rig.database.read() as connection:
+        stored = connection.execute(text("SELECT name, default_branch FROM pipelines")).one()
+    assert stored.name == ("new" if "name" in fields else "build")
+    assert stored.default_branch == ("main" if "default_branch" in fields else None)
