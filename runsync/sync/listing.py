@@ -98,6 +98,7 @@ class ListingSync:
         self._validators: dict[RunKey, Validator] = {}
         self._pruned: set[tuple[str, str]] = set()
         self._failures = self._looked_at = 0
+        self._is_hidden = False
 
     def run(self) -> SyncOutcome:
         """Syncs the listing, and says how that ended; it raises nothing but what ends a process."""
@@ -166,6 +167,7 @@ class ListingSync:
         except (SourceError, TokenRefusedError) as error:
             self._keep_what_came()
             failed = error
+        self._is_hidden = isinstance(failed, NotFoundError)
         if not isinstance(failed, NOTHING_MORE_TO_ASK):
             try:
                 self._reread_unsettled()
@@ -452,6 +454,10 @@ class ListingSync:
                 runs.append(future.result())
                 self._failures = 0
             except NotFoundError as error:
+                if self._is_hidden:
+                    # Its listing is not found either: that says nothing of the run.
+                    self._note([Problem(f"run {run_id}: {error}")])
+                    continue
                 vanished.append((pipeline, run_id, error.as_of or datetime.now(UTC)))
                 self._validators.pop((pipeline.external_id, run_id), None)
             except (CancelledError, RateLimitedError) as error:

@@ -9,7 +9,7 @@ import pytest
 from runsync.sources.github.source import GitHub
 from runsync.storage.database import Database
 from tests.sources.github.rig import run_ids, small_pages, walked
-from tests.sources.github.server import Server, Service
+from tests.sources.github.server import Refusal, Server, Service
 from tests.sources.github.story import DAY
 from tests.sources.github.truth import run_sync, stored, truth
 from tests.sources.github.world import NOW, SECOND, World
@@ -129,3 +129,28 @@ def test_more_of_a_second_than_a_page_that_is_shorter_than_asked_for(server: Ser
     with small_pages(server, world) as (_, source):
         world.page = 4
         assert set(run_ids(walked(source))) == {str(run) for run in world.runs}
+
+
+def test_a_run_is_not_gone_because_all_is_hidden(
+    github: GitHub, service: Service, sqlite: Database
+) -> None:
+    """A token that may not read a private repository is answered 404, for the listing as well."""
+    world = service.world
+    run = world.add_run(AT)
+
+    def refuse(path: str, body: Any) -> Any:
+        if path.endswith("/jobs"):
+            raise Refusal(403, "Resource not accessible")
+        return body
+
+    def hide(path: str, body: Any) -> Any:
+        raise Refusal(404, "Not Found")
+
+    for mangle in (refuse, hide, hide):
+        service.mangle = mangle
+        assert run_sync(sqlite, github).outcome in ("partial", "failed")
+        assert stored(sqlite, "settled", "vanished_at") == {str(run.id): (False, None)}
+        world.now += 30 * DAY
+    service.mangle = lambda _, body: body
+    assert run_sync(sqlite, github).outcome == "ok"
+    assert stored(sqlite) == truth(world)
