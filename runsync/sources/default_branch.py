@@ -3,14 +3,17 @@
 It is kept in the memory of a listing, so that a sync which finds nothing new asks for nothing more.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from runsync.errors import SourceError
 from runsync.records import parse_time
 
 KEY = "default_branch"
 """Under which key of a listing's memory it stands, with the day on which it was asked for."""
+OWNER = "owner"
+"""Under which key stands the number of the repository itself, told by the same answer."""
 _VALID = timedelta(days=7)
 
 
@@ -36,3 +39,29 @@ class DefaultBranch:
             self._memory[KEY] = known
         name: str | None = known[0]
         return name
+
+
+def check_owner(
+    found: Iterable[object], memory: Mapping[str, Any], ask: Callable[[], object], what: str
+) -> None:
+    """Refuses the rows of another repository, such as a cache may mix up.
+
+    Args:
+        found: the numbers of the repositories that rows are of; what is no number says nothing.
+        memory: of the listing.
+        ask: asks again and notes the number: a new repository may have taken the old one's name.
+        what: what is listed, for the error.
+
+    Raises:
+        SourceError: they are of another one.
+    """
+    numbers = {number for number in found if isinstance(number, int)}
+    for told in (None, ask):
+        if told:
+            told()
+        if not numbers or memory.get(OWNER) is None or numbers == {memory[OWNER]}:
+            return
+    raise SourceError(
+        f"{what}: they are of number {min(numbers)}, and not of {memory[OWNER]}, which has this "
+        "name; sync again, and check base_url if this lasts"
+    )

@@ -167,6 +167,12 @@ def read_listed(
     return Listed(cursor, newest), *(Listed(cursor, stub, stub=True) for stub in stubs)
 
 
+def owners(rows: Iterable[object]) -> list[object]:
+    """The numbers of the repositories that rows are of, where they tell them."""
+    told = [row.get("repository") for row in rows if isinstance(row, dict)]
+    return [repository.get("id") for repository in told if isinstance(repository, dict)]
+
+
 def check_owner(rows: Iterable[object], what: str, *, of_workflow: bool) -> None:
     """All rows of a listing are of one repository, and perhaps of one workflow. What is foreign
     may be any of them, so none is taken.
@@ -174,12 +180,12 @@ def check_owner(rows: Iterable[object], what: str, *, of_workflow: bool) -> None
     Raises:
         SourceError: they are not.
     """
+    rows = [*rows]
     known = [row for row in rows if isinstance(row, dict)]
-    owners = [
-        row["repository"].get("id") for row in known if isinstance(row.get("repository"), dict)
-    ]
     workflows = [row.get("workflow_id") for row in known] if of_workflow else []
-    if any(len({n for n in found if isinstance(n, int)}) > 1 for found in (owners, workflows)):
+    if any(
+        len({n for n in found if isinstance(n, int)}) > 1 for found in (owners(rows), workflows)
+    ):
         raise SourceError(
             f"{what}: they are of more than one repository or workflow; check that base_url is "
             "GitHub's"

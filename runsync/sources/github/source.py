@@ -39,7 +39,7 @@ from runsync.sources.base import (
     TriggerRequest,
     Unchanged,
 )
-from runsync.sources.default_branch import DefaultBranch
+from runsync.sources.default_branch import OWNER, DefaultBranch, check_owner
 from runsync.sources.fields import BadRowError, Fields, describe, storable
 from runsync.sources.github import payloads, walk
 from runsync.sources.github.discover import discovered
@@ -109,9 +109,8 @@ class GitHub(Source):
         self, listing: Listing, resume_point: ResumePoint | None, memory: dict[str, Any]
     ) -> Iterator[Page]:
         names = WorkflowNames(memory, self._ask_names(listing.ref))
-        branch = DefaultBranch(memory, partial(self._default_branch, listing.ref))
         yield from walk.walk(
-            partial(self._part, listing.ref, names, branch),
+            partial(self._part, listing.ref, names, memory),
             resume_point.cursor if resume_point else None,
             # What was remembered says nothing of a stretch that was never walked.
             memory if resume_point is None else {},
@@ -291,7 +290,7 @@ class GitHub(Source):
         self,
         ref: str,
         names: WorkflowNames,
-        branch: DefaultBranch,
+        memory: dict[str, Any],
         span: walk.Span,
         number: int,
         etag: str | None,
@@ -308,7 +307,9 @@ class GitHub(Source):
             return walk.ListPage(answer.as_of, unchanged=True)
         rows, total = _rows(answer, "workflow_runs", f"the runs of {ref}")
         payloads.check_owner(rows, f"the runs of {ref}", of_workflow="/" in ref.partition("/")[2])
-        names.default_branch = branch.at(answer.as_of) if rows else None
+        ask = partial(self._default_branch, ref, memory)
+        names.default_branch = DefaultBranch(memory, ask).at(answer.as_of) if rows else None
+        check_owner(payloads.owners(rows), memory, ask, f"the runs of {ref}")
         entries = [_entry(raw, self._repository(ref), names) for raw in rows]
         etag = answer.headers.get("ETag")
         return walk.ListPage(answer.as_of, entries, self.page_size, total, etag)
@@ -414,12 +415,14 @@ class GitHub(Source):
             answer = self.client.get(path, {"per_page": self.page_size, "page": page})
         return [*found.values()], total
 
-    def _default_branch(self, ref: str) -> str | None:
-        """The default branch of a listing's repository; None where it cannot be had."""
+    def _default_branch(self, ref: str, memory: dict[str, Any]) -> str | None:
+        """The default branch of a listing's repository; None where it cannot be had. Notes the
+        repository's number."""
         owner, repo = ref.split("/")[:2]
         with suppress(NotFoundError, ForbiddenError):
             answer = self.client.get(checked_path("repos", owner, repo))
-            name = answer.data.get("default_branch") if isinstance(answer.data, dict) else None
+            told = answer.data if isinstance(answer.data, dict) else {}
+            memory[OWNER], name = told.get("id"), told.get("default_branch")
             return storable(name) if isinstance(name, str) else None
         return None
 

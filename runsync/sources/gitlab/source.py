@@ -36,7 +36,7 @@ from runsync.records import (
 )
 from runsync.sources import base
 from runsync.sources.base import Listed, Listing, Page, ResumePoint
-from runsync.sources.default_branch import DefaultBranch
+from runsync.sources.default_branch import OWNER, DefaultBranch, check_owner
 from runsync.sources.discovery import rows_of_pages
 from runsync.sources.fields import BadRowError, describe, storable
 from runsync.sources.gitlab.payloads import iso, read_details, read_run
@@ -100,7 +100,8 @@ class GitLab(base.Source):
         which may be there in part, is left to the next page, which begins with it.
         """
         top, last = resume_point.cursor.at + TICK if resume_point else None, False
-        branch = DefaultBranch(memory, partial(self._default_branch, listing.pipelines[0]))
+        ask = partial(self._default_branch, listing.pipelines[0], memory)
+        branch = DefaultBranch(memory, ask)
         while not last:
             path, params = self._listed(
                 listing.pipelines[0], updated_before=iso(top) if top else None
@@ -109,7 +110,10 @@ class GitLab(base.Source):
             if answer.data and not listing.pipelines[0].default_branch:
                 named = replace(listing.pipelines[0], default_branch=branch.at(answer.as_of))
                 listing = replace(listing, pipelines=(named,))
-            last, rows = _is_last(answer), self._by_time(listing, answer, top)
+            rows = self._by_time(listing, answer, top)
+            projects = [raw.get("project_id") for raw in answer.data if isinstance(raw, dict)]
+            check_owner(projects, memory, ask, f"the listing {listing.key}")
+            last = _is_last(answer)
             memory.setdefault(base.BEGUN, answer.as_of.isoformat())
             if top is None and rows:
                 memory[_CHANGED] = iso(rows[0][0])
@@ -282,9 +286,11 @@ class GitLab(base.Source):
 
     # Asking.
 
-    def _default_branch(self, pipeline: Pipeline) -> str | None:
+    def _default_branch(self, pipeline: Pipeline, memory: dict[str, Any]) -> str | None:
+        """The default branch of a project. Notes the project's number."""
         with suppress(NotFoundError, ForbiddenError):
-            name = _object(self.client.get(self._path(pipeline))).get("default_branch")
+            told = _object(self.client.get(self._path(pipeline)))
+            memory[OWNER], name = told.get("id"), told.get("default_branch")
             return storable(name) if isinstance(name, str) else None
         return None
 

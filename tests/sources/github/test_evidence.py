@@ -154,3 +154,26 @@ def test_a_run_is_not_gone_because_all_is_hidden(
     service.mangle = lambda _, body: body
     assert run_sync(sqlite, github).outcome == "ok"
     assert stored(sqlite) == truth(world)
+
+
+def test_a_page_of_another_repository_is_not_taken(
+    github: GitHub, service: Service, sqlite: Database
+) -> None:
+    """A cache may answer with what it keeps of another one."""
+    fill(service.world, 3)
+
+    def mix_up(path: str, body: Any) -> Any:
+        for row in body.get("workflow_runs", ()):
+            row["repository"] = row["repository"] | {"id": 5}
+        return body
+
+    service.mangle = mix_up
+    outcome = run_sync(sqlite, github)
+    assert "and not of" in (outcome.error or "")
+    assert stored(sqlite) == {}
+    service.mangle = lambda _, body: body
+    assert run_sync(sqlite, github).outcome == "ok"
+    service.mangle = mix_up
+    service.world.add_run(NOW - DAY)
+    assert run_sync(sqlite, github).outcome == "failed"
+    assert len(stored(sqlite)) == 3

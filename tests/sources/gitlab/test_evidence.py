@@ -320,6 +320,19 @@ def test_a_short_page_that_does_not_tell_what_follows_is_no_end(
     assert stored(sqlite) == truth(world)
 
 
+def test_a_page_of_another_project_is_not_taken(
+    world: World, simulator: GitLabSimulator, source: GitLab, sqlite: Database
+) -> None:
+    world.history(3)
+    world.pass_time(minutes=5)
+    other = {"project_id": World.number + 1}
+    hide(simulator, "/pipelines", lambda rows, headers: ([row | other for row in rows], headers))
+    assert "and not of" in (run(sqlite, source).error or "")
+    assert stored(sqlite) == {}
+    world.number += 1
+    assert run(sqlite, source).outcome == "ok"
+
+
 def hide(simulator: GitLabSimulator, end: str, change: Callable[[Any, Any], Any]) -> None:
     """Changes rows and headers of answers for a path with that end."""
     honest = simulator.answer
