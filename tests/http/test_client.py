@@ -487,7 +487,8 @@ def test_after_cancel_nothing_is_sent(service: Service, client: Client) -> None:
     assert len(service.seen) == 1
 
 
-def test_a_post_in_flight_is_cancelled_too(service: Service, client: Client) -> None:
+def test_a_post_in_flight_is_cancelled_too(service: Service, make_client: MakeClient) -> None:
+    client = make_client(limits=Limits(read=60, whole=60))
     service.usual = SILENCE
     errors: list[Exception] = []
 

@@ -309,7 +309,7 @@ def test_a_drip_over_tls_ends_with_the_deadline_and_with_cancel(
     client = make_client(tls_service[0], limits=Limits(whole=1, tries=1))
     with within(0.9, 8), pytest.raises(SourceError, match="was not done within 1 s"):
         client.get("/drip")
-    patient = make_client(tls_service[0])
+    patient = make_client(tls_service[0], limits=Limits(read=60, whole=60))
     asker = Asker(patient, "/drip")
     asker.start()
     time.sleep(0.5)
