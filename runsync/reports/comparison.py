@@ -17,7 +17,7 @@ from runsync.reports.chance import (
     p_values,
 )
 from runsync.reports.columns import shaped
-from runsync.reports.group_durations import GroupDurations
+from runsync.reports.group_values import GroupValues
 from runsync.reports.load import Reader
 from runsync.reports.query_spec import Query
 from runsync.reports.report import Column, Kind, Rate, Report
@@ -146,7 +146,7 @@ def _side(reader: Reader, report: Report, query: Query) -> _Side:
         counts = table[list(report.main.trials)].sum(axis="columns")
         values = table[report.main.hits]
     else:
-        table = frames[0].frame() if isinstance(frames[0], GroupDurations) else frames[0]
+        table = frames[0].frame() if isinstance(frames[0], GroupValues) else frames[0]
         table = table.dropna(subset=["ms"])
         counts, values = pd.Series(1.0, table.index), table["ms"]
     groups = Groups(table, query.keys)

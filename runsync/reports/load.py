@@ -8,7 +8,7 @@ so a million steps take a few tens of megabytes.
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
@@ -27,8 +27,9 @@ from runsync.reports.computed import (
     is_superseded,
     since_last_pass,
 )
-from runsync.reports.group_durations import GroupDurations
-from runsync.reports.query_spec import DEFAULT_BRANCH, OF_TIME, Query, QuerySpec
+from runsync.reports.group_values import GroupValues
+from runsync.reports.local_time import can_group, time_keys
+from runsync.reports.query_spec import DEFAULT_BRANCH, Query, QuerySpec
 from runsync.reports.report import ALONE, AnyDatabase, Crew, Report
 from runsync.reports.statistics import tally
 from runsync.storage.default_branches import default_branches, told_default_branches
@@ -39,6 +40,7 @@ PART_RUNS = 25_000
 """How many runs a part of the history holds at most, with their steps."""
 PART_RUNS_OF_ARCHIVE = 100_000
 """The same where columns come without a Python object for each value, and parts cost more."""
+_NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @contextmanager
@@ -135,26 +137,23 @@ class Reader:
     ) -> pd.DataFrame:
         """The query's runs, counted by its keys: a row for each group, with the sums of the flags.
 
-        The database adds up what it can, so that no row comes for each run; what is in a weekday,
-        an hour or a period the query's zone says, and so this process. SQLite would follow the
-        key to group, through all history, and not the index of the window.
+        The database adds up, so that no row comes for each run; but for SQLite, which would
+        follow the key to group, through all history, and not the index of the window.
         """
-        if self._is_sqlite or not OF_TIME.isdisjoint(query.keys):
+        if self._is_sqlite or not can_group(query):
             rows = self._read(v_runs, query, flags, where, (), None)
             return tally(rows, query.keys, flags)
         columns = {flag: self._column(v_runs, flag) for flag in flags}
         sums = {n: sa.type_coerce(sa.func.sum(one), sa.Integer) for n, one in columns.items()}
         return tally(self._grouped(v_runs, query, sums, where), query.keys, flags)
 
-    def run_durations(
-        self, query: Query, column: str, *, where: Sequence[str] = ()
-    ) -> GroupDurations:
+    def run_durations(self, query: Query, column: str, *, where: Sequence[str] = ()) -> GroupValues:
         """A column of ``v_runs`` in milliseconds, by the query's keys; where it is not null."""
         return self._durations(v_runs, query, column, where)
 
     def step_durations(
         self, query: Query, column: str, *, where: Sequence[str] = ()
-    ) -> GroupDurations:
+    ) -> GroupValues:
         """The same of ``v_steps``."""
         return self._durations(v_steps, query, column, where)
 
@@ -223,13 +222,13 @@ class Reader:
 
     def _durations(
         self, view: sa.Table, query: Query, column: str, where: Sequence[str]
-    ) -> GroupDurations:
-        if self.backend.dialect_name != "duckdb" or not OF_TIME.isdisjoint(query.keys):
+    ) -> GroupValues:
+        if self.backend.dialect_name != "duckdb" or not can_group(query):
             rows = self._read(view, query, [column], where, [column], None)
-            return GroupDurations.of(rows, query.keys, column)
+            return GroupValues.of(rows, query.keys, column)
         values = sa.func.array_agg(self._column(view, column), type_=sa.ARRAY(sa.BigInteger))
         groups = self._grouped(view, query, {column: values}, where, [column])
-        return GroupDurations.of_lists(groups, query.keys, column)
+        return GroupValues.of_lists(groups, query.keys, column)
 
     def _grouped(
         self,
@@ -241,9 +240,29 @@ class Reader:
     ) -> pd.DataFrame:
         """A row for each group of what the query's keys are made of, with what is made of it."""
         keys = self.wanted(view, query, ())
+        alike = self.alike(keys, query)
+        if "run_created_at" in keys:
+            keys["run_created_at"] = sa.func.min(keys["run_created_at"])
         select = self.select(view, query, {**keys, **made}, where, known)
-        select = select.group_by(*keys.values()).having(sa.func.count() > 0)
+        select = select.group_by(*alike).having(sa.func.count() > 0)
         return with_keys(self.backend.fetch(select, {**keys, **made}), query)
+
+    def alike(self, columns: Columns, query: Query) -> list[sa.ColumnElement[Any]]:
+        """What rows share that have the same values in these columns, but for the time of creation,
+        which need only make the same keys of the query."""
+        made = [one for name, one in columns.items() if name != "run_created_at"]
+        if "run_created_at" in columns:
+            made += time_keys(columns["run_created_at"], query, *self._ends)
+        return made
+
+    @cached_property
+    def _ends(self) -> tuple[datetime, datetime]:
+        """When the first and the last of all runs were created."""
+        created_at = v_runs.c.created_at
+        first, last = self.backend.rows(
+            sa.select(sa.func.min(created_at), sa.func.max(created_at))
+        )[0]
+        return (first, last) if first else (_NEVER, _NEVER)
 
     def _among(self, view: sa.Table, ids: Sequence[str]) -> list[sa.ColumnElement[bool]]:
         run_id = view.c.id if view is v_runs else view.c.run_id
@@ -274,9 +293,16 @@ class Reader:
         wanted: Columns,
         where: Sequence[str] = (),
         known: Sequence[str] = (),
+        *,
+        quick: bool = True,
     ) -> sa.Select[Any]:
-        """The columns, of the query's rows with these flags in which these columns are known."""
-        return sa.select(*map(self._quick, wanted.values())).where(
+        """The columns, of the query's rows with these flags in which these columns are known.
+
+        Args:
+            quick: whether in the form in which the backend reads them.
+        """
+        columns = map(self.quick, wanted.values()) if quick else wanted.values()
+        return sa.select(*columns).where(
             *self.conditions(view, query),
             *(view.c[flag] == 1 for flag in where),
             *(SAME_IN_WORDS[flag] for flag in where if flag in SAME_IN_WORDS),
@@ -302,7 +328,7 @@ class Reader:
         if query.result is not None:
             yield view.c.result == query.result
 
-    def _quick(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    def quick(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
         """A column in the form that is quickest to read: a time as text or as microseconds."""
         if isinstance(column.type, UTCDateTime):
             if self._is_sqlite:

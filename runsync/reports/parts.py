@@ -1,7 +1,7 @@
 """The parts that a report is made of, each from a part of the history, and their merge.
 
 A report reads a part of the history and reduces it to a part of its own: a tuple of frames and of
-:class:`.GroupDurations`. Parts are merged by putting rows below rows. In which order rows come
+:class:`.GroupValues`. Parts are merged by putting rows below rows. In which order rows come
 does not matter to the figures: counts are added, durations sorted, the first or last of something
 found again. So one part and many give the same figures, to the last digit.
 """
@@ -12,7 +12,7 @@ from typing import Any, cast
 import pandas as pd
 
 from runsync.reports.columns import TEXT
-from runsync.reports.group_durations import GroupDurations
+from runsync.reports.group_values import GroupValues
 from runsync.reports.report import Frames
 
 
@@ -22,14 +22,14 @@ def merged_parts(parts: Iterable[Frames]) -> Frames:
     return tuple(_together(by_piece.pop(0)) for _ in range(len(by_piece)))
 
 
-def _together(pieces: "list[pd.DataFrame | GroupDurations]") -> "pd.DataFrame | GroupDurations":
+def _together(pieces: "list[pd.DataFrame | GroupValues]") -> "pd.DataFrame | GroupValues":
     if len(pieces) == 1:
         return pieces[0]
-    keys = [piece.keys for piece in pieces if isinstance(piece, GroupDurations)]
+    keys = [piece.keys for piece in pieces if isinstance(piece, GroupValues)]
     if not keys:
         return stacked([piece for piece in pieces if isinstance(piece, pd.DataFrame)])
     durations = (pieces.pop(0) for _ in range(len(pieces)))
-    return GroupDurations.together(cast("Iterator[GroupDurations]", durations), stacked(keys))
+    return GroupValues.together(cast("Iterator[GroupValues]", durations), stacked(keys))
 
 
 def stacked(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:

@@ -61,7 +61,7 @@ def profiles_of(
     is_bounded = reader.backend.dialect_name == "sqlite" and query.window.since is not None
     select = select.group_by(run[0] + 0 if is_bounded else run[0], run[1])
     if reader.backend.dialect_name == "duckdb":
-        select = _alike(select, wanted)
+        select = _alike(reader, select, wanted, of_runs)
     runs = with_keys(reader.backend.fetch(select, wanted), of_runs)
     runs["profile"] = pd.factorize(runs["profile"])[0]
     one_of_each = runs.loc[~runs["profile"].duplicated(), [*RUN, "profile"]]
@@ -90,13 +90,17 @@ def _profile(columns: Sequence[sa.ColumnElement[Any]], dialect: str) -> sa.Colum
     return sa.type_coerce(sa.func.aggregate_strings(said, ""), sa.Text)
 
 
-def _alike(runs: sa.Select[Any], named: Mapping[str, Any]) -> sa.Select[Any]:
+def _alike(
+    reader: "Reader", runs: sa.Select[Any], named: Mapping[str, Any], query: Query
+) -> sa.Select[Any]:
     """Runs that are alike in these columns, but for their ids, as one row: the least id, and how
     many they are, in the place of ``runs``."""
     each = runs.subquery()
     of = dict(zip(named, each.c, strict=True))
     made = {"run_id": sa.func.min(of["run_id"]), "runs": sa.func.count()}
-    keys = [column for name, column in of.items() if name not in made]
+    keys = reader.alike({name: one for name, one in of.items() if name not in made}, query)
+    if "run_created_at" in of:
+        made["run_created_at"] = sa.func.min(of["run_created_at"])
     return sa.select(*(made.get(name, column) for name, column in of.items())).group_by(*keys)
 
 

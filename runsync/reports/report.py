@@ -31,12 +31,12 @@ if TYPE_CHECKING:
     import pandas as pd
     import sqlalchemy as sa
 
-    from runsync.reports.group_durations import GroupDurations
+    from runsync.reports.group_values import GroupValues
     from runsync.reports.load import Reader
     from runsync.storage.database import Database
 
 AnyDatabase: TypeAlias = "str | sa.URL | sa.Engine | Database"
-Frames: TypeAlias = "tuple[pd.DataFrame | GroupDurations, ...]"
+Frames: TypeAlias = "tuple[pd.DataFrame | GroupValues, ...]"
 
 Workers: TypeAlias = int | Literal["auto"]
 

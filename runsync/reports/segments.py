@@ -4,7 +4,8 @@ Each series is split where the difference of the two sides' mean scores is great
 binary segmentation does (A. J. Scott and M. Knott 1974). How likely chance makes that difference
 is reckoned as in :mod:`runsync.reports.chance`, from how much blocks of days vary on either side,
 times the number of blocks at which a split could have been found; and confirmed by exchanging whole
-blocks at random, which keeps together what belongs together.
+blocks at random, which keeps together what belongs together. Series are asked for one at a time,
+so that they need not all be in memory.
 
 When all changes are known, each is dated once more between its neighbours: not at the likeliest
 split, which a few odd runs can move, but where most of the likelihood lies nearby.
@@ -65,7 +66,7 @@ class ChangePoint:
 
 def changes_in(every_series: Sequence[Series]) -> list[ChangePoint]:
     """The changes of all series, by series and then by time; p-values are corrected for all."""
-    stretches = [(n, 0, len(one.days)) for n, one in enumerate(every_series)]
+    stretches: list[tuple[int, int, int | None]] = [(n, 0, None) for n in range(len(every_series))]
     found: list[ChangePoint] = []
     while stretches:
         fresh = _confirmed(every_series, stretches)
@@ -139,75 +140,113 @@ def _distances(scores: Floats, at: Places) -> Floats:
 
 
 def _confirmed(
-    every_series: Sequence[Series], stretches: Sequence[tuple[int, int, int]]
+    every_series: Sequence[Series], stretches: Sequence[tuple[int, int, int | None]]
 ) -> list[ChangePoint]:
     """The changes in these stretches, corrected for the number of them."""
     found: list[ChangePoint] = []
-    parts: list[Series] = []
+    split_once: list[_Pieces] = []
+    split_deeper: list[_Pieces] = []
     for number, begin, end in stretches:
-        whole = every_series[number]
-        part = Series(whole.days[begin:end], whole.scores[begin:end])
+        part = _cut(every_series[number], begin, end)
         split = best_split(part)
         if split is not None:
-            parts.append(part)
+            end = begin + len(part.days)
             found.append(ChangePoint(number, begin, begin + split, end, np.nan))
+            split_once.append(_pieces(part, [split]))
+            split_deeper.append(_pieces(part, _quarters(part, split)))
     if not found:
         return []
-    p = corrected(_chances(parts, [one.at - one.begin for one in found]))
+    p = corrected(_chances(split_once, split_deeper))
     return [
         replace(one, p_value=float(value))
-        for one, value, part in zip(found, p, parts, strict=True)
-        if value <= _LIMIT and _survives_shuffling(part, one.at - one.begin)
+        for one, value in zip(found, p, strict=True)
+        if value <= _LIMIT and _survives_shuffling(every_series, one)
     ]
 
 
-def _chances(parts: Sequence[Series], splits: Sequence[int]) -> Floats:
+def _cut(series: Series, begin: int, end: int | None) -> Series:
+    return Series(series.days[begin:end], series.scores[begin:end])
+
+
+@dataclass(frozen=True, slots=True)
+class _Pieces:
+    """What lies between a series' splits: how many scores and their sums, a row for each stretch
+    between two splits and a column for each day since the stretch began; and the days that the
+    series spans, and the sum of its squared scores."""
+
+    counts: Floats
+    totals: Floats
+    length: float
+    squares: float
+
+
+def _chances(split_once: Sequence[_Pieces], split_deeper: Sequence[_Pieces]) -> Floats:
     """The p-value of each best split, for all places at which it could have been."""
-    deeper = [_quarters(part, split) for part, split in zip(parts, splits, strict=True)]
-    effects = design_effects(_samples(parts, deeper, 4))
+    effects = design_effects(_samples(split_deeper, 4))
     effects = DesignEffects(effects.values * _CHOSEN, effects.degrees)
-    places = np.array([max(1.0, (one.days[-1] - one.days[0]) / BLOCK) for one in parts])
-    chances: Floats = np.minimum(
-        p_values(_samples(parts, [[n] for n in splits], 2), effects) * places, 1
-    )
+    places = np.array([max(1.0, one.length / BLOCK) for one in split_once])
+    chances: Floats = np.minimum(p_values(_samples(split_once, 2), effects) * places, 1)
     return chances
 
 
 def _quarters(part: Series, split: int) -> list[int]:
     """The split and the best ones on either side of it, so that further changes beside this one
     are not taken for what runs vary by."""
-    sides = (slice(0, split), slice(split, None))
-    found = [best_split(Series(part.days[one], part.scores[one])) for one in sides]
+    found = [best_split(_cut(part, *ends)) for ends in ((0, split), (split, len(part.days)))]
     left, right = (
         [] if one is None else [one + base] for one, base in zip(found, (0, split), strict=True)
     )
     return [*left, split, *right]
 
 
-def _samples(parts: Sequence[Series], splits: Sequence[Sequence[int]], most: int) -> Samples:
-    """What lies between each part's splits, day by day; ``most`` such stretches there may be."""
-    longest = max(one.days[-1] - one.days[0] for one in parts)
-    pieces = (int(longest) // BLOCK + 1) * BLOCK
-    counts, totals = np.zeros((2, len(parts), most, pieces))
-    for n, (one, cuts) in enumerate(zip(parts, splits, strict=True)):
-        side = np.searchsorted(cuts, np.arange(len(one.days)), side="right")
-        begins = one.days[[0, *cuts]][side]
-        cells = side * pieces + (one.days - begins).astype(np.int64)
-        counts[n] = np.bincount(cells, minlength=most * pieces).reshape(most, pieces)
-        totals[n] = np.bincount(cells, one.scores, most * pieces).reshape(most, pieces)
-    return Samples(counts, totals, np.array([(one.scores**2).sum() for one in parts]))
+def _pieces(part: Series, cuts: Sequence[int]) -> _Pieces:
+    length = float(part.days[-1] - part.days[0])
+    shape = len(cuts) + 1, int(length) + 1
+    side = np.searchsorted(cuts, np.arange(len(part.days)), side="right")
+    begins = part.days[[0, *cuts]][side]
+    cells = side * shape[1] + (part.days - begins).astype(np.int64)
+    counts, totals = (
+        np.bincount(cells, weights, shape[0] * shape[1]).reshape(shape).astype(np.float64)
+        for weights in (None, part.scores)
+    )
+    return _Pieces(counts, totals, length, float((part.scores**2).sum()))
 
 
-def _survives_shuffling(series: Series, split: int) -> bool:
+def _samples(parts: Sequence[_Pieces], most: int) -> Samples:
+    """The pieces of all series side by side; ``most`` stretches each may have."""
+    longest = max(one.counts.shape[1] for one in parts)
+    days = -(-longest // BLOCK) * BLOCK
+    counts, totals = np.zeros((2, len(parts), most, days))
+    for n, one in enumerate(parts):
+        stretches, own = one.counts.shape
+        counts[n, :stretches, :own], totals[n, :stretches, :own] = one.counts, one.totals
+    return Samples(counts, totals, np.array([one.squares for one in parts]))
+
+
+def _survives_shuffling(every_series: Sequence[Series], change: ChangePoint) -> bool:
     """Whether blocks of days in random order are split so well in less than 5% of cases."""
-    rng = np.random.default_rng(0)
-    blocks = ((series.days - series.days[0]) / BLOCK).astype(np.int64)
-    places = np.arange(LEAST_RUNS, len(blocks) - LEAST_RUNS)
-    own = _distances(series.scores, np.array([split]))[0]
-    better = 0
+    series = _cut(every_series[change.series], change.begin, change.end)
+    days, scores = series.days, series.scores - series.scores.mean()
+    count, split = len(days), change.at - change.begin
+    block = ((days - days[0]) / BLOCK).astype(np.int64)
+    sizes = np.bincount(block)
+    sums = np.bincount(block, scores)
+    # Of each score, what it makes with those before it in its block, and how many they are.
+    places = np.arange(1, count + 1) - (np.cumsum(sizes) - sizes)[block]
+    within = np.cumsum(scores) - (np.cumsum(sums) - sums)[block]
+    # Blocks in another order that make the same sides are as good, whatever rounding says.
+    own = (1 - 1e-9) * scores[:split].sum() ** 2 / (split * (count - split))
+    rng, better = np.random.default_rng(0), 0
     for _ in range(_SHUFFLES):
-        order = np.argsort(rng.permutation(blocks[-1] + 1)[blocks], kind="stable")
-        better += int(_distances(series.scores[order], places).max() >= own)
+        order = rng.permutation(len(sizes))
+        before, so_far = np.empty(len(sizes), np.int64), np.empty(len(sizes))
+        before[order] = np.cumsum(sizes[order]) - sizes[order]
+        so_far[order] = np.cumsum(sums[order]) - sums[order]
+        at = before[block] + places
+        is_open = (at >= LEAST_RUNS) & (count - at >= LEAST_RUNS)
+        squares = (so_far[block] + within)[is_open] ** 2
+        at = at[is_open]
+        better += int((squares / (at * (count - at))).max() >= own)
     return (better + 1) / (_SHUFFLES + 1) <= _LIMIT
 
 
@@ -231,8 +270,7 @@ def _dated(every_series: Sequence[Series], found: Sequence[ChangePoint]) -> list
         series = every_series[one.series]
         has_before = bool(made) and made[-1].series == one.series
         begin = made[-1].at if has_before else one.begin
-        part = slice(begin, one.end)
-        split = likely_split(Series(series.days[part], series.scores[part]))
+        split = likely_split(_cut(series, begin, one.end))
         at = one.at if split is None else begin + split
         if has_before:
             made[-1] = replace(made[-1], end=at)

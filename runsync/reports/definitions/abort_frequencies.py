@@ -18,7 +18,7 @@ from runsync.reports.statistics import Groups, joined, rate, tally, wilson
 if TYPE_CHECKING:
     import pandas as pd
 
-    from runsync.reports.group_durations import GroupDurations
+    from runsync.reports.group_values import GroupValues
     from runsync.reports.load import Reader
     from runsync.reports.query_spec import Query
 
@@ -41,7 +41,7 @@ def load(reader: "Reader", query: "Query") -> Frames:
 
 
 def figures(
-    query: "Query", runs: "pd.DataFrame", times: "GroupDurations", ends: "pd.DataFrame"
+    query: "Query", runs: "pd.DataFrame", times: "GroupValues", ends: "pd.DataFrame"
 ) -> "pd.DataFrame":
     """Counts aborted runs among finished ones."""
     groups = Groups(runs, query.keys)

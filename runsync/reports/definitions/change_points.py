@@ -1,6 +1,6 @@
 """When the figures of pipelines and steps changed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,11 +19,11 @@ from runsync.reports.report import (
 )
 from runsync.reports.section import ChangePoints, Section
 from runsync.reports.segments import ChangePoint, Series, changes_in
-from runsync.reports.statistics import Groups
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from runsync.reports.group_values import GroupValues, Values
     from runsync.reports.load import Reader
     from runsync.reports.query_spec import Query
 
@@ -33,43 +33,67 @@ _FIGURES = ("figure", "at", "before", "after", "change", "p_value", "runs")
 
 
 def load(reader: "Reader", query: "Query") -> Frames:
-    """Finished runs, and steps that ran or have a verdict."""
-    of_runs = replace(query, by=tuple(k for k in query.by if k not in OF_STEPS), implied=())
+    """Of finished runs, and then of steps that ran or have a verdict, three columns by group: when
+    the run was created, in microseconds since 1970; a verdict, 2 for passed, 1 for failed and 0
+    for neither; and 1 more than the milliseconds of what ran, or 0."""
+    of_all_time = replace(query, every=None)
+    of_runs = replace(of_all_time, by=tuple(k for k in query.by if k not in OF_STEPS), implied=())
     runs = reader.runs(of_runs, _COLUMNS, where=["is_finished"])
     runs = runs.assign(**dict.fromkeys(sorted(OF_STEPS)))
-    steps = reader.steps(query, [*_COLUMNS, "ran"], where=["is_finished"])
-    names = [*dict.fromkeys([*query.keys, *_COLUMNS])]
-    return runs[names], steps[[*names, "ran"]]
+    steps = reader.steps(of_all_time, [*_COLUMNS, "ran"], where=["is_finished"])
+    return (
+        *_columns(runs.assign(ran=1), of_all_time),
+        *_columns(steps, of_all_time),
+    )
+
+
+def _columns(rows: "pd.DataFrame", query: "Query") -> "Iterator[GroupValues]":
+    from runsync.reports.group_values import GroupValues
+
+    took = (rows["duration_ms"] + 1).where(rows["ran"] == 1).fillna(0)
+    verdict = rows["in_rate"] * (1 + rows["is_passed"])
+    at = rows["run_created_at"].astype("int64")
+    told = rows[[*query.keys]].assign(at=at, verdict=verdict, took=took)
+    told = told[(verdict > 0) | (took > 0)]
+    yield from GroupValues.of_columns(told, query.keys, ["at", "verdict", "took"])
 
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """One figure of one group: its rows, oldest first."""
+    """What finished of one group: its keys, and the values that :func:`load` tells."""
 
-    figure: str
     keys: dict[str, Any]
-    rows: "pd.DataFrame"
+    at: "Values"
+    verdicts: "Values"
+    took: "Values"
+
+
+@dataclass(frozen=True, slots=True)
+class _Figure:
+    """One figure of one group, oldest first; in microseconds, and shares of 1 or milliseconds."""
+
+    name: str
+    at: npt.NDArray[np.int64]
     values: npt.NDArray[np.float64]
 
     def series(self) -> Series:
         """Verdicts as they are; of durations the ranks, so that single long ones weigh little."""
-        days = self.rows["run_created_at"].astype("int64").to_numpy() / _DAY
-        if self.figure == "pass_rate":
-            return Series(days, self.values)
-        ranks = self.rows["duration_ms"].rank().to_numpy(np.float64)
-        return Series(days, ranks / max(len(ranks), 1))
+        if self.name == "pass_rate":
+            return Series(self.at / _DAY, self.values)
+        import pandas as pd
+
+        ranks = pd.Series(self.values).rank().to_numpy(np.float64)
+        return Series(self.at / _DAY, ranks / max(len(ranks), 1))
 
     def row(self, change: ChangePoint) -> dict[str, Any]:
-        """The row of a change."""
+        """What is told of a change, but for its keys."""
         before, after = (
             self._summary(self.values[part])
             for part in (slice(change.begin, change.at), slice(change.at, change.end))
         )
-        first = self.rows.iloc[change.at]
-        return self.keys | {
-            "period": first.get("period"),
-            "figure": self.figure,
-            "at": first["run_created_at"],
+        return {
+            "figure": self.name,
+            "at": self.at[change.at],
             "before": before,
             "after": after,
             "change": after - before,
@@ -78,41 +102,62 @@ class _Group:
         }
 
     def _summary(self, values: npt.NDArray[np.float64]) -> float:
-        if self.figure == "pass_rate":
+        if self.name == "pass_rate":
             return float(values.mean())
         return float(np.median(values) / 1000)
 
 
-def figures(query: "Query", runs: "pd.DataFrame", steps: "pd.DataFrame") -> "pd.DataFrame":
+class _Figures(Sequence[Series]):
+    """The figures of all groups, each made of the groups' narrow values when it is asked for."""
+
+    def __init__(self, groups: Sequence[_Group]) -> None:
+        self._groups = groups
+
+    def __len__(self) -> int:
+        return 2 * len(self._groups)
+
+    def __getitem__(self, number: Any) -> Any:
+        return self.figure(number).series()
+
+    def keys(self, number: int) -> dict[str, Any]:
+        """Whose figure it is."""
+        return self._groups[number // 2].keys
+
+    def figure(self, number: int) -> _Figure:
+        """Of each group first the verdicts and then the durations."""
+        group = self._groups[number // 2]
+        told = group.took if number % 2 else group.verdicts
+        at = group.at[told > 0].astype(np.int64)
+        values = told[told > 0] - np.float64(1)
+        order = np.argsort(at)
+        if (np.diff(at[order]) == 0).any():
+            order = np.lexsort((values, at))
+        return _Figure("p50" if number % 2 else "pass_rate", at[order], values[order])
+
+
+def figures(query: "Query", *columns: "GroupValues") -> "pd.DataFrame":
     """The changes, the newest first."""
     import pandas as pd
 
+    from runsync.reports.columns import with_keys
+
     keys = [key for key in query.keys if key != "period"]
-    groups = [
-        one
-        for rows, timed in ((runs, runs), (steps, steps[steps["ran"] == 1]))
-        for one in (
-            *_groups(rows[rows["in_rate"] == 1], keys, "pass_rate", "is_passed"),
-            *_groups(timed.dropna(subset=["duration_ms"]), keys, "p50", "duration_ms"),
-        )
-    ]
-    found = changes_in([one.series() for one in groups])
-    rows = [groups[change.series].row(change) for change in found]
-    table = pd.DataFrame(rows, columns=[*keys, "period", *_FIGURES])
+    every = _Figures([*_groups(keys, *columns[:3]), *_groups(keys, *columns[3:])])
+    found = changes_in(every)
+    rows = [every.keys(one.series) | every.figure(one.series).row(one) for one in found]
+    table = pd.DataFrame(rows, columns=[*keys, *_FIGURES])
+    at = pd.to_datetime(table["at"].astype("int64"), unit="us", utc=True)
+    table = table.assign(at=at, run_created_at=at)
+    table = with_keys(table, replace(query, by=(), implied=()))  # the period
     return table.sort_values("at", ascending=False, kind="stable", ignore_index=True)
 
 
-def _groups(frame: "pd.DataFrame", keys: list[str], figure: str, column: str) -> Iterator[_Group]:
-    if frame.empty:
-        return
-    frame = frame.sort_values(["run_created_at", column], kind="stable")
-    groups = Groups(frame, keys)
-    order = np.argsort(groups.codes, kind="stable")
-    ends = np.cumsum(groups.total())[:-1].astype(np.int64)
-    names = groups.keys.astype(object).to_dict("records") if keys else [{}]
-    for name, places in zip(names, np.split(order, ends), strict=True):
-        rows = frame.iloc[places]
-        yield _Group(figure, name, rows, rows[column].to_numpy(np.float64))  # type: ignore[arg-type]
+def _groups(
+    keys: list[str], at: "GroupValues", verdicts: "GroupValues", took: "GroupValues"
+) -> Iterator[_Group]:
+    names = at.keys.astype(object).to_dict("records") if keys else [{}] * len(at.counts)
+    for name, place in zip(names, at.places(), strict=True):
+        yield _Group(name, *(one.values[place] for one in (at, verdicts, took)))  # type: ignore[arg-type]
 
 
 REPORT = Report(

@@ -8,7 +8,7 @@ from runsync.reports.section import P50_TO_P95, Card, Change, Section, Trends, W
 if TYPE_CHECKING:
     import pandas as pd
 
-    from runsync.reports.group_durations import GroupDurations
+    from runsync.reports.group_values import GroupValues
     from runsync.reports.load import Reader
     from runsync.reports.query_spec import Query
 
@@ -18,7 +18,7 @@ def load(reader: "Reader", query: "Query") -> Frames:
     return (reader.run_durations(query, "queued_ms"),)
 
 
-def figures(query: "Query", waits: "GroupDurations") -> "pd.DataFrame":
+def figures(query: "Query", waits: "GroupValues") -> "pd.DataFrame":
     """The spread of the waits."""
     groups = waits.by(query.keys)
     return groups.keys.assign(**groups.spread())

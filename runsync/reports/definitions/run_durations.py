@@ -8,7 +8,7 @@ from runsync.reports.section import P50_TO_P95, Card, Change, Section, Trends
 if TYPE_CHECKING:
     import pandas as pd
 
-    from runsync.reports.group_durations import GroupDurations
+    from runsync.reports.group_values import GroupValues
     from runsync.reports.load import Reader
     from runsync.reports.query_spec import Query
 
@@ -19,7 +19,7 @@ def load(reader: "Reader", query: "Query") -> Frames:
     return (reader.run_durations(query, name, where=["is_finished"]),)
 
 
-def figures(query: "Query", durations: "GroupDurations") -> "pd.DataFrame":
+def figures(query: "Query", durations: "GroupValues") -> "pd.DataFrame":
     """The spread of the durations."""
     groups = durations.by(query.keys)
     return groups.keys.assign(**groups.spread())

@@ -21,7 +21,7 @@ from runsync.reports.statistics import Groups, rate
 if TYPE_CHECKING:
     import pandas as pd
 
-    from runsync.reports.group_durations import GroupDurations
+    from runsync.reports.group_values import GroupValues
     from runsync.reports.load import Reader
     from runsync.reports.query_spec import Query
 
@@ -31,7 +31,7 @@ def load(reader: "Reader", query: "Query") -> Frames:
     return (reader.step_durations(query, "duration_ms", where=["ran"]),)
 
 
-def figures(query: "Query", durations: "GroupDurations") -> "pd.DataFrame":
+def figures(query: "Query", durations: "GroupValues") -> "pd.DataFrame":
     """The spread of the durations, their total, and its share of the total of the group."""
     groups = durations.by(query.keys)
     total = groups.totals()

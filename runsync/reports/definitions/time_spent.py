@@ -1,13 +1,11 @@
 """Where the minutes go."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from runsync.reports.query_spec import OF_STEPS
 from runsync.reports.report import (
     STEP_KEYS,
     Column,
@@ -19,7 +17,6 @@ from runsync.reports.report import (
 )
 from runsync.reports.section import Band, Ranking, Rows, Section
 from runsync.reports.statistics import Groups, rate, tally
-from runsync.reports.verdicts import RUN
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,30 +31,16 @@ _MINUTE = 60_000
 
 
 def load(reader: "Reader", query: "Query") -> Frames:
-    """The runs, counted, and the milliseconds by runner: those of the steps of finished runs that
-    ran; of runs that have none their own."""
-    import pandas as pd
+    """The runs, counted, and the milliseconds by runner."""
+    from runsync.reports.run_times import spending_runs, spent_time
 
-    from runsync.reports.parts import stacked
-
-    steps = reader.steps(query, [*RUN, "runner", "duration_ms"], where=["ran"])
-    of_runs = replace(query, by=tuple(key for key in query.by if key not in OF_STEPS), implied=())
-    runs = reader.runs(
-        of_runs, ["pipeline_id", "id", *_FLAGS, "duration_ms"], where=["is_finished"]
-    ).rename(columns={"id": "run_id"})
-    steps, runs = (frame.astype({"run_id": object}) for frame in (steps, runs))
-    told = steps.merge(runs[[*RUN, *_FLAGS]], on=list(RUN))
-    has_steps = pd.MultiIndex.from_frame(runs[[*RUN]]).isin(pd.MultiIndex.from_frame(told[[*RUN]]))
-    spent = stacked([told, runs[~has_steps].reindex(columns=list(told))])
-    ms = spent["duration_ms"].fillna(0).to_numpy()
+    spent = spent_time(reader, query, _FLAGS)
+    ms = spent["ms"].to_numpy()
     failed, aborted, superseded = (spent[flag].to_numpy() == 1 for flag in _FLAGS)
     wasted = failed | aborted | superseded
     sums = (ms, ms * failed, ms * aborted, ms * superseded, ms * wasted)
     spent = spent.assign(**dict(zip(_SPENT, sums, strict=True)))
-    return (
-        tally(Groups(spent, [*query.keys, *RUN]).keys, query.keys, rows="runs"),
-        tally(spent, _with_runner(query), _SPENT),
-    )
+    return spending_runs(reader, query), tally(spent, _with_runner(query), _SPENT)
 
 
 def figures(query: "Query", runs: "pd.DataFrame", spent: "pd.DataFrame") -> "pd.DataFrame":

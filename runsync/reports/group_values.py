@@ -1,6 +1,6 @@
-"""Durations by group, in narrow integers: what quantiles are made of, in parts or whole.
+"""Values by group, in narrow integers: what quantiles and series are made of, in parts or whole.
 
-A value takes four bytes, so ten million take 40 MB, and those of a part no more than that again
+A duration takes four bytes, so ten million take 40 MB, and those of a part no more than that again
 while they are put in their places.
 """
 
@@ -16,16 +16,15 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Values = npt.NDArray[np.integer]
-_MOST = np.iinfo(np.uint32).max
 
 
-class GroupDurations:
+class GroupValues:
     """Values by group.
 
     Attributes:
         keys: a row for each group, sorted, missing last; no group is empty.
         counts: how many values each has.
-        values: all of them, group after group, in milliseconds.
+        values: all of them, group after group: durations in milliseconds, say.
     """
 
     def __init__(self, keys: "pd.DataFrame", counts: npt.NDArray[np.int64], values: Values) -> None:
@@ -34,15 +33,26 @@ class GroupDurations:
         self._is_sorted = False
 
     @classmethod
-    def of(cls, frame: "pd.DataFrame", keys: Sequence[str], column: str) -> "GroupDurations":
+    def of(cls, frame: "pd.DataFrame", keys: Sequence[str], column: str) -> "GroupValues":
         """The values of a column, none of them missing, of the rows in each group."""
-        groups = Groups(frame, keys)
-        values = _narrow(frame[column].to_numpy(np.int64))
-        counts = np.bincount(groups.codes, minlength=len(groups.first)).astype(np.int64)
-        return cls(groups.keys, counts, values[np.argsort(groups.codes, kind="stable")])
+        return cls.of_columns(frame, keys, [column])[0]
 
     @classmethod
-    def of_lists(cls, frame: "pd.DataFrame", keys: Sequence[str], column: str) -> "GroupDurations":
+    def of_columns(
+        cls, frame: "pd.DataFrame", keys: Sequence[str], columns: Sequence[str]
+    ) -> "list[GroupValues]":
+        """The same of several columns; what stands in one row has one place in each of them, also
+        behind :meth:`together`."""
+        groups = Groups(frame, keys)
+        counts = np.bincount(groups.codes, minlength=len(groups.first)).astype(np.int64)
+        order = np.argsort(groups.codes, kind="stable")
+        return [
+            cls(groups.keys, counts, _narrow(frame[column].to_numpy(np.int64)[order]))
+            for column in columns
+        ]
+
+    @classmethod
+    def of_lists(cls, frame: "pd.DataFrame", keys: Sequence[str], column: str) -> "GroupValues":
         """The same of a column that holds a list of values in each row."""
         groups = Groups(frame, keys)
         order = np.argsort(groups.codes, kind="stable")
@@ -52,7 +62,7 @@ class GroupDurations:
         return cls(groups.keys, counts, values)
 
     @classmethod
-    def together(cls, parts: Iterable["GroupDurations"], keys: "pd.DataFrame") -> "GroupDurations":
+    def together(cls, parts: Iterable["GroupValues"], keys: "pd.DataFrame") -> "GroupValues":
         """All values of several parts by group.
 
         Args:
@@ -77,11 +87,16 @@ class GroupDurations:
         totals = np.bincount(groups.codes, counts, len(groups.first)).astype(np.int64)
         return cls(groups.keys, totals, whole)
 
-    def by(self, keys: Sequence[str]) -> "GroupDurations":
+    def by(self, keys: Sequence[str]) -> "GroupValues":
         """The same values by fewer keys."""
         if list(keys) == list(self.keys):
             return self
-        return GroupDurations.together([self], self.keys[list(keys)])
+        return GroupValues.together([self], self.keys[list(keys)])
+
+    def places(self) -> Iterator[slice]:
+        """Where the values of each group are."""
+        for begin, count in zip(self._begins.tolist(), self.counts.tolist(), strict=True):
+            yield slice(begin, begin + count)
 
     def frame(self, name: str = "ms") -> "pd.DataFrame":
         """A row for each value, with its keys."""
@@ -90,7 +105,7 @@ class GroupDurations:
 
     def totals(self) -> Floats:
         """The sum of each group."""
-        sums = [self.values[place].sum(dtype=np.int64) for place in self._places()]
+        sums = [self.values[place].sum(dtype=np.int64) for place in self.places()]
         return np.array(sums, np.float64)
 
     def quantiles(self, *shares: float) -> list[Floats]:
@@ -116,18 +131,15 @@ class GroupDurations:
 
     def _ordered(self) -> Values:
         if not self._is_sorted:
-            for place in self._places():
+            for place in self.places():
                 self.values[place].sort()
             self._is_sorted = True
         return self.values
 
-    def _places(self) -> Iterator[slice]:
-        """Where the values of each group are."""
-        for begin, count in zip(self._begins.tolist(), self.counts.tolist(), strict=True):
-            yield slice(begin, begin + count)
-
 
 def _narrow(values: npt.NDArray[np.int64]) -> Values:
-    if values.min(initial=0) < 0 or values.max(initial=0) > _MOST:
-        return values
-    return values.astype(np.uint32)
+    least, most = values.min(initial=0), values.max(initial=0)
+    for dtype in (np.uint8, np.uint32):
+        if least >= 0 and most <= np.iinfo(dtype).max:
+            return values.astype(dtype)
+    return values

@@ -1,11 +1,11 @@
-"""Durations by group: the quantiles of pandas, however the groups were put together."""
+"""Values by group: the quantiles of pandas, however the groups were put together."""
 
 import numpy as np
 import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runsync.reports.group_durations import GroupDurations
+from runsync.reports.group_values import GroupValues
 
 ROWS = st.lists(
     st.tuples(
@@ -24,11 +24,11 @@ def frame(rows: list[tuple[str, str, int]]) -> pd.DataFrame:
 def test_they_are_the_figures_of_pandas(rows: list[tuple[str, str, int]], cut: int) -> None:
     whole = frame(rows)
     parts = [
-        GroupDurations.of(whole.iloc[part], ["one", "two"], "ms")
+        GroupValues.of(whole.iloc[part], ["one", "two"], "ms")
         for part in (slice(cut), slice(cut, None))
     ]
     keys = pd.concat([part.keys for part in parts], ignore_index=True)
-    found = GroupDurations.together(parts, keys)
+    found = GroupValues.together(parts, keys)
     for samples, by in ((found, ["one", "two"]), (found.by(["two"]), ["two"])):
         groups = whole.groupby(by, observed=True)["ms"]
         assert samples.counts.tolist() == groups.count().tolist()
@@ -40,7 +40,5 @@ def test_they_are_the_figures_of_pandas(rows: list[tuple[str, str, int]], cut: i
 
 
 def test_values_are_as_narrow_as_they_can_be() -> None:
-    assert (
-        GroupDurations.of(frame([("a", "x", 2**32 - 1)]), ["one"], "ms").values.dtype == np.uint32
-    )
-    assert GroupDurations.of(frame([("a", "x", 2**32)]), ["one"], "ms").values.dtype == np.int64
+    assert GroupValues.of(frame([("a", "x", 2**32 - 1)]), ["one"], "ms").values.dtype == np.uint32
+    assert GroupValues.of(frame([("a", "x", 2**32)]), ["one"], "ms").values.dtype == np.int64
