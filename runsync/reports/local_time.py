@@ -1,8 +1,9 @@
 """Which times make the same keys of a query, in SQL: so a database can add up by weekday, hour and
 period, whatever it knows of time zones itself."""
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -43,22 +44,16 @@ def _offset(
     column: sa.ColumnElement[Any], zone: tzinfo, first: datetime, last: datetime
 ) -> sa.ColumnElement[Any]:
     """What a zone's clocks are ahead of UTC."""
-    offsets = list(_offsets(zone, first, last))
-    *earlier, (_, latest) = offsets
-    ends = [begin for begin, _ in offsets[1:]]
-    if not earlier:
-        return _interval(latest)
-    whens = (
-        (column < sa.literal(end, UTCDateTime()), _interval(offset))
-        for (_, offset), end in zip(earlier, ends, strict=True)
-    )
-    return sa.case(*whens, else_=_interval(latest))
+    *earlier, (latest, _) = _offsets(zone, first, last)
+    whens = [(column < sa.literal(end, UTCDateTime()), _interval(one)) for one, end in earlier]
+    return sa.case(*whens, else_=_interval(latest)) if whens else _interval(latest)
 
 
-def _offsets(zone: tzinfo, first: datetime, last: datetime) -> Iterator[tuple[datetime, timedelta]]:
-    """The zone's offsets from UTC between two times, each with when it begins."""
+@lru_cache
+def _offsets(zone: tzinfo, first: datetime, last: datetime) -> Sequence[tuple[timedelta, datetime]]:
+    """The zone's offsets from UTC between two times, each with when it ends; the last with that."""
     begin, offset = first, _offset_at(zone, first)
-    yield begin, offset
+    found = []
     while begin < last:
         end = begin + _STEP
         if (after := _offset_at(zone, end)) != offset:
@@ -69,9 +64,10 @@ def _offsets(zone: tzinfo, first: datetime, last: datetime) -> Iterator[tuple[da
                 else:
                     end = middle
             end = end.replace(microsecond=0)
+            found.append((offset, end))
             offset = after
-            yield end, offset
         begin = end
+    return (*found, (offset, last))
 
 
 def _offset_at(zone: tzinfo, when: datetime) -> timedelta:

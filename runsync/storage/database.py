@@ -127,12 +127,17 @@ class Database:
         Raises:
             DatabaseError, LockedError: as :meth:`write`; the last attempt's.
         """
-
-        def attempt() -> T:
-            with self.read() if reads else self.write(locked) as connection:
-                return act(connection)
-
-        return _tried_again(attempt)
+        number = 1
+        while True:
+            try:
+                with self.read() if reads else self.write(locked) as connection:
+                    return act(connection)
+            except UnavailableError as error:
+                if number == _ATTEMPTS:
+                    raise
+                _log.warning("attempt %d of %d failed: %s", number, _ATTEMPTS, error)
+            time.sleep(_FIRST_PAUSE_SECONDS * 2**number * random.uniform(0.5, 1))  # noqa: S311
+            number += 1
 
     def rows(self, query: Select[*tuple[Any, ...]]) -> Sequence[Row[*tuple[Any, ...]]]:
         """All rows of a query, asked for again as by :meth:`transact`."""
@@ -150,11 +155,8 @@ class Database:
 
     @contextmanager
     def _advisory_lock(self, locks: AdvisoryLocks, listing: str, *, wait: bool) -> Iterator[None]:
-        def take() -> bool:
-            with self._errors_in_sentences():
-                return locks.take(listing)
-
-        while not _tried_again(take):
+        # Tried again as every statement is.
+        while not self.transact(lambda _: locks.take(listing), reads=True):
             if not wait:
                 raise taken(listing)
             time.sleep(POLL_SECONDS)
@@ -182,20 +184,6 @@ class Database:
             raise kind(f"the database {self.name} answers: {reason}{mend}") from error
         except SQLAlchemyError as error:
             raise DatabaseError(f"the database {self.name} cannot be used: {error}") from error
-
-
-def _tried_again(act: Callable[[], T]) -> T:
-    """What ``act`` returns, called again after a pause where the database is not available."""
-    number = 1
-    while True:
-        try:
-            return act()
-        except UnavailableError as error:
-            if number == _ATTEMPTS:
-                raise
-            _log.warning("attempt %d of %d failed: %s", number, _ATTEMPTS, error)
-        time.sleep(_FIRST_PAUSE_SECONDS * 2**number * random.uniform(0.5, 1))  # noqa: S311
-        number += 1
 
 
 def _file(url: URL) -> Path | None:

@@ -158,7 +158,7 @@ class ListingSync:
         # What the source remembers says that the listing is unchanged, not that it is all stored.
         whole = bool(covered) and covered[0].reaches(self._options.since)
         memory = deepcopy(before) if whole else {}
-        if not self._options.full:
+        if self._source.lasting_memory and not self._options.full:
             memory |= deepcopy(self._lasting(before))
         if self._source.needs_begin and BEGUN in before and not self._options.full:
             memory[BEGUN] = before[BEGUN]
@@ -209,7 +209,7 @@ class ListingSync:
                 if begins:
                     self._begin(before, page.as_of)
                     begins = False
-                if not page.aside:
+                if self._source.lasting_memory and not page.aside:
                     self._keep_lasting(memory, before)
                 intervals, turn = walk.take(page)
                 if not (number or resume_point or page.items) and page.at_start:
