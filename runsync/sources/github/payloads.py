@@ -173,7 +173,7 @@ def owners(rows: Iterable[object]) -> list[object]:
     return [repository.get("id") for repository in told if isinstance(repository, dict)]
 
 
-def check_owner(rows: Iterable[object], what: str, *, of_workflow: bool) -> None:
+def check_one_owner(rows: Iterable[object], what: str, *, of_workflow: bool) -> None:
     """All rows of a listing are of one repository, and perhaps of one workflow. What is foreign
     may be any of them, so none is taken.
 
