@@ -14,7 +14,14 @@ from typing import Any
 from urllib.parse import quote
 
 from runsync.config import PipelineConfig
-from runsync.errors import ConfigError, NotFoundError
+from runsync.errors import (
+    CancelledError,
+    ConfigError,
+    ForbiddenError,
+    NotFoundError,
+    RateLimitedError,
+    SourceError,
+)
 from runsync.http.client import Response, checked_path
 from runsync.records import Cursor, Pipeline, Problem, Run, RunWithSteps, Step
 from runsync.sources import pagination
@@ -110,8 +117,20 @@ class Wercker(Source):
         if own and run.pipeline.external_id != own.external_id:
             other = run.pipeline.external_id
             what = f"run {run.id} is of pipeline {other}, not of {own.external_id}"
-            return pagination.Entry(run.id, Problem(what, lost=False))
+            lost = not self._is_of(run.pipeline, run.id)
+            return pagination.Entry(None if lost else run.id, Problem(what, lost))
         return pagination.Entry(run.id, Listed(Cursor(run.created_at, run.id), run))
+
+    def _is_of(self, pipeline: Pipeline, run_id: str) -> bool:
+        """Whether a run says by itself that it is of this pipeline, as its row in a listing did."""
+        try:
+            answer = self.client.get(checked_path("api", "v3", "runs", run_id))
+            run = self._one(answer.data, None)
+        except (CancelledError, RateLimitedError):
+            raise
+        except (SourceError, ForbiddenError):
+            return False
+        return run.key == (pipeline.external_id, run_id)
 
     def complete(self, run: Run) -> RunWithSteps:
         if self.has_details:

@@ -1,5 +1,6 @@
 """What an answer of Wercker's proves, and what it leaves open."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,6 +14,7 @@ from runsync.config import PipelineConfig, SourceConfig
 from runsync.errors import RefusedError, SourceError
 from runsync.records import Pipeline
 from runsync.simulator import Clock, Faults, Simulator, World
+from runsync.simulator.http.wire import Request, Response
 from runsync.sources import open_source
 from runsync.sources.base import Source
 from runsync.sources.wercker.source import Wercker
@@ -172,6 +174,54 @@ def test_empty_answers_within_a_list_end_nothing(
     assert run_sync(sqlite, simulator, pipeline).outcome == "ok"
     with sqlite.read() as connection:
         assert set(connection.execute(select(RunRow.id)).scalars()) == set(runs)
+
+
+# Rows of another pipeline.
+
+
+class Misfiling(Simulator):
+    """Shows a run in listings as one of another pipeline."""
+
+    misfiled: str | None = None
+
+    def _answer(self, request: Request) -> Response:
+        answer = super()._answer(request)
+        if request.path != "/api/v3/runs":
+            return answer
+        rows = json.loads(answer.body)
+        for row in rows:
+            row["pipeline"]["id"] = (
+                "f" * 24 if row["id"] == self.misfiled else row["pipeline"]["id"]
+            )
+        return replace(answer, body=json.dumps(rows).encode())
+
+
+def test_a_run_that_only_its_listing_calls_foreign_is_asked_for_again(sqlite: Database) -> None:
+    with Misfiling(World(Clock(NOW))) as simulator:
+        pipeline = simulator.world.add_pipeline("build").id
+        runs = add_runs(simulator, pipeline, 50)
+        simulator.misfiled = runs[10]
+        for _ in range(2):
+            outcome = run_sync(sqlite, simulator, pipeline)
+            assert outcome.outcome == "partial"
+            assert outcome.problems == (
+                f"run {runs[10]} is of pipeline {'f' * 24}, not of {pipeline}",
+            )
+        simulator.misfiled = None
+        assert run_sync(sqlite, simulator, pipeline).outcome == "ok"
+        assert steps_of(sqlite, runs[10]) == 3
+
+
+def test_a_run_that_is_foreign_by_itself_leaves_no_hole(
+    simulator: Simulator, pipeline: str, sqlite: Database
+) -> None:
+    add_runs(simulator, simulator.world.add_pipeline("other").id, 1)
+    add_runs(simulator, pipeline, 50)
+    simulator.faults = Faults.parse("foreign:runs:after=1:first=1")
+    assert run_sync(sqlite, simulator, pipeline).outcome == "partial"
+    assert run_sync(sqlite, simulator, pipeline).outcome == "ok"
+    simulator.reset_log()
+    assert run_sync(sqlite, simulator, pipeline).requests == 1
 
 
 # What only the detail tells.
