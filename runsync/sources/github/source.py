@@ -306,7 +306,9 @@ class GitHub(Source):
         if answer.status == 304:
             return walk.ListPage(answer.as_of, unchanged=True)
         rows, total = _rows(answer, "workflow_runs", f"the runs of {ref}")
-        payloads.check_one_owner(rows, f"the runs of {ref}", of_workflow="/" in ref.partition("/")[2])
+        payloads.check_one_owner(
+            rows, f"the runs of {ref}", of_workflow="/" in ref.partition("/")[2]
+        )
         ask = partial(self._default_branch, ref, memory)
         names.default_branch = DefaultBranch(memory, ask).at(answer.as_of) if rows else None
         check_owner(payloads.owners(rows), memory, ask, f"the runs of {ref}")
