@@ -87,10 +87,11 @@ def without_known_steps(found: RunWithSteps) -> RunWithSteps:
     return replace(found, problems=(*found.problems, problem), steps_read=False)
 
 
-def is_set_aside() -> ColumnElement[bool]:
-    """Whether a run of the enclosing query is set aside."""
+def is_set_aside(after: datetime | None = None) -> ColumnElement[bool]:
+    """Whether a run of the enclosing query is set aside, and was so found after that time."""
     r, s = tables.runs.c, tables.set_aside.c
-    return exists().where(s.pipeline_id == r.pipeline_id, s.run_id == r.id)
+    found = exists().where(s.pipeline_id == r.pipeline_id, s.run_id == r.id)
+    return found if after is None else found.where(s.at > after)
 
 
 def stored_states(

@@ -45,7 +45,7 @@ PipelineRows = dict[str, tuple[int, Pipeline]]
 
 @dataclass(frozen=True, slots=True)
 class SetAside:
-    """A run whose steps cannot be read, why, and since when."""
+    """A run whose steps cannot be read, why, and when they were read last."""
 
     pipeline: Pipeline
     run_id: str
@@ -88,7 +88,7 @@ class ListingStore(SyncLog):
         return self.database.transact(read, reads=True)
 
     def unsettled(
-        self, *, incomplete_only: bool = False, with_set_aside: bool = True
+        self, *, incomplete_only: bool = False, but_set_aside_after: datetime | None = None
     ) -> list[tuple[Pipeline, str]]:
         """The runs that may still change, those first that were read longest ago.
 
@@ -96,15 +96,16 @@ class ListingStore(SyncLog):
 
         Args:
             incomplete_only: leave out those whose steps were read whole.
-            with_set_aside: whether those that are set aside are among them.
+            but_set_aside_after: leave out those that were found unreadable, and set aside, later.
         """
         p, r = tables.pipelines.c, tables.runs.c
         lacks_steps = or_(r.steps_synced_at.is_(None), r.steps_synced_at < r.last_seen_at)
+        after = but_set_aside_after
         query = (
             runs_of_listing(self.listing, p.external_id, p.name, r.id, r.last_seen_at)
             .where(tables.is_unsettled)
-            .where(*([lacks_steps] if incomplete_only else []))
-            .where(*([] if with_set_aside else [not_(is_set_aside())]))
+            .where(*([or_(lacks_steps, is_set_aside())] if incomplete_only else []))
+            .where(*([not_(is_set_aside(after))] if after else []))
         )
         rows = self.database.rows(query)
         rows = sorted(rows, key=lambda row: (row.last_seen_at, row.id))
@@ -290,7 +291,6 @@ class ListingStore(SyncLog):
     # Runs and steps.
 
     def _set_aside(self, connection: Connection, one: SetAside, number: int) -> None:
-        s = tables.set_aside.c
         key = {"listing": self.listing, "pipeline_id": number, "run_id": one.run_id}
         reason = visible(one.reason, _LONGEST_REASON)
         statement = insert_for(connection.dialect.name, tables.set_aside).values(
@@ -298,7 +298,7 @@ class ListingStore(SyncLog):
         )
         connection.execute(
             statement.on_conflict_do_update(
-                index_elements=list(key), set_={"reason": reason}, where=s.reason != reason
+                index_elements=list(key), set_={"reason": reason, "at": one.at}
             )
         )
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, Future, wait
 from copy import deepcopy
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from operator import attrgetter
 from typing import Any
@@ -60,6 +60,9 @@ _NOT_FOUND = (
     "run {}: the provider does not know it any more; it is asked for once more, and counts as gone "
     "if it is not found after ten minutes either"
 )
+_ASIDE = timedelta(days=1)
+"""How long after a run was found unreadable, and set aside, it is asked for again."""
+_BEFORE_ALL = datetime(1970, 1, 2, tzinfo=UTC)
 
 
 @dataclass(slots=True)
@@ -94,6 +97,8 @@ class ListingSync:
         self._unsettled_now: set[RunKey] = set()
         self._unreadable: set[RunKey] = set()
         self._unreadable_once: set[RunKey] = set()
+        self._aside: set[RunKey] = set()
+        self._as_of = _BEFORE_ALL
         self._vanished: dict[RunKey, tuple[Pipeline, str, datetime]] = {}
         self._validators: dict[RunKey, Validator] = {}
         self._pruned: set[tuple[str, str]] = set()
@@ -206,6 +211,7 @@ class ListingSync:
         while turn is Turn.JUMP:
             pages = self._source.pages(self._listing, resume_point, memory)
             for number, page in enumerate(pages):
+                self._as_of = page.as_of
                 if begins:
                     self._begin(before, page.as_of)
                     begins = False
@@ -379,7 +385,8 @@ class ListingSync:
         ]
         batch = replace(batch, vanished=[*batch.vanished, *gone], set_aside=aside)
         for key, run in zip(keys, batch.runs, strict=True):
-            self._note(run.details.problems)
+            if key not in self._aside:
+                self._note(run.details.problems)
             if not run.settled:
                 self._unsettled_now.add(key)
         if batch.runs or batch.intervals or batch.vanished or batch.pipelines:
@@ -405,7 +412,7 @@ class ListingSync:
 
     def _stays_unreadable(self, run: RunToWrite) -> bool:
         """Whether the run is over and its answer came twice, but holds what cannot be read: asked
-        again, the provider would say the same. It is set aside by name until ``--full`` asks."""
+        again, the provider would say the same. It is set aside by name and asked for once a day."""
         read = run.details
         return (
             run.with_steps
@@ -433,7 +440,8 @@ class ListingSync:
 
     def _reread_unsettled(self) -> None:
         runs = self._store.unsettled(
-            incomplete_only=self._source.lists_changes, with_set_aside=self._options.full
+            incomplete_only=self._source.lists_changes,
+            but_set_aside_after=None if self._options.full else self._as_of - _ASIDE,
         )
         by_key = {(pipeline.external_id, run_id): (pipeline, run_id) for pipeline, run_id in runs}
         # What another sync has settled is not asked for again.
@@ -445,6 +453,8 @@ class ListingSync:
     def _reread(self, unsettled: Sequence[tuple[Pipeline, str]]) -> None:
         """Reads these runs again, and keeps what came also where nothing more can be asked for."""
         stored = self._states(unsettled)
+        if not self._options.full:
+            self._aside |= {key for key, state in stored.items() if state.set_aside}
         futures = [self._pool.submit(self._read_again, run, stored) for run in unsettled]
         runs: list[RunToWrite | UnchangedRun] = []
         vanished: list[tuple[Pipeline, str, datetime]] = []

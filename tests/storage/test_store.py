@@ -488,12 +488,15 @@ def test_a_run_that_is_set_aside_is_named_until_it_is_read_whole(one_run: OneRun
     one_run.store.save(Batch(set_aside=[later]))
     (found,) = one_run.store.set_aside_runs()
     pipeline = Pipeline(one_run.pipeline.external_id, "build")
-    assert found == SetAside(pipeline, "bad", later.reason, EPOCH)
+    assert found == SetAside(pipeline, "bad", later.reason, later.at)
     assert one_run.store.unsettled() == [(pipeline, "bad")]
-    assert one_run.store.unsettled(with_set_aside=False) == []
+    assert one_run.store.unsettled(but_set_aside_after=later.at) == [(pipeline, "bad")]
+    assert one_run.store.unsettled(incomplete_only=True) == [(pipeline, "bad")]
+    just_before = later.at - timedelta(microseconds=1)
+    assert one_run.store.unsettled(but_set_aside_after=just_before) == []
     running = one_run.run(id="running", status=Status.RUNNING, finished_at=None)
     one_run.save(answer(running))
-    assert one_run.store.unsettled(with_set_aside=False) == [(pipeline, "running")]
+    assert one_run.store.unsettled(but_set_aside_after=just_before) == [(pipeline, "running")]
     assert one_run.store.known([one_run.run(id="bad").key])[
         one_run.pipeline.external_id, "bad"
     ].set_aside

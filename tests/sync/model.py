@@ -234,7 +234,7 @@ class MemoryStore(ListingStore):
     def __init__(self) -> None:
         self.rows: dict[str, RunToWrite] = {}
         self.vanished: dict[str, datetime] = {}
-        self.aside: set[str] = set()
+        self.aside: dict[str, datetime] = {}
         self.intervals: list[Interval] = []
         self.remembered: dict[str, Any] = {}
         self.database = LockInMemory()
@@ -290,17 +290,19 @@ class MemoryStore(ListingStore):
         return found
 
     def unsettled(
-        self, *, incomplete_only: bool = False, with_set_aside: bool = True
+        self, *, incomplete_only: bool = False, but_set_aside_after: datetime | None = None
     ) -> list[tuple[Pipeline, str]]:
+        after = but_set_aside_after
+        left_out = {key for key, at in self.aside.items() if after and at > after}
         return [
             (PIPELINE, key)
             for key, row in self.rows.items()
-            if not row.settled and (with_set_aside or key not in self.aside)
+            if not row.settled and key not in left_out
         ]
 
     def not_found_once(self) -> list[str]:
         unsettled = {key for key in self.vanished if not self.rows[key].settled}
-        return sorted(unsettled - self.aside)
+        return sorted(unsettled - self.aside.keys())
 
     def save(self, batch: Batch) -> Counts:
         for run in batch.runs:
@@ -315,12 +317,12 @@ class MemoryStore(ListingStore):
                 self.rows[key] = run
                 self.vanished.pop(key, None)
             if run.is_whole:
-                self.aside.discard(key)
+                self.aside.pop(key, None)
         for _, run_id, at in batch.vanished:
             if run_id in self.vanished and self.vanished[run_id] <= at - GRACE:
                 self.rows[run_id] = replace(self.rows[run_id], settled=True)
             self.vanished.setdefault(run_id, at)
-        self.aside |= {one.run_id for one in batch.set_aside}
+        self.aside |= {one.run_id: one.at for one in batch.set_aside}
         if batch.intervals:
             self.intervals = union([*self.intervals, *batch.intervals])
         return Counts()

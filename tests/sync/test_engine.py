@@ -458,6 +458,29 @@ def test_a_run_with_a_bad_step_is_set_aside_by_name(make_rig: MakeRig, database:
     assert rig.rows(pipeline.id) == good
 
 
+def test_a_run_that_is_set_aside_is_asked_for_once_a_day(make_rig: MakeRig) -> None:
+    """Two passing faults in a row may have made it unreadable."""
+    rig = make_rig(runs=[40], pipelines=1)
+    rig.world.clock.advance(timedelta(days=2))
+    (pipeline,) = rig.world.pipelines
+    run = rig.world.run_ids(pipeline.id)[7]
+    rig.simulator.faults.add("number-for-string", "steps", run=run)
+    assert [one.outcome for _ in range(2) for one in rig.sync()] == ["partial"] * 2
+    store = ListingStore(rig.database, "wercker", rig.tasks()[0].listing.key)
+    (aside,) = store.set_aside_runs()
+    for hours, is_due in ((12, False), (13, True), (1, False), (24, True)):
+        rig.world.clock.advance(timedelta(hours=hours))
+        rig.simulator.reset_log()
+        assert [one.outcome for one in rig.sync()] == ["ok"]  # it is named already
+        assert any(run in path for path, _ in rig.requests()) == is_due
+    assert store.set_aside_runs()[0].at > aside.at
+    rig.world.clock.advance(timedelta(days=1))
+    rig.simulator.faults.clear()
+    assert [one.outcome for one in rig.sync()] == ["ok"]
+    assert store.set_aside_runs() == []
+    rig.assert_exact()
+
+
 def test_a_run_with_a_bad_step_that_may_still_change_is_not_set_aside(make_rig: MakeRig) -> None:
     """Its next answer may be a good one."""
     world = empty_world()

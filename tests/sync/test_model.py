@@ -120,25 +120,27 @@ class History(RuleBasedStateMachine):
         bad = {run.id for run in self.provider.runs if not run.good_steps}
         over = {run.id for run in self.provider.runs if run.status is Status.FINISHED}
         if full:
-            assert self.store.aside <= bad | self.gone()
+            assert self.store.aside.keys() <= bad | self.gone()
         for run in self.provider.runs:
             row = self.store.rows[run.id]
             assert run.id not in self.store.vanished
             assert self.is_told(row.details.run, run) or run.id in self.store.aside
             if full and details and run.id not in self.store.aside:
                 assert row.details.run.source_run_id is not None
-            if run.id not in bad | self.store.aside:
+            if run.id not in bad | self.store.aside.keys():
                 assert list(row.details.steps) == self.provider.steps(run)
                 assert row.settled or run.status is not Status.FINISHED
         run_sync(self.store, self.provider)  # what cannot be read twice is set aside
-        assert bad & over <= self.store.aside
+        assert bad & over <= self.store.aside.keys()
         outcome = run_sync(self.store, self.provider)
-        # What is set aside is asked for by a full sync alone.
+        # What is set aside is asked for once a day, without a word.
         doubted = set(self.store.not_found_once())
         assert outcome.outcome == ("partial" if bad - over or doubted else "ok")
         assert all(run in str(outcome.problems) for run in doubted)
         requests = self.provider.requests
-        unsettled = len(self.store.unsettled(with_set_aside=False))
+        unsettled = len(
+            self.store.unsettled(but_set_aside_after=self.provider.now - timedelta(days=1))
+        )
         run_sync(self.store, self.provider)
         ties = max(self.most_of_an_instant(), 1)
         assert self.provider.requests - requests <= unsettled + 2 + 2 * ties
