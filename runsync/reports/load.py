@@ -293,16 +293,9 @@ class Reader:
         wanted: Columns,
         where: Sequence[str] = (),
         known: Sequence[str] = (),
-        *,
-        quick: bool = True,
     ) -> sa.Select[Any]:
-        """The columns, of the query's rows with these flags in which these columns are known.
-
-        Args:
-            quick: whether in the form in which the backend reads them.
-        """
-        columns = map(self.quick, wanted.values()) if quick else wanted.values()
-        return sa.select(*columns).where(
+        """The columns, of the query's rows with these flags in which these columns are known."""
+        return sa.select(*map(self._quick, wanted.values())).where(
             *self.conditions(view, query),
             *(view.c[flag] == 1 for flag in where),
             *(SAME_IN_WORDS[flag] for flag in where if flag in SAME_IN_WORDS),
@@ -328,7 +321,7 @@ class Reader:
         if query.result is not None:
             yield view.c.result == query.result
 
-    def quick(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    def _quick(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
         """A column in the form that is quickest to read: a time as text or as microseconds."""
         if isinstance(column.type, UTCDateTime):
             if self._is_sqlite:

@@ -32,15 +32,15 @@ _MINUTE = 60_000
 
 def load(reader: "Reader", query: "Query") -> Frames:
     """The runs, counted, and the milliseconds by runner."""
-    from runsync.reports.run_times import spending_runs, spent_time
+    from runsync.reports.run_times import times_of_runs
 
-    spent = spent_time(reader, query, _FLAGS)
+    runs, spent = times_of_runs(reader, query, _FLAGS)
     ms = spent["ms"].to_numpy()
     failed, aborted, superseded = (spent[flag].to_numpy() == 1 for flag in _FLAGS)
     wasted = failed | aborted | superseded
     sums = (ms, ms * failed, ms * aborted, ms * superseded, ms * wasted)
     spent = spent.assign(**dict(zip(_SPENT, sums, strict=True)))
-    return spending_runs(reader, query), tally(spent, _with_runner(query), _SPENT)
+    return runs, tally(spent, _with_runner(query), _SPENT)
 
 
 def figures(query: "Query", runs: "pd.DataFrame", spent: "pd.DataFrame") -> "pd.DataFrame":
