@@ -14,7 +14,8 @@ MOST = {
 
 @pytest.mark.parametrize("name", PATHS)
 def test_a_path_is_short(name: str) -> None:
-    called = PATHS[name]()
+    # What only a machine under load calls, to try again, is not of the path.
+    called = PATHS[name]() & PATHS[name]()
     files, functions = MOST[name]
     assert len(called) <= files, sorted(called)
     assert called.total() <= functions, called
