@@ -20,6 +20,7 @@ from runsync.config import PipelineConfig, SourceConfig
 from runsync.errors import ArchiveError
 from runsync.simulator import Scenario, Simulator
 from runsync.sources import open_source
+from runsync.sources.wercker.source import Wercker
 from runsync.storage.database import Database
 from runsync.storage.models import MonthRow, RunRow, StepRow
 from runsync.sync.engine import Options, Task, sync
@@ -272,4 +273,29 @@ def test_a_sync_fetches_no_pruned_run_again_and_verify_misses_none(
     with sqlite.read() as connection:
         told = connection.execute(select(func.sum(MonthRow.pruned_runs))).scalar_one()
     assert told == 60 - left
+    service.world.add_run(service.world.pipelines[0].id, status="finished")
+    assert synced()[:2] == ("ok", 1)
+    source.close()
+
+
+class Changing(Wercker):
+    """A source that lists a run at the top again when it changes."""
+
+    lists_changes = True
+
+
+def test_a_pruned_run_that_is_listed_as_changed_is_read_unless_all_are_listed(
+    sqlite: Database, service: Simulator, tmp_path: Path
+) -> None:
+    source = Changing(SourceConfig("wercker", "wercker", service.url))
+    task = Task(source, source.listing(PipelineConfig("wercker", id=service.world.pipelines[0].id)))
+    sync(sqlite, [task])
+    export(sqlite, tmp_path)
+    before = datetime(2024, 5, 1, tzinfo=UTC)
+    assert prune(sqlite, tmp_path, months_to_prune(sqlite, tmp_path, before))
+    left = count(sqlite)
+    sync(sqlite, [task], Options(full=True))
+    assert count(sqlite) == left
+    sync(sqlite, [task])
+    assert count(sqlite) > left
     source.close()

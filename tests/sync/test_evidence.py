@@ -14,6 +14,7 @@ from runsync.records import Cursor, Run, RunWithSteps
 from runsync.sources.base import Listed
 from runsync.sources.pagination import Entry, Slice
 from runsync.sources.wercker.source import Wercker
+from runsync.storage.store import ListingStore
 from runsync.sync.engine import SyncOutcome
 from tests.sync.rig import MakeRig, Rig, empty_world
 
@@ -173,6 +174,20 @@ def test_an_empty_listing_is_doubted_while_its_newest_run_is_there(make_rig: Mak
     assert "the listing shows no run" in (outcome.error or "")
 
 
+def test_a_run_that_is_set_aside_is_asked_for_when_its_version_changes(make_rig: MakeRig) -> None:
+    rig = settled_rig(make_rig, 30)
+    run = rig.world.run_ids(rig.world.pipelines[0].id)[7]
+    rig.simulator.faults.add("number-for-string", "steps", run=run)
+    store = ListingStore(rig.database, "wercker", rig.tasks()[0].listing.key)
+    for version, outcome in (("1", "partial"), ("1", "partial"), ("1", "ok"), ("2", "partial")):
+        assert only(rig.sync(rig.source(of_version(version)))).outcome == outcome
+    assert [one.run_id for one in store.set_aside_runs()] == [run]
+    rig.simulator.faults.clear()
+    assert only(rig.sync(rig.source(of_version("3")))).outcome == "ok"
+    assert store.set_aside_runs() == []
+    rig.assert_exact()
+
+
 def test_where_all_runs_are_gone_the_newest_is_found_gone_by_its_id(make_rig: MakeRig) -> None:
     rig = settled_rig(make_rig, 30)
     rig.sync()
@@ -318,6 +333,21 @@ def test_runs_that_arrive_below_a_run_of_the_future_are_not_missed(make_rig: Mak
     clock.advance(timedelta(days=2))
     assert only(rig.sync()).outcome == "ok"
     rig.assert_exact()
+
+
+def of_version(version: str) -> type[Wercker]:
+    """A Wercker source that lists all runs with a version."""
+
+    def with_version(rows: list[Entry], _number: int) -> list[Entry]:
+        items = [row.item for row in rows]
+        runs = [one for one in items if isinstance(one, Listed)]
+        assert len(runs) == len(items)
+        return [
+            replace(row, item=replace(one, run=replace(one.run, version=version)))
+            for row, one in zip(rows, runs, strict=True)
+        ]
+
+    return cutting_pages(with_version)
 
 
 def cutting_pages(change: Change) -> type[Wercker]:
