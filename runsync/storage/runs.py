@@ -68,13 +68,16 @@ def lacks_proof(found: RunWithSteps, stored: StoredState | None) -> bool:
     """Whether a run that is over and came without a step may have some all the same.
 
     Some runs have none, and some providers forget them; a passing fault looks the same. Where none
-    is stored it takes another such answer, ten minutes after the run was first seen.
-    Where some are, they may have changed since.
+    is stored it takes another such answer, ten minutes after the run was first seen; one that did
+    not come is none. Where some are, they may have changed since.
     """
     if found.run.started_at is None or not found.steps_read:
         return False
-    if stored is None or not stored.has_steps or stored.steps_synced_at is None:
-        return not (stored and stored.finished and found.as_of >= stored.first_seen_at + GRACE)
+    if stored is None or stored.steps_synced_at is None:
+        return True
+    if not stored.has_steps:
+        was_empty = stored.finished and stored.steps_synced_at >= stored.last_seen_at
+        return not (was_empty and found.as_of >= stored.first_seen_at + GRACE)
     were_missing = stored.last_seen_at > stored.steps_synced_at
     return not (were_missing and found.as_of >= stored.steps_synced_at + _FORGETTING)
 

@@ -335,7 +335,7 @@ class ListingSync:
             return UnchangedRun.of(run, known, found)
         if listed_at:
             found = replace(found, as_of=min(found.as_of, listed_at))
-        is_passing = bool(found.problems) and stored is None
+        is_passing = bool(found.problems) and not self._was_unreadable(found, stored)
         if is_passing:
             self._unreadable_once.add(found.run.key)
         settled = self._source.settles(found)
@@ -347,6 +347,16 @@ class ListingSync:
             if stored and stored.has_steps:
                 found, with_steps = without_known_steps(found), False
         return RunToWrite(found, settled, with_steps)
+
+    def _was_unreadable(self, found: RunWithSteps, stored: StoredState | None) -> bool:
+        """Whether the answer before this one could not be read either: had it been good, the run
+        would have settled by it."""
+        if stored is None or stored.set_aside or self._source.lists_changes:
+            return stored is not None
+        read_at = stored.steps_synced_at
+        if read_at is None or stored.settled or read_at < stored.last_seen_at:
+            return False
+        return self._source.settles(replace(found, problems=(), as_of=read_at))
 
     def _commit_pages(self, leave: int) -> None:
         """Writes pages in their order, until only so many still wait for their runs."""

@@ -234,6 +234,38 @@ def test_no_steps_of_a_run_that_ran_are_believed_ten_minutes_later(make_rig: Mak
         assert rig.column("settled")[run] is is_settled
 
 
+def test_steps_that_could_not_be_had_are_no_empty_answer(make_rig: MakeRig) -> None:
+    rig = settled_rig(make_rig, 3)
+    run = rig.world.run_ids(rig.world.pipelines[0].id)[1]
+    for fault in ("418", "empty-page"):
+        rig.simulator.faults.add(fault, "steps", run=run)
+        rig.sync()
+        rig.simulator.faults.clear()
+        rig.world.clock.advance(HOUR)
+    rig.sync()
+    rig.assert_exact()
+
+
+@pytest.mark.parametrize("before", ["418", "unfinished"])
+def test_one_answer_that_cannot_be_read_sets_no_run_aside(make_rig: MakeRig, before: str) -> None:
+    rig = settled_rig(make_rig, 3)
+    run = rig.world.run_ids(rig.world.pipelines[0].id)[1]
+    if before == "unfinished":
+        run = rig.world.add_run(rig.world.pipelines[0].id, status="running")
+    else:
+        rig.simulator.faults.add(before, "steps", run=run)
+    rig.sync()
+    if before == "unfinished":
+        rig.world.finish(run)
+    rig.world.clock.advance(HOUR)
+    rig.simulator.faults.clear()
+    rig.simulator.faults.add("number-for-string", "steps", run=run)
+    assert only(rig.sync()).outcome == "partial"
+    rig.simulator.faults.clear()
+    assert only(rig.sync()).outcome == "ok"
+    rig.assert_exact()
+
+
 @pytest.mark.parametrize("status", ["running", "finished"])
 def test_stored_steps_that_do_not_come_are_asked_for_again(make_rig: MakeRig, status: str) -> None:
     rig = make_rig(empty_world())
