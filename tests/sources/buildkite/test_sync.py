@@ -188,13 +188,14 @@ def test_a_change_that_one_answer_lacks_is_in_the_next(
     assert_equal(sqlite, world, simulator)
 
 
-@pytest.mark.parametrize("after", [1, 2, 3])
+@pytest.mark.parametrize(("after", "again"), [(1, None), (2, None), (3, None), (3, 2)])
 def test_what_changes_before_a_first_sync_is_whole_is_brought(
     world: World,
     simulator: BuildkiteSimulator,
     sqlite: Database,
     monkeypatch: pytest.MonkeyPatch,
     after: int,
+    again: int | None,
 ) -> None:
     monkeypatch.setattr(Buildkite, "page_size", 10)
     made = world.history(60)
@@ -209,8 +210,11 @@ def test_what_changes_before_a_first_sync_is_whole_is_brought(
     while changed.state == "running":
         world.end(changed)
     world.pass_time(days=90)
-    with opened(simulator) as second:
-        assert run(sqlite, second).outcome == "ok"
+    if again:
+        with opened(simulator) as second, pytest.raises(KilledError):
+            run(sqlite, dying(second, again))
+    with opened(simulator) as last:
+        assert run(sqlite, last).outcome == "ok"
         assert_equal(sqlite, world, simulator)
 
 
