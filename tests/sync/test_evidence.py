@@ -119,6 +119,23 @@ def test_a_walk_that_fails_keeps_no_run_from_being_read_again(make_rig: MakeRig)
     assert rig.column("result")[run] == "failed"
 
 
+@pytest.mark.parametrize(("fault", "is_gone"), [("404", False), ("500", True)])
+def test_a_run_is_not_gone_where_its_listing_is_not_found_either(
+    make_rig: MakeRig, fault: str, is_gone: bool
+) -> None:
+    world = empty_world()
+    run = world.add_run(world.pipelines[0].id, status="running")
+    rig = make_rig(world)
+    rig.limits = replace(rig.limits, tries=1)
+    rig.sync()
+    rig.simulator.faults.add(fault, "runs")
+    rig.simulator.faults.add("404", "run", run=run)
+    outcome = only(rig.sync())
+    assert outcome.outcome == "failed"
+    assert any(run in problem for problem in outcome.problems)
+    assert (rig.column("vanished_at")[run] is not None) is is_gone
+
+
 class Broken(Wercker):
     """A source with a bug."""
 
