@@ -85,6 +85,21 @@ def test_five_runs_in_a_row_that_cannot_be_read_again_end_a_sync(
     assert ("5 runs in a row could not be read again" in cause) == (outcome == "failed")
 
 
+@pytest.mark.parametrize(("fault", "seconds"), [("401", None), ("429", 3600.0)])
+def test_what_is_read_again_is_kept_where_nothing_more_can_be_asked_for(
+    make_rig: MakeRig, fault: str, seconds: float | None
+) -> None:
+    rig = rig_of(make_rig, *["running"] * 10, *["finished"] * 30)
+    rig.sync()
+    for run, is_settled in rig.column("settled").items():
+        if not is_settled:
+            rig.world.finish(run)
+    rig.world.clock.advance(timedelta(days=2))
+    rig.simulator.faults.add(fault, "run", after=5, seconds=seconds)
+    assert outcome_of(rig)[0] == "failed"
+    assert 0 < list(rig.column("settled").values()).count(False) < 10
+
+
 def test_a_listing_is_read_a_few_pages_ahead_of_its_runs(make_rig: MakeRig) -> None:
     """What waits to be written is bounded, however long the history is."""
     rig = rig_of(make_rig, *["finished"] * 160)
