@@ -60,6 +60,7 @@ class Batch:
     runs: Sequence[RunToWrite] = ()
     intervals: Sequence[Interval] = ()
     vanished: Sequence[tuple[Pipeline, str, datetime]] = ()
+    vanished_though_listed: Sequence[tuple[Pipeline, str, datetime]] = ()
     set_aside: Sequence[SetAside] = ()
     pipelines: Sequence[Pipeline] = ()
 
@@ -100,11 +101,11 @@ class ListingStore(SyncLog):
         """
         p, r = tables.pipelines.c, tables.runs.c
         lacks_steps = or_(r.steps_synced_at.is_(None), r.steps_synced_at < r.last_seen_at)
-        after = but_set_aside_after
+        gone_once, after = r.vanished_at.is_not(None), but_set_aside_after
         query = (
             runs_of_listing(self.listing, p.external_id, p.name, r.id, r.last_seen_at)
             .where(tables.is_unsettled)
-            .where(*([or_(lacks_steps, is_set_aside())] if incomplete_only else []))
+            .where(*([or_(lacks_steps, is_set_aside(), gone_once)] if incomplete_only else []))
             .where(*([not_(is_set_aside(after))] if after else []))
         )
         rows = self.database.rows(query)
@@ -192,6 +193,8 @@ class ListingStore(SyncLog):
         counts = save_runs(connection, self.source, batch.runs, written)
         for pipeline, run_id, at in batch.vanished:
             counts.runs_updated += self._vanish(connection, pipeline, run_id, at)
+        for pipeline, run_id, at in batch.vanished_though_listed:
+            counts.runs_updated += self._vanish(connection, pipeline, run_id, at, settled=False)
         for one in batch.set_aside:
             self._set_aside(connection, one, written[one.pipeline.external_id][0])
         if batch.intervals:
@@ -302,11 +305,14 @@ class ListingStore(SyncLog):
             )
         )
 
-    def _vanish(self, connection: Connection, pipeline: Pipeline, run_id: str, at: datetime) -> int:
+    def _vanish(
+        self, connection: Connection, pipeline: Pipeline, run_id: str, at: datetime, **doubt: bool
+    ) -> int:
         """Marks a run that the provider no longer knows. Nothing of it is deleted.
 
         A passing 404 is no proof: the run is settled, and not asked for any more, when it is not
-        known a second time after the grace period.
+        known a second time after the grace period. ``doubt``: that it had settled counts no
+        more, since its listing contradicts.
         """
         p, r = tables.pipelines.c, tables.runs.c
         of_pipeline = select(p.id).where(
@@ -316,7 +322,7 @@ class ListingStore(SyncLog):
         again = update(tables.runs).where(is_run, r.vanished_at <= at - GRACE)
         connection.execute(again.values(settled=True))
         first = update(tables.runs).where(is_run, r.vanished_at.is_(None))
-        return connection.execute(first.values(vanished_at=at)).rowcount
+        return connection.execute(first.values(vanished_at=at, **doubt)).rowcount
 
     # Coverage.
 

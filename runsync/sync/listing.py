@@ -393,7 +393,7 @@ class ListingSync:
             for run in batch.runs
             if self._stays_unreadable(run)
         ]
-        batch = replace(batch, vanished=[*batch.vanished, *gone], set_aside=aside)
+        batch = replace(batch, vanished_though_listed=gone, set_aside=aside)
         for key, run in zip(keys, batch.runs, strict=True):
             if key not in self._aside:
                 self._note(run.details.problems)
@@ -401,7 +401,7 @@ class ListingSync:
                 self._unsettled_now.add(key)
         if batch.runs or batch.intervals or batch.vanished or batch.pipelines:
             self._counts.add(self._store.save(batch))
-        if batch.vanished:
+        if batch.vanished or gone:
             self._note(Problem(_NOT_FOUND.format(run)) for run in self._store.not_found_once())
         for key, run in zip(keys, batch.runs, strict=True):
             self._validators.pop(key, None)

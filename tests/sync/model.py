@@ -318,7 +318,7 @@ class MemoryStore(ListingStore):
                 self.vanished.pop(key, None)
             if run.is_whole:
                 self.aside.pop(key, None)
-        for _, run_id, at in batch.vanished:
+        for _, run_id, at in [*batch.vanished, *batch.vanished_though_listed]:
             if run_id in self.vanished and self.vanished[run_id] <= at - GRACE:
                 self.rows[run_id] = replace(self.rows[run_id], settled=True)
             self.vanished.setdefault(run_id, at)

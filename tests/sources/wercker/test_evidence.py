@@ -156,6 +156,21 @@ def test_a_run_that_goes_while_it_is_listed_has_vanished(
     assert run_row(database, second)["vanished_at"] is None
 
 
+def test_a_settled_run_that_is_not_found_once_is_asked_for_again(
+    simulator: Simulator, pipeline: str, database: Database
+) -> None:
+    first, _ = add_runs(simulator, pipeline, 2)
+    assert run_sync(database, simulator, pipeline, details=True).outcome == "ok"
+    simulator.faults = Faults.parse(f"404:run:run={first}")
+    outcome = run_sync(database, simulator, pipeline, details=True, full=True)
+    assert outcome.outcome == "partial"
+    simulator.faults = Faults()
+    add_runs(simulator, pipeline, 40)  # so that the top of the listing no longer shows it
+    assert run_sync(database, simulator, pipeline, details=True).outcome == "ok"
+    row = run_row(database, first)
+    assert (row["settled"], row["vanished_at"]) == (True, None)
+
+
 # Empty answers.
 
 
