@@ -194,7 +194,7 @@ class ListingStore(SyncLog):
         for pipeline, run_id, at in batch.vanished:
             counts.runs_updated += self._vanish(connection, pipeline, run_id, at)
         for pipeline, run_id, at in batch.vanished_though_listed:
-            counts.runs_updated += self._vanish(connection, pipeline, run_id, at, settled=False)
+            counts.runs_updated += self._vanish(connection, pipeline, run_id, at, is_listed=True)
         for one in batch.set_aside:
             self._set_aside(connection, one, written[one.pipeline.external_id][0])
         if batch.intervals:
@@ -306,13 +306,19 @@ class ListingStore(SyncLog):
         )
 
     def _vanish(
-        self, connection: Connection, pipeline: Pipeline, run_id: str, at: datetime, **doubt: bool
+        self,
+        connection: Connection,
+        pipeline: Pipeline,
+        run_id: str,
+        at: datetime,
+        *,
+        is_listed: bool = False,
     ) -> int:
         """Marks a run that the provider no longer knows. Nothing of it is deleted.
 
         A passing 404 is no proof: the run is settled, and not asked for any more, when it is not
-        known a second time after the grace period. ``doubt``: that it had settled counts no
-        more, since its listing contradicts.
+        known a second time after the grace period. One that its listing shows all the same is
+        asked for again, though it had settled.
         """
         p, r = tables.pipelines.c, tables.runs.c
         of_pipeline = select(p.id).where(
@@ -322,7 +328,8 @@ class ListingStore(SyncLog):
         again = update(tables.runs).where(is_run, r.vanished_at <= at - GRACE)
         connection.execute(again.values(settled=True))
         first = update(tables.runs).where(is_run, r.vanished_at.is_(None))
-        return connection.execute(first.values(vanished_at=at, **doubt)).rowcount
+        doubted = {"settled": False} if is_listed else {}
+        return connection.execute(first.values(vanished_at=at, **doubted)).rowcount
 
     # Coverage.
 
