@@ -253,7 +253,8 @@ class ListingSync:
     def _take_page(self, page: Page, intervals: Sequence[Interval], depth: float | None) -> None:
         """Has the page's runs read, and meanwhile writes the pages before it."""
         self._note(item for item in page.items if isinstance(item, Problem))
-        since = self._options.since
+        # What is read aside has to hold all that the covered history speaks of, also below `since`.
+        since = None if page.aside else self._options.since
         listed = [
             item
             for item in page.items

@@ -163,6 +163,20 @@ def test_a_job_that_was_away_during_a_sync_that_was_killed(
     assert_whole(sqlite, world)
 
 
+def test_a_job_that_comes_back_in_a_sync_of_the_newest_history_is_read_whole(
+    world: World, source: Jenkins, job: Item, other: Item, sqlite: Database
+) -> None:
+    """What is covered without `since` would else speak of builds that nobody has read."""
+    hidden = world.remove(OTHER)
+    run(sqlite, source, folder=FOLDER)
+    back(world, hidden)
+    newest = max(row["created_at"] for row in truth(world, FOLDER).values())
+    run(sqlite, source, folder=FOLDER, since=newest)
+    world.pass_time(hours=1)
+    run(sqlite, source, folder=FOLDER)
+    assert_whole(sqlite, world)
+
+
 def test_a_job_that_comes_while_there_is_a_gap(
     world: World, source: Jenkins, job: Item, other: Item, sqlite: Database
 ) -> None:
