@@ -171,20 +171,19 @@ class JenkinsReader(Source):
                     raise SourceError(f"{self.name}: {error}") from error
                 self._view = view
                 return details
-        has_views = known or self._has_views(run.pipeline)
-        # Last of all: where the job has just gone, nothing of it is found, views or not.
-        there = self.client.get(self._build_path(run.pipeline, run.id), {"tree": "number"})
-        if not has_views:
+        there = self._told(run)
+        for place in () if known else _SIGNS:
+            with suppress(NotFoundError):
+                self.client.get(checked_path(*job_path(run.pipeline.external_id), *place))
+                break
+            # A job that has just gone, and may come back, answers nowhere, views or not.
+            there = self._told(run)
+        else:
             self._view = self._view or "none"
         if self._view == "none":
             return RunWithSteps(run, (payloads.whole_build(run),), run.as_of)
         problem = Problem(f"run {run.id}: its stages are not found, though the build is there")
         return RunWithSteps(run, (), there.as_of, (problem,), steps_read=False)
 
-    def _has_views(self, pipeline: Pipeline) -> bool:
-        """Whether the job itself answers where a plugin that shows stages would."""
-        for place in _SIGNS:
-            with suppress(NotFoundError):
-                self.client.get(checked_path(*job_path(pipeline.external_id), *place))
-                return True
-        return False
+    def _told(self, run: BuildRun) -> Response:
+        return self.client.get(self._build_path(run.pipeline, run.id), {"tree": "number"})
