@@ -29,6 +29,7 @@ from runsync.records import (
     RunWithSteps,
     Status,
     Step,
+    parse_time,
     settles_at,
 )
 from runsync.sources.fields import BadRowError
@@ -123,6 +124,11 @@ class Source(LiveSource):
     """Keys of a listing's memory that tell of the walk alone: they are kept where that came to its
     end, though some run could not be read."""
 
+    walked_key: ClassVar[str | None] = None
+    """The key of a listing's memory under which stands when the last whole walk was made, or the
+    last change that it saw: from then on, less ``recheck``, the listing is read again. None: from
+    now on."""
+
     page_runs: ClassVar[int] = 100
     """How many runs of a listing one request brings."""
     requests_per_run: ClassVar[int] = 1
@@ -196,7 +202,8 @@ class Source(LiveSource):
             memory: as the last whole sync left it.
             now: the provider's clock.
         """
-        return now - self.recheck
+        told = memory.get(self.walked_key) or memory.get(BEGUN) if self.walked_key else None
+        return min(now, parse_time(told) if told else now) - self.recheck
 
     def close(self) -> None:
         """Gives back the connections."""

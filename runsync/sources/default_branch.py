@@ -56,12 +56,14 @@ def check_owner(
         SourceError: they are of another one.
     """
     numbers = {number for number in found if isinstance(number, int)}
-    for told in (None, ask):
-        if told:
-            told()
-        if not numbers or memory.get(OWNER) is None or numbers == {memory[OWNER]}:
-            return
-    raise SourceError(
-        f"{what}: they are of number {min(numbers)}, and not of {memory[OWNER]}, which has this "
-        "name; sync again, and check base_url if this lasts"
-    )
+
+    def is_foreign() -> bool:
+        return bool(numbers) and memory.get(OWNER) is not None and numbers != {memory[OWNER]}
+
+    if is_foreign():
+        ask()
+        if is_foreign():
+            raise SourceError(
+                f"{what}: they are of number {min(numbers)}, and not of {memory[OWNER]}, which has "
+                "this name; sync again, and check base_url if this lasts"
+            )

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable
 from datetime import datetime
 
-from runsync.records import Outcome, Problem, Run, RunWithSteps, Status, Step
+from runsync.records import Outcome, Problem, Result, Run, RunWithSteps, Status, Step
 
 _NOT_DECISIVE = frozenset({"retried", "soft_failed", "allow_failure"})
 
@@ -42,6 +42,17 @@ def unended(run: Run, steps: Iterable[Step], what: str) -> tuple[Problem, ...]:
     if has_ended or run.outcome not in (Outcome.SUCCESS, Outcome.FAILURE):
         return ()
     return (Problem(f"run {run.id}: it has ended, and no {what} is shown that did so"),)
+
+
+def without_jobs(run: Run, listed: int) -> tuple[Problem, ...]:
+    """What is wrong where a run has passed and none of its jobs is listed, of which there are some.
+
+    Args:
+        listed: how many are.
+    """
+    if listed or run.result is not Result.PASSED:
+        return ()
+    return (Problem(f"run {run.id}: it passed, but no job of it is listed"),)
 
 
 def not_shown(

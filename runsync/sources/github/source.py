@@ -26,7 +26,7 @@ from runsync.errors import (
     TokenRefusedError,
 )
 from runsync.http.client import Params, Response, checked_path
-from runsync.records import Pipeline, Problem, Result, Run, RunWithSteps, Status, Step
+from runsync.records import Pipeline, Problem, Run, RunWithSteps, Status, Step
 from runsync.sources.base import (
     Access,
     Discovered,
@@ -46,6 +46,7 @@ from runsync.sources.github.discover import discovered
 from runsync.sources.github.etags import RunETags
 from runsync.sources.github.jobs import read_jobs
 from runsync.sources.github.payloads import Repository, WorkflowNames
+from runsync.sources.steps import without_jobs
 
 _SHOWN_RUNS = 20
 _REPO = r"([A-Za-z0-9][A-Za-z0-9_-]*/(?!\.{1,2}(?:/|$))[A-Za-z0-9_.-]+)"
@@ -394,8 +395,7 @@ class GitHub(Source):
         if len(jobs) < total:
             what = f"run {run.id}: {len(jobs)} of its {total} jobs are listed"
             problems = (*problems, Problem(what))
-        if not total and run.result is Result.PASSED:
-            problems = (Problem(f"run {run.id}: it passed, but no job of it is listed"),)
+        problems = without_jobs(run, total) or problems
         # The ETag of a page says nothing of the others.
         jobs_etag = first.headers.get("ETag") if total <= self.page_size else None
         validator = str(RunETags.of(run, etag, jobs_etag)) if jobs_etag else None

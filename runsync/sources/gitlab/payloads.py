@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from runsync.records import Outcome, Pipeline, Problem, Result, Run, RunWithSteps, Status, Step
 from runsync.sources.fields import BadRowError, Fields, read_progress, row_name
 from runsync.sources.gitlab.words import ENDINGS, EVENTS, REASONS, STATUSES
+from runsync.sources.steps import without_jobs
 
 _PAGE = re.compile(r"/((?:(?!\.{1,2}/)[\w.-]+/)+)-/pipelines/\d+", re.ASCII)
 
@@ -122,8 +123,7 @@ def read_details(
             run = replace(run, message=commit.text("message")) if commit else run
         except BadRowError as error:
             problems.append(Problem(str(error)))
-    if run.result is Result.PASSED and not jobs and not bridges:
-        problems.append(Problem(f"run {run.id}: it passed, but no job of it is listed"))
+    problems += without_jobs(run, len(jobs) + len(bridges))
     ordered = _in_order(steps)
     run = replace(run, outcome=_outcome(run, ordered))
     return RunWithSteps(run, ordered, as_of, tuple(problems))

@@ -70,6 +70,8 @@ class GitLab(base.Source):
     recheck = timedelta(hours=1)
     needs_begin = True
     walk_memory = (_CHANGED,)
+    # What the last whole walk could not see yet stands just below what it saw.
+    walked_key = _CHANGED
     # For a moment after a change there is more to come that moves nothing to the top: a job's
     # coverage, found in its log, or a second change within the same millisecond.
     grace = timedelta(minutes=1)
@@ -131,12 +133,6 @@ class GitLab(base.Source):
                 self._prove_end(listing, top)
             if rows or last:
                 yield Page(tuple(item for _, item in rows), answer.as_of, at_start=last)
-
-    def recheck_since(self, memory: Mapping[str, Any], now: datetime) -> datetime:
-        """From the last whole walk on, however long ago that was: what the walk could not see yet
-        stands just below what it saw."""
-        seen = memory.get(_CHANGED) or memory.get(base.BEGUN)
-        return min(now, parse_time(seen) if seen else now) - self.recheck
 
     def complete(self, run: Run) -> RunWithSteps:
         # One that is not yet known to the replica that was asked is read again if it is listed.

@@ -9,14 +9,14 @@ A job's list tells its builds whole; only stages take a request more. They come 
 (``wfapi``), or from the graph view that newer servers have instead (``stages``).
 """
 
-from collections.abc import Iterator, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any, ClassVar
 
 from runsync.config import PipelineConfig
 from runsync.errors import ConfigError
-from runsync.records import Pipeline, Problem, parse_time
-from runsync.sources.base import BEGUN, Listing, Page, ResumePoint
+from runsync.records import Pipeline, Problem
+from runsync.sources.base import Listing, Page, ResumePoint
 from runsync.sources.jenkins import walk
 from runsync.sources.jenkins.live import LiveJenkins
 
@@ -32,10 +32,7 @@ class Jenkins(LiveJenkins):
     recheck = timedelta(minutes=10)
     needs_begin = True
     lasting_memory: ClassVar[tuple[str, ...]] = (walk.JOBS_KEY,)
-
-    def recheck_since(self, memory: Mapping[str, Any], now: datetime) -> datetime:
-        last = memory.get(walk.ASKED_KEY) or memory.get(BEGUN)
-        return (min(now, parse_time(last)) if last else now) - self.recheck
+    walked_key = walk.ASKED_KEY
 
     def listing(self, wanted: PipelineConfig) -> Listing:
         kind, value = wanted.key
