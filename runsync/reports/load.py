@@ -174,9 +174,12 @@ class Reader:
 
     def span(self, query: Query) -> tuple[datetime, datetime] | None:
         """When the first and the last of the query's runs were created; None: there is none."""
+        return self._span(*self.conditions(v_runs, query))
+
+    def _span(self, *conditions: sa.ColumnElement[bool]) -> tuple[datetime, datetime] | None:
         created_at = v_runs.c.created_at
         ends = sa.select(sa.func.min(created_at), sa.func.max(created_at))
-        first, last = self.backend.rows(ends.where(*self.conditions(v_runs, query)))[0]
+        first, last = self.backend.rows(ends.where(*conditions))[0]
         return None if first is None else (first, last)
 
     def parts(self, query: Query, *, whole_pipelines: bool) -> list[Query]:
@@ -240,29 +243,28 @@ class Reader:
     ) -> pd.DataFrame:
         """A row for each group of what the query's keys are made of, with what is made of it."""
         keys = self.wanted(view, query, ())
-        alike = self.alike(keys, query)
-        if "run_created_at" in keys:
-            keys["run_created_at"] = sa.func.min(keys["run_created_at"])
-        select = self.select(view, query, {**keys, **made}, where, known)
+        shown, alike = self.in_groups(keys, query)
+        select = self.select(view, query, {**shown, **made}, where, known)
         select = select.group_by(*alike).having(sa.func.count() > 0)
-        return with_keys(self.backend.fetch(select, {**keys, **made}), query)
+        return with_keys(self.backend.fetch(select, {**shown, **made}), query)
 
-    def alike(self, columns: Columns, query: Query) -> list[sa.ColumnElement[Any]]:
-        """What rows share that have the same values in these columns, but for the time of creation,
-        which need only make the same keys of the query."""
-        made = [one for name, one in columns.items() if name != "run_created_at"]
-        if "run_created_at" in columns:
-            made += time_keys(columns["run_created_at"], query, *self._ends)
-        return made
+    def in_groups(
+        self, columns: Columns, query: Query
+    ) -> tuple[dict[str, sa.ColumnElement[Any]], list[sa.ColumnElement[Any]]]:
+        """The columns as a group of rows shows them, and what the rows of a group share: the values
+        in these columns; of the times of creation, the first of which is shown, only the query's
+        keys."""
+        shown, alike = dict(columns), dict(columns)
+        created_at = alike.pop("run_created_at", None)
+        if created_at is None:
+            return shown, [*alike.values()]
+        shown["run_created_at"] = sa.func.min(created_at)
+        return shown, [*alike.values(), *time_keys(created_at, query, *self._ends)]
 
     @cached_property
     def _ends(self) -> tuple[datetime, datetime]:
         """When the first and the last of all runs were created."""
-        created_at = v_runs.c.created_at
-        first, last = self.backend.rows(
-            sa.select(sa.func.min(created_at), sa.func.max(created_at))
-        )[0]
-        return (first, last) if first else (_NEVER, _NEVER)
+        return self._span() or (_NEVER, _NEVER)
 
     def _among(self, view: sa.Table, ids: Sequence[str]) -> list[sa.ColumnElement[bool]]:
         run_id = view.c.id if view is v_runs else view.c.run_id

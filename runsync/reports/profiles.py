@@ -98,10 +98,9 @@ def _alike(
     each = runs.subquery()
     of = dict(zip(named, each.c, strict=True))
     made = {"run_id": sa.func.min(of["run_id"]), "runs": sa.func.count()}
-    keys = reader.alike({name: one for name, one in of.items() if name not in made}, query)
-    if "run_created_at" in of:
-        made["run_created_at"] = sa.func.min(of["run_created_at"])
-    return sa.select(*(made.get(name, column) for name, column in of.items())).group_by(*keys)
+    shared = {name: one for name, one in of.items() if name not in made}
+    shown, alike = reader.in_groups(shared, query)
+    return sa.select(*((shown | made)[name] for name in of)).group_by(*alike)
 
 
 def _length(text: sa.ColumnElement[str]) -> sa.ColumnElement[str]:

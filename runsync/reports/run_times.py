@@ -62,10 +62,7 @@ def _added_up(reader: "Reader", query: Query, flags: Sequence[str]) -> pd.DataFr
     """The time, added up by the database."""
     of, joined = _joined(reader, query, flags)
     names = dict.fromkeys([*flags, "runner", *reader.wanted(v_steps, query, ())])
-    shown = {name: of[name] for name in names}
-    alike = reader.alike(shown, query)
-    if "run_created_at" in shown:
-        shown["run_created_at"] = sa.func.min(shown["run_created_at"])
+    shown, alike = reader.in_groups({name: of[name] for name in names}, query)
     ms = sa.func.coalesce(of["step_ms"], of["duration_ms"], 0)
     shown["ms"] = sa.type_coerce(sa.func.sum(ms), sa.BigInteger)
     return _rows(reader, query, shown, joined.group_by(*alike))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from runsync.reports.query_spec import OF_STEPS
+from runsync.reports.query_spec import OF_STEPS, keys_of_runs
 from runsync.reports.report import (
     STEP_KEYS,
     Column,
@@ -37,7 +37,7 @@ def load(reader: "Reader", query: "Query") -> Frames:
     the run was created, in microseconds since 1970; a verdict, 2 for passed, 1 for failed and 0
     for neither; and 1 more than the milliseconds of what ran, or 0."""
     of_all_time = replace(query, every=None)
-    of_runs = replace(of_all_time, by=tuple(k for k in query.by if k not in OF_STEPS), implied=())
+    of_runs = replace(of_all_time, by=keys_of_runs(query.by), implied=())
     runs = reader.runs(of_runs, _COLUMNS, where=["is_finished"])
     runs = runs.assign(**dict.fromkeys(sorted(OF_STEPS)))
     steps = reader.steps(of_all_time, [*_COLUMNS, "ran"], where=["is_finished"])
