@@ -179,8 +179,11 @@ class ListingSync:
             except (SourceError, TokenRefusedError) as error:
                 failed = error
         # Runs vouch for themselves, but what else is remembered for all of the listing.
-        of_walk = {key: memory[key] for key in self._source.walk_memory if key in memory}
-        memory = before | ({} if failed else of_walk) if self._problems or failed else memory
+        if failed:
+            memory = before
+        elif self._problems:
+            of_walk = {key: memory[key] for key in self._source.walk_memory if key in memory}
+            memory = before | of_walk
         if self._validators or validators.MEMORY_KEY in memory:
             memory = validators.save(memory, self._validators)
         self._store.save_memory(memory)

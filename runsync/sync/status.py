@@ -103,8 +103,9 @@ def status(
 def incomplete_runs(database: Database) -> list[dict[str, Any]]:
     """The runs whose steps are not in, newest first, with :data:`INCOMPLETE_COLUMNS`.
 
-    ``reason`` is why a run was set aside, at ``set_aside_at`` by the provider's clock: its steps
-    came and cannot be read, so that it is asked for again only by a full sync.
+    ``reason`` is why a run was set aside: its steps came and cannot be read, so that it is asked
+    for again once a day, and by a full sync. ``set_aside_at``, by the provider's clock, is when
+    they were read last.
     """
     of_run = (set_aside.c.pipeline_id == runs.c.pipeline_id) & (set_aside.c.run_id == runs.c.id)
     query = (
