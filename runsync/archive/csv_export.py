@@ -3,15 +3,15 @@
 ``DIR/runs/pipeline=NAME/month=2026-11/runs.csv`` and the same for steps: one folder per pipeline
 and month of a run's creation, in UTC. A month is written whole and takes the old one's place at
 once; months in which nothing has changed are left alone. What the database does not hold any more
-stays in the files.
+stays in the files, below what it holds.
 """
 
 import csv
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -19,9 +19,9 @@ from urllib.parse import quote
 from sqlalchemy import Column, Connection
 
 from runsync.archive.bookkeeping import month_versions
-from runsync.archive.location import FolderLocation, errors_in_sentences
+from runsync.archive.location import FolderLocation, errors_in_sentences, located
 from runsync.archive.manifest import CSV, FILE, TABLES, MonthKey, manifest_state
-from runsync.archive.rows import COLUMNS, raw_rows
+from runsync.archive.rows import COLUMN_NAMES, COLUMNS, raw_rows
 from runsync.archive.summary import Summary, Watching
 from runsync.errors import ConfigError
 from runsync.storage.database import Database
@@ -31,17 +31,19 @@ from runsync.storage.tables import UTCDateTime
 from runsync.text import csv_cell
 
 _LAYOUT = 1
+_RUN_ID = {"runs": "id", "steps": "run_id"}
+_LONGEST_CELL = 2**31 - 1
 
 
-def export_csv(database: Database, folder: Path, watch: Watching) -> Summary:
+def export_csv(database: Database, place: str | Path, watch: Watching) -> Summary:
     """Writes what has changed since the last export into a folder; see :func:`.export`.
 
     Raises:
         ConfigError: the folder cannot be written to, is a URL, or holds another format.
     """
-    if "://" in str(folder) or ":/" in str(folder):
-        raise ConfigError(f"{folder} is no folder; CSV goes to a folder of this machine")
-    location = FolderLocation(folder)
+    location = located(place)
+    if not isinstance(location, FolderLocation):
+        raise ConfigError(f"{location.name} is no folder; CSV goes to a folder of this machine")
     with (
         errors_in_sentences(location, writing=True),
         location.lock(),
@@ -77,7 +79,8 @@ class _CsvExport:
         self._summary.unchanged += len(keys) - len(changed)
         if not changed:
             return
-        written = {table: self._write(table, changed) for table in TABLES}
+        ids = self._run_ids(changed)
+        written = {table: self._write(table, changed, ids) for table in TABLES}
         self._summary.runs += sum(written["runs"].values())
         self._summary.steps += sum(written["steps"].values())
         self._summary.written += len(written["runs"])
@@ -86,7 +89,17 @@ class _CsvExport:
         self._save()
         self._watch(name, self._summary)
 
-    def _write(self, table: str, keys: Sequence[MonthKey]) -> dict[MonthKey, int]:
+    def _run_ids(self, keys: Sequence[MonthKey]) -> dict[MonthKey, set[str]]:
+        """The runs of each month that the database holds."""
+        place = COLUMN_NAMES["runs"].index("id")
+        found: dict[MonthKey, set[str]] = {key: set() for key in keys}
+        for key, rows in raw_rows(self._connection, "runs", keys):
+            found[key].update(row[place] for row in rows)
+        return found
+
+    def _write(
+        self, table: str, keys: Sequence[MonthKey], ids: Mapping[MonthKey, set[str]]
+    ) -> dict[MonthKey, int]:
         """Writes one file per pipeline; of each month how many rows it has."""
         total = {}
         rows = raw_rows(self._connection, table, keys)
@@ -95,8 +108,9 @@ class _CsvExport:
             path = f"{table}/{pipeline_folder(pipeline.label)}/month={key[1]}/{table}.csv"
             with self._location.writing(path) as file:
                 lines = _lines(COLUMNS[table], pipeline.label, (row for _, p in parts for row in p))
+                kept = _kept_lines(self._location.folder / path, table, pipeline, ids[key])
                 total[key] = -1
-                for line in lines:
+                for line in chain(lines, kept):
                     file.write(line.encode())
                     total[key] += 1
         return total
@@ -186,6 +200,21 @@ def _lines(
         cells = [_cell(*one) for one in zip(row, times, strict=True)]
         writer.writerow([csv_cell(label), *cells])
         yield line.text
+
+
+def _kept_lines(path: Path, table: str, pipeline: StoredPipeline, ids: set[str]) -> Iterator[str]:
+    """The lines of an earlier export whose runs are none of these."""
+    if not path.is_file():
+        return
+    csv.field_size_limit(_LONGEST_CELL)
+    line = _Line()
+    writer = csv.writer(line, lineterminator="\r\n")
+    with path.open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file, restval=""):
+            if row["pipeline_id"] == str(pipeline.id) and row[_RUN_ID[table]] not in ids:
+                cells = [row.get(name, "") for name in COLUMN_NAMES[table]]
+                writer.writerow([csv_cell(pipeline.label), *cells])
+                yield line.text
 
 
 def _cell(value: Any, is_time: bool) -> str:

@@ -70,7 +70,7 @@ def export(
     if format == CSV:
         from runsync.archive.csv_export import export_csv
 
-        return export_csv(database, Path(place), watch)
+        return export_csv(database, place, watch)
     check_pyarrow()
     location = located(place)
     with errors_in_sentences(location, writing=True), location.lock():

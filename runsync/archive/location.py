@@ -6,6 +6,7 @@ replaced. So whoever reads by the manifest never sees a half-written archive.
 
 import errno
 import os
+import re
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -17,6 +18,17 @@ from runsync.errors import ArchiveError, ConfigError, LockedError
 
 LOCK_NAME = "_runsync.lock"
 _BUCKETS = {"s3", "gs", "gcs", "abfs", "az"}
+_CLIENTS = {
+    "botocore",
+    "aiobotocore",
+    "aiohttp",
+    "ftplib",
+    "paramiko",
+    "requests",
+    "gcsfs",
+    "azure",
+}
+_PASSWORD = re.compile(r"(?<=://)([^/@:]*):[^/@]*@")
 _MENDS = {
     errno.ENOSPC: "make room, then export again; the archive is as it was",
     errno.EDQUOT: "make room, then export again; the archive is as it was",
@@ -27,11 +39,14 @@ def located(place: "str | Path | ArchiveLocation") -> "ArchiveLocation":
     """The archive at a path or URL.
 
     Raises:
-        ConfigError: fsspec, or what it needs for that URL, is not installed.
+        ConfigError: it is empty; fsspec, or what it needs for that URL, is not installed.
+        ArchiveError: the URL's server does not answer.
     """
     if isinstance(place, ArchiveLocation):
         return place
     text = str(place)
+    if not text:
+        raise ConfigError("the archive's folder has an empty name; write . for this folder")
     if isinstance(place, Path) or "://" not in text:
         return FolderLocation(Path(text).expanduser())
     if text.startswith("file://"):
@@ -169,22 +184,28 @@ class FolderLocation(ArchiveLocation):
             lock.release()
 
 
+def without_password(url: str) -> str:
+    """The URL, for people: ``ftp://user:***@host/ci``."""
+    return _PASSWORD.sub(r"\1:***@", url)
+
+
 class RemoteLocation(ArchiveLocation):
     """A place that fsspec knows by its URL, such as a bucket and a prefix in it."""
 
     def __init__(self, url: str) -> None:
+        self.name = without_password(url.rstrip("/"))
         try:
             import fsspec
 
-            self.filesystem, root = fsspec.url_to_fs(url.rstrip("/"))
+            with errors_in_sentences(self):  # some connect at once
+                self.filesystem, root = fsspec.url_to_fs(url.rstrip("/"))
         except ImportError as error:
             raise ConfigError(
-                f"{url} needs more than is installed ({error}); pip install 'runsync[archive]' "
-                "and the package that it names"
+                f"{self.name} needs more than is installed ({error}); pip install "
+                "'runsync[archive]' and the package that it names"
             ) from None
         except ValueError as error:
-            raise ConfigError(f"{url} is no URL that an archive can be at: {error}") from None
-        self.name = url.rstrip("/")
+            raise ConfigError(f"{self.name} is no URL that an archive can be at: {error}") from None
         self._root = PurePosixPath(root)
         self._scheme = url.partition("://")[0]
 
@@ -296,7 +317,7 @@ def errors_in_sentences(location: ArchiveLocation, *, writing: bool = False) -> 
             f"cannot write to {where}: {reason}; name a folder that you may write to"
         ) from error
     except Exception as error:
-        if type(error).__module__.partition(".")[0] in ("botocore", "aiobotocore", "aiohttp"):
+        if type(error).__module__.partition(".")[0] in _CLIENTS:
             what = " ".join(str(error).split())[:200]
             raise ArchiveError(f"the archive {location.name} cannot be reached: {what}") from error
         raise

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from sqlalchemy import Connection
 
-from runsync.archive.bookkeeping import pruned_months
 from runsync.archive.location import ArchiveLocation
 from runsync.archive.manifest import TABLES, Manifest, MonthKey
 from runsync.archive.parquet_files import ArchivedRows
@@ -39,45 +38,45 @@ class KeptRows:
             ):
                 yield table, rows
 
-    def knows(self, key: MonthKey) -> bool:
-        """Whether the archive has the month."""
-        return key in self._manifest.months
+    def has_others(self, key: MonthKey, ids: set[str]) -> bool:
+        """Whether the archive has runs of the month that are none of these."""
+        month = self._manifest.months.get(key)
+        if month is None:
+            return False
+        parts = self._rows.tables("runs", month, ["id"])
+        return any(not ids.issuperset(part.column("id").to_pylist()) for part in parts)
 
 
 class ChangedRows:
-    """Rows as the database has them; of a month that was pruned the archive's other ones too.
+    """Rows as the database has them, and those of runs that only the archive has any more.
 
     Args:
         keys: the months that will be asked for, in this order.
     """
 
     def __init__(self, connection: Connection, keys: Sequence[MonthKey], kept: KeptRows) -> None:
-        self._connection, self._kept = connection, kept
+        self._kept = kept
         self._streams = {table: _Groups(connection, table, keys) for table in TABLES}
-        self._pruned = pruned_months(connection)
 
     def of_month(self, key: MonthKey) -> Iterator[TablePart]:
         """The month's runs, and then its steps with what they tell of their runs."""
         import pyarrow as pa
 
-        of_run = list({"id", *OF_RUN.values()})
-        runs = []
-        if key in self._pruned and self._kept.knows(key):
-            yield from self._merged(key)
+        parts = [*self._streams["runs"].of(key)]
+        runs = pa.concat_tables(parts)
+        if self._kept.has_others(key, {*runs.column("id").to_pylist()}):
+            yield from self._merged(key, runs)
             return
-        for rows in self._streams["runs"].of(key):
-            runs.append(rows.select(of_run))
-            yield "runs", rows
-        known = pa.concat_tables(runs).combine_chunks()
+        yield from (("runs", rows) for rows in parts)
+        known = runs.select(list({"id", *OF_RUN.values()})).combine_chunks()
         for rows in self._streams["steps"].of(key):
             yield "steps", with_runs(rows, known)
 
-    def _merged(self, key: MonthKey) -> Iterator[TablePart]:
+    def _merged(self, key: MonthKey, runs: "pa.Table") -> Iterator[TablePart]:
         """The archive's rows, and in the place of those that the database has too, its own."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        runs = pa.concat_tables(self._streams["runs"].of(key))
         steps = [with_runs(rows, runs) for rows in self._streams["steps"].of(key)]
         fresh = {"runs": [runs], "steps": steps}
         kept: dict[str, list[pa.Table]] = {table: [] for table in TABLES}

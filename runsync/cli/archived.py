@@ -53,11 +53,13 @@ def verify_archive(config: Path | None, archive: str | None, format: Format | No
 
 
 def _end(verdict: "ArchiveVerdict", place: str, names: dict[int, str]) -> None:
+    from runsync.archive.location import without_password
+
     behind = sum(one.kind == "behind" for one in verdict.differences)
     more = f"; {behind} were written since the last export" if behind else ""
     note(
-        f"{place}: compared {verdict.months} months ({verdict.runs} runs, {verdict.steps} steps)"
-        f"{more}"
+        f"{without_password(place)}: compared {verdict.months} months ({verdict.runs} runs, "
+        f"{verdict.steps} steps){more}"
     )
     for one in verdict.faults[:_SHOWN]:
         warn(_sentence(one, names))
@@ -91,6 +93,7 @@ def prune_archived(
         ConfigError: there is nobody to be asked, or the answer was no.
         PartialError: a month that was to go had to stay.
     """
+    from runsync.archive.location import without_password
     from runsync.archive.prune import months_to_prune, prune
     from runsync.storage.pipelines import labels_by_id
 
@@ -102,8 +105,8 @@ def prune_archived(
         going = [one for one in found if not one.kept]
         runs = sum(one.runs for one in going)
         note(
-            f"{len(going)} months ({runs} runs) are in {place} and leave the database; "
-            f"{len(found) - len(going)} stay"
+            f"{len(going)} months ({runs} runs) are in {without_password(place)} and leave the "
+            f"database; {len(found) - len(going)} stay"
         )
         done = found
         if going and not dry_run:

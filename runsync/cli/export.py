@@ -34,6 +34,7 @@ def export(
     """
     from runsync.archive.export import FORMATS
     from runsync.archive.export import export as run_export
+    from runsync.archive.location import without_password
     from runsync.archive.summary import Summary
 
     if format not in FORMATS:
@@ -48,6 +49,6 @@ def export(
 
         done = run_export(database, target, format=format, watch=watch)
     note(
-        f"{target}: wrote {done.written} months ({done.runs} runs, {done.steps} steps); "
-        f"{done.unchanged} months are as they were"
+        f"{without_password(target)}: wrote {done.written} months ({done.runs} runs, "
+        f"{done.steps} steps); {done.unchanged} months are as they were"
     )

@@ -154,6 +154,33 @@ def test_what_the_database_lost_stays_in_the_files(filled: Database, tmp_path: P
     assert parquet(tmp_path, "runs") == before
 
 
+@pytest.mark.parametrize("format", ["parquet", "csv"])
+def test_runs_of_a_month_that_another_copy_of_the_database_lacks_stay(
+    filled: Database, tmp_path: Path, format: str
+) -> None:
+    """A copy that was put back, or a new file that was synced with a later ``since``."""
+    export(filled, tmp_path, format=format)
+    with filled.write() as connection:
+        mine = (RunRow.created_at == JANUARY, RunRow.id == "r0")
+        connection.execute(delete(StepRow).where(StepRow.run_id == "r0"))
+        connection.execute(delete(RunRow).where(*mine))
+        connection.execute(update(RunRow).where(RunRow.id == "r1").values(message="new"))
+    assert export(filled, tmp_path, format=format).written == 1
+    read = parquet if format == "parquet" else csv_rows
+    found = [(row["id"], row["message"][-3:]) for row in read(tmp_path, "runs")]
+    assert found == [("r0", "red"), ("r1", "new"), ("r2", "red"), ("r0", "age")]
+    assert len(read(tmp_path, "steps")) == 6
+
+
+def csv_rows(folder: Path, table: str) -> list[dict[str, Any]]:
+    """Every row of a table of an export as CSV."""
+    rows = []
+    for path in sorted((folder / table).rglob("*.csv")):
+        with path.open(newline="", encoding="utf-8") as file:
+            rows += list(csv.DictReader(file))
+    return sorted(rows, key=lambda row: (int(row["pipeline_id"]), row.get("run_id", ""), row["id"]))
+
+
 def test_a_renamed_pipeline_costs_no_rows(filled: Database, tmp_path: Path) -> None:
     import pyarrow.parquet as pq
 

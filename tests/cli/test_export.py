@@ -35,6 +35,24 @@ def test_the_command(shell: Shell, folder: Path) -> None:
 
 
 @pytest.mark.usefixtures("filled")
+@pytest.mark.parametrize("option", [[], ["--format", "csv"]])
+def test_a_variable_that_is_not_set_fills_no_folder(
+    shell: Shell, folder: Path, option: list[str]
+) -> None:
+    refused = shell("export", "", *option)
+    assert refused.code == 2
+    assert "the archive's folder has an empty name" in refused.err
+    assert not (folder / "_runsync.json").exists()
+
+
+@pytest.mark.usefixtures("filled")
+def test_a_server_that_does_not_answer_is_said_without_the_password(shell: Shell) -> None:
+    refused = shell("export", "ftp://us:s3cr3t@127.0.0.1:1/ci")
+    assert refused.code == 5
+    assert "cannot read the archive ftp://us:***@127.0.0.1:1/ci: Connection refused" in refused.err
+
+
+@pytest.mark.usefixtures("filled")
 def test_without_a_folder_that_of_the_config_is_taken(shell: Shell, folder: Path) -> None:
     refused = shell("export")
     assert refused.code == 2
