@@ -68,7 +68,7 @@ class SyncRow(tables.SyncColumns, _Row):
 
 @_mapped_to(tables.set_aside)
 class SetAsideRow(tables.SetAsideColumns, _Row):
-    """A run whose steps cannot be read."""
+    """A run whose steps cannot be read, or that counts as gone."""
 
 
 @_mapped_to(tables.months)

@@ -32,7 +32,10 @@ RunKey = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class StoredState:
-    """What is stored of a run, as far as it decides whether to ask for the run again."""
+    """What is stored of a run, as far as it decides whether to ask for the run again.
+
+    One that has ``vanished`` may have changed unseen: it is neither ``settled`` nor ``set_aside``.
+    """
 
     settled: bool
     version: str | None
@@ -108,6 +111,7 @@ def stored_states(
     wanted = list(keys)
     p, r, s = tables.pipelines.c, tables.runs.c, tables.steps.c
     has_steps = exists().where(s.pipeline_id == r.pipeline_id, s.run_id == r.id)
+    is_there = r.vanished_at.is_(None)
     state = (
         r.steps_synced_at,
         r.last_seen_at,
@@ -115,10 +119,10 @@ def stored_states(
         r.first_seen_at,
         r.status == Status.FINISHED.value,
         has_steps,
-        is_set_aside(),
+        and_(is_set_aside(), is_there),
     )
     query = (
-        select(p.external_id, r.id, r.settled, r.extra, r.vanished_at, *state)
+        select(p.external_id, r.id, and_(r.settled, is_there), r.extra, r.vanished_at, *state)
         .join(tables.pipelines, p.id == r.pipeline_id)
         .where(
             p.source == source,
@@ -197,13 +201,18 @@ def save_runs(
     seen_before = [key for key, one in to_write.items() if one.key in stored]
     if steps_written and seen_before:
         _mark_months(connection, seen_before)
-    s = tables.set_aside.c
     for key, one in to_write.items():
-        if one.key in stored and stored[one.key].set_aside and one.is_whole:
-            connection.execute(
-                delete(tables.set_aside).where(s.pipeline_id == key[0], s.run_id == key[1])
-            )
+        before = stored.get(one.key)
+        if before and (before.vanished or (before.set_aside and one.is_whole)):
+            take_back(connection, key)
     return Counts(new, max(written - new, 0), steps_written)
+
+
+def take_back(connection: Connection, key: Key) -> None:
+    """Sets a run aside no more."""
+    s = tables.set_aside.c
+    of_run = and_(s.pipeline_id == key[0], s.run_id == key[1])
+    connection.execute(delete(tables.set_aside).where(of_run))
 
 
 def _mark_months(connection: Connection, keys: Sequence[Key]) -> None:

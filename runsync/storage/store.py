@@ -6,7 +6,7 @@ sync may be killed anywhere. The statements and their rules stand in ``upserts``
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -33,19 +33,23 @@ from runsync.storage.runs import (
     is_set_aside,
     save_runs,
     stored_states,
+    take_back,
 )
 from runsync.storage.sync_log import Counts, SyncLog
 from runsync.storage.upserts import insert_for
 from runsync.text import visible
 
 _LONGEST_REASON = 10_000
+_GONE = "run {}: the provider does not know it any more"
+_GONE_FOR_GOOD = timedelta(days=30)
+"""How long after a run was not found first it is not asked for any more."""
 PipelineRows = dict[str, tuple[int, Pipeline]]
 """Pipelines and the numbers of their rows, by external id."""
 
 
 @dataclass(frozen=True, slots=True)
 class SetAside:
-    """A run whose steps cannot be read, why, and when they were read last."""
+    """A run whose steps cannot be read, or that counts as gone, why, and when it last was so."""
 
     pipeline: Pipeline
     run_id: str
@@ -97,7 +101,8 @@ class ListingStore(SyncLog):
 
         Args:
             incomplete_only: leave out those whose steps were read whole.
-            but_set_aside_after: leave out those that were found unreadable, and set aside, later.
+            but_set_aside_after: leave out those that were found unreadable or gone, and set aside,
+                later.
         """
         p, r = tables.pipelines.c, tables.runs.c
         lacks_steps = or_(r.steps_synced_at.is_(None), r.steps_synced_at < r.last_seen_at)
@@ -316,17 +321,26 @@ class ListingStore(SyncLog):
     ) -> int:
         """Marks a run that the provider no longer knows. Nothing of it is deleted.
 
-        A passing 404 is no proof: the run is settled, and not asked for any more, when it is not
-        known a second time after the grace period. One that its listing shows all the same is
-        asked for again, though it had settled.
+        A passing 404 is no proof: the run counts as gone when it is not known a second time after
+        the grace period. What it stands in may have been hidden both times, so it is set aside, to
+        be asked for once a day, and settles after a month. One that its listing shows all the same
+        is asked for again, though it had settled.
         """
         p, r = tables.pipelines.c, tables.runs.c
         of_pipeline = select(p.id).where(
             p.source == self.source, p.external_id == pipeline.external_id
         )
         is_run = and_(r.pipeline_id.in_(of_pipeline), r.id == run_id)
-        again = update(tables.runs).where(is_run, r.vanished_at <= at - GRACE)
-        connection.execute(again.values(settled=True))
+        again = select(r.pipeline_id, r.vanished_at).where(
+            is_run, tables.is_unsettled, r.vanished_at <= at - GRACE
+        )
+        for number, first_at in connection.execute(again).all():
+            gone = SetAside(pipeline, run_id, _GONE.format(run_id), at)
+            if at - first_at < _GONE_FOR_GOOD:
+                self._set_aside(connection, gone, number)
+            else:
+                connection.execute(update(tables.runs).where(is_run).values(settled=True))
+                take_back(connection, (number, run_id))
         first = update(tables.runs).where(is_run, r.vanished_at.is_(None))
         doubted = {"settled": False} if is_listed else {}
         return connection.execute(first.values(vanished_at=at, **doubted)).rowcount

@@ -248,7 +248,7 @@ class SyncColumns:
 
 
 class SetAsideColumns:
-    """A run whose steps cannot be read: it is asked for again only when told to."""
+    """A run whose steps cannot be read, or that counts as gone: it is asked for once a day."""
 
     listing: Mapped[str] = mapped_column(primary_key=True)
     pipeline_id: Mapped[int] = mapped_column(ForeignKey("pipelines.id"), primary_key=True)

@@ -239,7 +239,9 @@ def _is_newer(dialect: str, new: Any) -> Expression:
     as_far = and_(reached == before, new.last_seen_at >= old.last_seen_at)
     goes_on = or_(new.settled, reached > before, as_far, new.last_seen_at > old.last_seen_at)
     confirms = and_(new.settled, new.last_seen_at >= old.last_seen_at)
-    later = or_(and_(not_(old.settled), goes_on), and_(old.settled, confirms))
+    # What was marked as gone, and is told of all the same, may have changed unseen.
+    is_final = and_(old.settled, old.vanished_at.is_(None))
+    later = or_(and_(not_(is_final), goes_on), and_(is_final, confirms))
     return or_(newer_version, and_(not_(older_version), later))
 
 

@@ -57,11 +57,11 @@ _REREAD_AT_ONCE = 32
 _FAILURES_IN_A_ROW = 5
 ReadRun = Callable[[], RunWithSteps | Unchanged]
 _NOT_FOUND = (
-    "run {}: the provider does not know it any more; it is asked for once more, and counts as gone "
+    "run {}: the provider does not know it any more; it is asked for again, and counts as gone "
     "if it is not found after ten minutes either"
 )
 _ASIDE = timedelta(days=1)
-"""How long after a run was found unreadable, and set aside, it is asked for again."""
+"""How long after a run was found unreadable or gone, and set aside, it is asked for again."""
 _BEFORE_ALL = datetime(1970, 1, 2, tzinfo=UTC)
 
 

@@ -276,14 +276,14 @@ class MemoryStore(ListingStore):
                 row = self.rows[run_id]
                 synced = row.details.as_of if row.with_steps else None
                 found["p", run_id] = StoredState(
-                    settled=row.settled,
+                    settled=row.settled and run_id not in self.vanished,
                     version=None,
                     vanished=run_id in self.vanished,
                     created_at=row.details.run.created_at,
                     first_seen_at=row.details.as_of,
                     finished=row.details.run.status is Status.FINISHED,
                     has_steps=bool(row.details.steps),
-                    set_aside=run_id in self.aside,
+                    set_aside=run_id in self.aside.keys() - self.vanished.keys(),
                     steps_synced_at=synced,
                     last_seen_at=row.details.as_of,
                 )
@@ -308,19 +308,23 @@ class MemoryStore(ListingStore):
         for run in batch.runs:
             key = run.details.run.id
             old = self.rows.get(key)
-            if old is None or not old.settled or run.settled:
+            was_gone = self.vanished.pop(key, None) is not None
+            if old is None or not old.settled or run.settled or was_gone:
                 if old is not None and not run.with_steps:
                     kept = replace(run.details, steps=old.details.steps)
                     run = RunToWrite(kept, run.settled, with_steps=old.with_steps)
                 if old is not None and run.details.run.source_run_id is None:
                     run = _with_origin(run, old.details.run.source_run_id)
                 self.rows[key] = run
-                self.vanished.pop(key, None)
-            if run.is_whole:
+            if run.is_whole or was_gone:
                 self.aside.pop(key, None)
         for _, run_id, at in [*batch.vanished, *batch.vanished_though_listed]:
-            if run_id in self.vanished and self.vanished[run_id] <= at - GRACE:
+            gone_for = at - self.vanished.get(run_id, at)
+            if gone_for >= GRACE and not self.rows[run_id].settled:
+                self.aside[run_id] = at
+            if gone_for >= timedelta(days=30):
                 self.rows[run_id] = replace(self.rows[run_id], settled=True)
+                self.aside.pop(run_id, None)
             self.vanished.setdefault(run_id, at)
         self.aside |= {one.run_id: one.at for one in batch.set_aside}
         if batch.intervals:

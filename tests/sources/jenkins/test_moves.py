@@ -6,7 +6,7 @@ be known after every end that a sync may have.
 
 import random
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -48,24 +48,13 @@ def other(world: World, job: Item) -> Item:
     return other
 
 
-def assert_whole(
-    database: Database, world: World, *, but: Collection[tuple[str, str]] = ()
-) -> None:
+def assert_whole(database: Database, world: World) -> None:
     """All that the folder has is stored as it is, and status shows no gap."""
     rows = without_pages(stored(database))
-    due = {key: one for key, one in truth(world, FOLDER).items() if key not in but}
+    due = truth(world, FOLDER)
     assert {key: rows.get(key) for key in due} == due
     with database.read() as connection:
         assert connection.execute(select(CoverageRow.reaches_start)).scalars().all() == [True]
-
-
-def counted_as_gone(database: Database) -> set[tuple[str, str]]:
-    """The builds that were not found twice, ten minutes apart: they are not asked for any more."""
-    p, r = tables.pipelines.c, tables.runs.c
-    gone = select(p.external_id, r.id).join(tables.pipelines, p.id == r.pipeline_id)
-    with database.read() as connection:
-        found = connection.execute(gone.where(r.vanished_at.is_not(None), r.settled))
-        return {(name, build) for name, build in found}
 
 
 def back(world: World, item: Item) -> None:
@@ -303,6 +292,29 @@ def test_a_job_that_leaves_does_not_make_a_server_without_stages(
     assert_whole(sqlite, world)
 
 
+@pytest.mark.parametrize("ends", [False, True])
+def test_a_job_that_is_away_for_two_syncs_is_as_it_is_once_it_is_back(
+    world: World, source: Jenkins, job: Item, other: Item, database: Database, ends: bool
+) -> None:
+    build = world.start(job, "Build")
+    run(database, source, folder=FOLDER)
+    hidden = world.remove(JOB)
+    for _ in range(2):
+        world.pass_time(minutes=11)
+        run(database, source, folder=FOLDER)
+    back(world, hidden)
+    if ends:
+        world.end(build)
+    run(database, source, folder=FOLDER)
+    assert_whole(database, world)
+    world.pass_time(minutes=11)
+    if not ends:
+        world.end(build)
+        world.pass_time(minutes=11)
+    run(database, source, folder=FOLDER)
+    assert_whole(database, world)
+
+
 @pytest.mark.parametrize("seed", range(12))
 def test_any_moves_leave_no_gap(sqlite: Database, seed: int) -> None:
     live(sqlite, seed)
@@ -353,10 +365,11 @@ def live(sqlite: Database, seed: int) -> None:
             for _ in range(draw.randrange(4)):
                 span = draw.choice([0, 999, 400_000, 86_400_000])
                 happen(world, spare, (span, draw.choice(BETWEEN), draw.randrange(31)))
-        world.pass_time(minutes=11)
+        # What was not found twice is asked for once a day.
+        world.pass_time(days=1, minutes=11)
         run(sqlite, source, folder=FOLDER)
     if truth(world, FOLDER):
-        assert_whole(sqlite, world, but=counted_as_gone(sqlite))
+        assert_whole(sqlite, world)
 
 
 def spoil(world: World, draw: random.Random) -> None:
