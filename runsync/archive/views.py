@@ -37,11 +37,13 @@ _OF_STEPS = {
     "ran": _flag(f"{_FINISHED} AND result <> 'skipped' AND duration_ms IS NOT NULL"),
 }
 MACROS = """
+CREATE MACRO as_32_bits(value) AS TRY_CAST(value AS UINTEGER);
 CREATE MACRO jsonb_typeof(value) AS CASE
     WHEN json_type(value) IN ('BIGINT', 'UBIGINT', 'HUGEINT', 'DOUBLE') THEN 'number'
     ELSE lower(json_type(value)) END
 """
-"""What PostgreSQL's functions are called that the SELECTs of reports use."""
+"""Functions that the SELECTs of reports use: PostgreSQL's, by the names that they have there, and
+``as_32_bits``, null for what does not fit."""
 
 
 VIEW_EXPRESSIONS = {"v_runs": _OF_BOTH | _OF_RUNS, "v_steps": _OF_BOTH | _OF_STEPS}

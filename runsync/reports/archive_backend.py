@@ -81,16 +81,25 @@ class ArrowNumbers:
 
 
 class ArrowLists:
-    """Lists of integers, none of them null, as arrays."""
+    """Lists of integers, or of structs of integers: for each list its arrays, one for each field;
+    of floats with NaN where any is null."""
 
     def __init__(self) -> None:
-        self._lists: list[npt.NDArray[Any]] = []
+        self._lists: list[tuple[npt.NDArray[Any], ...]] = []
 
     def add(self, array: "pa.Array") -> None:
-        self._lists.extend(one.values.to_numpy() for one in array)
+        self._lists.extend(map(_fields, array))
 
     def built(self) -> "pd.Series[Any]":
         return pd.Series(self._lists, dtype=object)
+
+
+def _fields(one: "pa.ListScalar[Any]") -> tuple[npt.NDArray[Any], ...]:
+    values: Any = one.values
+    arrays = [values]
+    if pa.types.is_struct(values.type):
+        arrays = [values.field(n) for n in range(values.type.num_fields)]
+    return tuple(array.to_numpy(zero_copy_only=False) for array in arrays)
 
 
 class ArrowTimes:

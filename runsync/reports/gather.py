@@ -106,7 +106,7 @@ def _executor(reader: "Reader", parts: int) -> Iterator[Executor | None]:
     if crew.executor is not None:
         yield crew.executor  # its owner closes it
         return
-    workers = _suited(parts) if crew.workers == "auto" else crew.workers
+    workers = _suited(reader, parts) if crew.workers == "auto" else crew.workers
     if workers == 1:
         yield None
         return
@@ -116,8 +116,10 @@ def _executor(reader: "Reader", parts: int) -> Iterator[Executor | None]:
         yield pool
 
 
-def _suited(parts: int) -> int:
-    return min(os.cpu_count() or 1, _MOST_WORKERS) if parts >= _WORTH_IT else 1
+def _suited(reader: "Reader", parts: int) -> int:
+    if reader.is_archive or parts < _WORTH_IT:  # of an archive one process keeps all cores busy
+        return 1
+    return min(os.cpu_count() or 1, _MOST_WORKERS)
 
 
 def _result(future: "Future[Frames]") -> "Frames | None":

@@ -52,14 +52,18 @@ class GroupValues:
         ]
 
     @classmethod
-    def of_lists(cls, frame: "pd.DataFrame", keys: Sequence[str], column: str) -> "GroupValues":
-        """The same of a column that holds a list of values in each row."""
+    def of_lists(
+        cls, frame: "pd.DataFrame", keys: Sequence[str], column: str, number: int
+    ) -> "list[GroupValues]":
+        """The same of a column that holds ``number`` arrays of values in each row, alike long."""
         groups = Groups(frame, keys)
         order = np.argsort(groups.codes, kind="stable")
-        lists = [frame[column].iloc[place] for place in order.tolist()]
-        values = _narrow(np.concatenate([np.empty(0, np.int64), *lists]))
-        counts = groups.total(frame[column].map(len)).astype(np.int64)
-        return cls(groups.keys, counts, values)
+        rows = [frame[column].iloc[place] for place in order.tolist()]
+        counts = groups.total(np.array([len(row[0]) for row in frame[column]])).astype(np.int64)
+        return [
+            cls(groups.keys, counts, _narrow(_joined([row[place] for row in rows])))
+            for place in range(number)
+        ]
 
     @classmethod
     def together(cls, parts: Iterable["GroupValues"], keys: "pd.DataFrame") -> "GroupValues":
@@ -137,9 +141,13 @@ class GroupValues:
         return self.values
 
 
-def _narrow(values: npt.NDArray[np.int64]) -> Values:
+def _joined(arrays: Sequence[Values]) -> Values:
+    return np.concatenate(arrays) if arrays else np.empty(0, np.int64)
+
+
+def _narrow(values: Values) -> Values:
     least, most = values.min(initial=0), values.max(initial=0)
     for dtype in (np.uint8, np.uint32):
         if least >= 0 and most <= np.iinfo(dtype).max:
-            return values.astype(dtype)
+            return values.astype(dtype, copy=False)
     return values

@@ -40,6 +40,8 @@ PART_RUNS = 25_000
 """How many runs a part of the history holds at most, with their steps."""
 PART_RUNS_OF_ARCHIVE = 100_000
 """The same where columns come without a Python object for each value, and parts cost more."""
+PART_RUNS_IN_GROUPS = 1_000_000
+"""The same where DuckDB itself groups the rows, with all processors and in bounded memory."""
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -68,7 +70,8 @@ class Reader:
 
     def __init__(self, backend: Backend, crew: Crew = ALONE) -> None:
         self.backend, self.crew = backend, crew
-        self.part_runs = PART_RUNS if backend.dialect_name != "duckdb" else PART_RUNS_OF_ARCHIVE
+        self.is_archive = backend.dialect_name == "duckdb"
+        self.part_runs = PART_RUNS_IN_GROUPS if self.is_archive else PART_RUNS
         self._is_sqlite = backend.dialect_name == "sqlite"
 
     @cached_property
@@ -145,7 +148,8 @@ class Reader:
             return tally(rows, query.keys, flags)
         columns = {flag: self._column(v_runs, flag) for flag in flags}
         sums = {n: sa.type_coerce(sa.func.sum(one), sa.Integer) for n, one in columns.items()}
-        return tally(self._grouped(v_runs, query, sums, where), query.keys, flags)
+        counted = self.grouped(v_runs, query, sums, [v_runs.c[flag] == 1 for flag in where])
+        return tally(counted, query.keys, flags)
 
     def run_durations(self, query: Query, column: str, *, where: Sequence[str] = ()) -> GroupValues:
         """A column of ``v_runs`` in milliseconds, by the query's keys; where it is not null."""
@@ -190,11 +194,18 @@ class Reader:
         """
         number = sa.select(sa.func.count()).select_from(v_runs)
         on_any = self.conditions(v_runs, replace(query, branches=None, result=None))
-        if self.backend.rows(number.where(*on_any))[0][0] <= self.part_runs:
+        size = self._part_runs(query)
+        if self.backend.rows(number.where(*on_any))[0][0] <= size:
             return [query]
         from runsync.reports.plan import parts_of
 
-        return parts_of(self, query, self.part_runs, whole_pipelines=whole_pipelines)
+        return parts_of(self, query, size, whole_pipelines=whole_pipelines)
+
+    def _part_runs(self, query: Query) -> int:
+        has_helpers = self.crew.executor is not None or self.crew.workers not in (1, "auto")
+        if self.is_archive and (has_helpers or not can_group(query)):
+            return min(self.part_runs, PART_RUNS_OF_ARCHIVE)
+        return self.part_runs
 
     def _check_branches(self, query: Query, wanted: tuple[str, ...]) -> None:
         """A branch is looked for in the window, by its index, and only then in all history."""
@@ -226,25 +237,22 @@ class Reader:
     def _durations(
         self, view: sa.Table, query: Query, column: str, where: Sequence[str]
     ) -> GroupValues:
-        if self.backend.dialect_name != "duckdb" or not can_group(query):
+        if not self.is_archive or not can_group(query):
             rows = self._read(view, query, [column], where, [column], None)
             return GroupValues.of(rows, query.keys, column)
-        values = sa.func.array_agg(self._column(view, column), type_=sa.ARRAY(sa.BigInteger))
-        groups = self._grouped(view, query, {column: values}, where, [column])
-        return GroupValues.of_lists(groups, query.keys, column)
+        from runsync.reports.value_lists import listed
 
-    def _grouped(
-        self,
-        view: sa.Table,
-        query: Query,
-        made: Columns,
-        where: Sequence[str],
-        known: Sequence[str] = (),
+        wanted = self._column(view, column)
+        only = [*(view.c[flag] == 1 for flag in where), wanted.is_not(None)]
+        return listed(self, view, query, [wanted], only)[0]
+
+    def grouped(
+        self, view: sa.Table, query: Query, made: Columns, only: Sequence[sa.ColumnElement[bool]]
     ) -> pd.DataFrame:
         """A row for each group of what the query's keys are made of, with what is made of it."""
         keys = self.wanted(view, query, ())
         shown, alike = self.in_groups(keys, query)
-        select = self.select(view, query, {**shown, **made}, where, known)
+        select = self.select(view, query, {**shown, **made}).where(*only)
         select = select.group_by(*alike).having(sa.func.count() > 0)
         return with_keys(self.backend.fetch(select, {**shown, **made}), query)
 

@@ -26,14 +26,14 @@ def parts_of(reader: "Reader", query: Query, size: int, *, whole_pipelines: bool
         whole_pipelines: whether no part may hold only some of a pipeline's runs, however many
             they are.
     """
-    is_archive = reader.backend.dialect_name == "duckdb"  # whose files hold a month each
-    if (query.window.since is not None or is_archive) and not whole_pipelines:
+    # The files of an archive hold a month each.
+    if (query.window.since is not None or reader.is_archive) and not whole_pipelines:
         return list(_by_time(reader, query, size))
     return list(_by_key(reader, query, size, whole_pipelines=whole_pipelines))
 
 
 def _by_time(reader: "Reader", query: Query, size: int) -> Iterator[Query]:
-    if reader.backend.dialect_name == "duckdb":
+    if reader.is_archive:
         cuts = list(_month_cuts(reader, query, size))
     else:
         cuts = list(_cuts(reader, query, v_runs.c.created_at, size))

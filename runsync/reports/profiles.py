@@ -60,7 +60,7 @@ def profiles_of(
     # SQLite would rather follow the key, through all history, than the index of the window.
     is_bounded = reader.backend.dialect_name == "sqlite" and query.window.since is not None
     select = select.group_by(run[0] + 0 if is_bounded else run[0], run[1])
-    if reader.backend.dialect_name == "duckdb":
+    if reader.is_archive:
         select = _alike(reader, select, wanted, of_runs)
     runs = with_keys(reader.backend.fetch(select, wanted), of_runs)
     runs["profile"] = pd.factorize(runs["profile"])[0]

@@ -35,7 +35,7 @@ def times_of_runs(
         and rows that add up to the time, with the query's keys, ``runner``, the flags, and
         ``ms``: how many milliseconds.
     """
-    if reader.backend.dialect_name == "duckdb" and can_group(query):
+    if reader.is_archive and can_group(query):
         return _counted(reader, query), _added_up(reader, query, flags)
     told = _read(reader, query, flags)
     runs = tally(Groups(told, [*query.keys, *RUN]).keys, query.keys, rows="runs")

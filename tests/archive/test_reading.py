@@ -3,6 +3,7 @@
 import itertools
 import re
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pandas as pd
@@ -16,11 +17,16 @@ from runsync.archive.duck import open_archive
 from runsync.archive.export import export
 from runsync.errors import ArchiveError, ConfigError, DatabaseError
 from runsync.reports.definitions import REPORTS
+from runsync.reports.load import open_reader
+from runsync.reports.query_spec import QuerySpec
 from runsync.storage.database import Database
 from runsync.storage.models import RunRow
 from runsync.storage.tables import v_runs, v_steps
 from tests.reports.database_rows import at, cover, empty, fill, pipeline, run, step
+from tests.reports.test_parts import in_parts
 
+MONTHS = 5e6
+"""Seconds whose milliseconds do not fit in 32 bits."""
 RESULTS = ("passed", "failed", "aborted", "skipped", "unknown")
 ASKED: tuple[dict[str, Any], ...] = (
     {},
@@ -38,7 +44,7 @@ ASKED: tuple[dict[str, Any], ...] = (
 def histories(draw: st.DrawFn) -> tuple[list[Any], list[Any]]:
     """Runs of two pipelines in three months, with their steps."""
     words = st.none() | st.sampled_from(["main", "", "Zeta", "ä", "a\\b'c%d:e"])
-    some = st.none() | st.floats(0, 99)
+    some = st.none() | st.floats(0, 99) | st.just(MONTHS)
     runs = []
     for number in range(draw(st.integers(1, 10))):
         first = f"r{number}"
@@ -109,6 +115,31 @@ def test_every_report_is_the_same(
     for window in ({}, {"since": at(30), "until": at(70), "compared": True}):
         assert reports.lacking(sqlite, **window) == reports.lacking(archive, **window)  # type: ignore[arg-type]
     assert_same("compare", sqlite, archive, {"since": at(20), "until": at(60)})
+
+
+@pytest.mark.parametrize(("longest", "size"), [(9, 9), (MONTHS, 99)])
+def test_parts_of_any_size_and_durations_of_any_length_are_the_same(
+    sqlite: Database, tmp_path: Path, longest: float, size: int
+) -> None:
+    """An archive's values come in lists, of 32 bits where all of them fit."""
+    runs = [
+        run(f"r{n}", at(n), RESULTS[n % 3], took=n, pipeline=1 + n % 2, branch="ab"[n % 3 == 0])
+        for n in range(30)
+    ]
+    steps = [
+        step(one, place, name, took, RESULTS[(n + place) % 4], runner=name)
+        for n, one in enumerate(runs)
+        for place, (name, took) in enumerate([("Build", n), ("apt", longest), ("ä", None)])
+    ]
+    stored(sqlite, (runs, steps))
+    export(sqlite, tmp_path)
+    for report in REPORTS.values():
+        asked = QuerySpec(by=("pipeline", "branch"))
+        whole = report.frame(sqlite, asked)
+        with open_reader(f"archive:{tmp_path}") as reader:
+            reader.part_runs = size
+            found = in_parts(reader, report, asked, Random(size))
+        pd.testing.assert_frame_equal(found, whole, check_exact=True, obj=report.name)
 
 
 @settings(max_examples=8)

@@ -27,35 +27,20 @@ if TYPE_CHECKING:
     from runsync.reports.load import Reader
     from runsync.reports.query_spec import Query
 
-_COLUMNS = ("run_created_at", "is_passed", "in_rate", "duration_ms")
 _DAY = 86_400_000_000
 _FIGURES = ("figure", "at", "before", "after", "change", "p_value", "runs")
 
 
 def load(reader: "Reader", query: "Query") -> Frames:
-    """Of finished runs, and then of steps that ran or have a verdict, three columns by group: when
-    the run was created, in microseconds since 1970; a verdict, 2 for passed, 1 for failed and 0
-    for neither; and 1 more than the milliseconds of what ran, or 0."""
+    """Of finished runs, and then of steps that ran or have a verdict, the series of each group."""
+    from runsync.reports.series import series_of_runs, series_of_steps
+
     of_all_time = replace(query, every=None)
     of_runs = replace(of_all_time, by=keys_of_runs(query.by), implied=())
-    runs = reader.runs(of_runs, _COLUMNS, where=["is_finished"])
-    runs = runs.assign(**dict.fromkeys(sorted(OF_STEPS)))
-    steps = reader.steps(of_all_time, [*_COLUMNS, "ran"], where=["is_finished"])
-    return (
-        *_columns(runs.assign(ran=1), of_all_time),
-        *_columns(steps, of_all_time),
-    )
-
-
-def _columns(rows: "pd.DataFrame", query: "Query") -> "Iterator[GroupValues]":
-    from runsync.reports.group_values import GroupValues
-
-    took = (rows["duration_ms"] + 1).where(rows["ran"] == 1).fillna(0)
-    verdict = rows["in_rate"] * (1 + rows["is_passed"])
-    at = rows["run_created_at"].astype("int64")
-    told = rows[[*query.keys]].assign(at=at, verdict=verdict, took=took)
-    told = told[(verdict > 0) | (took > 0)]
-    yield from GroupValues.of_columns(told, query.keys, ["at", "verdict", "took"])
+    runs = series_of_runs(reader, of_runs)
+    for one in runs:
+        one.keys = one.keys.assign(**dict.fromkeys(sorted(OF_STEPS)))[[*of_all_time.keys]]
+    return (*runs, *series_of_steps(reader, of_all_time))
 
 
 @dataclass(frozen=True, slots=True)
