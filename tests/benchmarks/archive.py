@@ -1,9 +1,11 @@
-"""Reports over an archive against DuckDB's own query on the same files, and the memory of each.
+"""Reports over an archive against DuckDB's own query for the same figures on the same files, and
+the memory of each.
 
     python tests/benchmarks/archive.py [million steps] [rounds]
 
 Makes an archive of 20 pipelines and 36 months, with 10 steps a run, without any database. Each
 contender is a process of its own, which times itself without its imports; ratios within one run.
+The counts of both must be the same.
 """
 
 import statistics
@@ -31,44 +33,100 @@ NAMES = "checkout cache install lint compile unit-tests package e2e report clean
 
 CHILD = """
 import resource, sys, time
-place, what = sys.argv[1:]
-if what.startswith("own"):
+place, what, query, *columns = sys.argv[1:]
+if query:
     import duckdb
     settings = {"memory_limit": "256MB", "preserve_insertion_order": False}
     connection = duckdb.connect(config=settings)
     connection.execute("SET enable_progress_bar = false")
-    files = f"read_parquet('{place}/steps/*.parquet')"
-    queries = {
-        "own durations": "SELECT pipeline_id, name, count(*), avg(duration_ms), sum(duration_ms), "
-        "max(duration_ms), quantile_cont(duration_ms, [0.5, 0.9, 0.95]) FROM {files} "
-        "WHERE status = 'finished' AND result <> 'skipped' AND duration_ms IS NOT NULL "
-        "GROUP BY ALL",
-        "own failures": "SELECT pipeline_id, name, count(*), count(*) FILTER (result = 'failed') "
-        "FROM {files} WHERE status = 'finished' AND result IN ('passed', 'failed') GROUP BY ALL",
-        "own flaky": "SELECT pipeline_id, name, count(*), sum(bad) FROM (SELECT pipeline_id, name, "
-        "commit_hash, count(DISTINCT result) - 1 AS bad FROM {files} WHERE result IN "
-        "('passed', 'failed') GROUP BY ALL) GROUP BY ALL",
-        "own aborts": "SELECT pipeline_id, name, count(*) FROM {files} "
-        "WHERE run_result = 'aborted' GROUP BY ALL",
-    }
-    query = queries[what].replace("{files}", files)
     begin = time.perf_counter()
-    connection.execute(query).fetchall()
+    rows = connection.execute(query).fetchall()
 else:
     import duckdb, pandas, pyarrow
     from runsync import reports
-    from runsync.reports import load
+    from runsync.reports import archive_backend, columns as _, load, profiles, series, value_lists
+    from runsync.reports.page import render
     begin = time.perf_counter()
-    getattr(reports, what)(f"archive:{place}")
+    found = getattr(reports, what)(f"archive:{place}")
+    rows = found[columns].itertuples(index=False, name=None) if columns else ()
 took = time.perf_counter() - begin
-print(took, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+told = sorted(tuple(map(int, row[:len(columns)])) for row in rows)
+print(took, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, hash(tuple(told)))
 """
-PAIRS = {
-    "step_durations": "own durations",
-    "step_failures": "own failures",
-    "flaky_steps": "own flaky",
-    "abort_frequencies": "own aborts",
+OWN = {
+    "step_durations": (
+        ("count",),
+        """
+        SELECT count(*), avg(duration_ms), sum(duration_ms), max(duration_ms),
+            quantile_cont(duration_ms, [0.5, 0.9, 0.95]), pipeline_id, name, job
+        FROM {steps}
+        WHERE status = 'finished' AND result <> 'skipped' AND duration_ms IS NOT NULL
+        GROUP BY ALL
+        """,
+    ),
+    "step_failures": (
+        ("runs", "failed", "first_failures", "errors"),
+        """
+        WITH verdicts AS (
+            SELECT pipeline_id, run_id, name, job, bool_or(result = 'failed') AS failed,
+                min(position) FILTER (result = 'failed') AS place,
+                max(coalesce(finished_at, run_created_at)) FILTER (result = 'failed') AS failed_at,
+                bool_and(outcome = 'error') FILTER (result = 'failed') AS is_error,
+                max(web_url) AS web_url
+            FROM {steps} WHERE status = 'finished' AND result IN ('passed', 'failed') GROUP BY ALL
+        ), places AS (
+            SELECT *, failed AND 1 = row_number() OVER (
+                PARTITION BY pipeline_id, run_id ORDER BY place NULLS LAST, name, job
+            ) AS is_first FROM verdicts
+        )
+        SELECT count(*), count(*) FILTER (failed), count(*) FILTER (is_first),
+            count(*) FILTER (is_error), max(failed_at), arg_max(run_id, failed_at),
+            arg_max(web_url, failed_at), pipeline_id, name, job
+        FROM places GROUP BY ALL
+        """,
+    ),
+    "flaky_steps": (
+        ("commits", "retried_commits", "flaky_commits"),
+        """
+        WITH verdicts AS (
+            SELECT pipeline_id, run_id, commit_hash, name, job, bool_or(result = 'failed') AS failed
+            FROM {steps} WHERE status = 'finished' AND result IN ('passed', 'failed')
+                AND commit_hash IS NOT NULL GROUP BY ALL
+        ), tried AS (
+            SELECT pipeline_id, commit_hash, name, job, count(*) AS tries,
+                count(*) FILTER (failed) AS failed
+            FROM verdicts GROUP BY ALL
+        )
+        SELECT count(*), count(*) FILTER (tries > 1),
+            count(*) FILTER (failed > 0 AND failed < tries), pipeline_id, name, job
+        FROM tried GROUP BY ALL
+        """,
+    ),
+    "abort_frequencies": (
+        ("finished", "aborted", "last_step_aborts"),
+        """
+        WITH ends AS (
+            SELECT pipeline_id, run_id, arg_max(name, position) AS step FROM {steps}
+            WHERE run_status = 'finished' AND run_result = 'aborted' AND started_at IS NOT NULL
+            GROUP BY ALL
+        ), often AS (
+            SELECT pipeline_id, step, count(*) AS times FROM ends GROUP BY ALL
+        ), most AS (
+            SELECT pipeline_id, max(times) AS times, arg_max(step, times) AS step FROM often
+            GROUP BY ALL
+        ), runs AS (
+            SELECT pipeline_id, count(*) AS finished,
+                count(*) FILTER (result = 'aborted') AS aborted,
+                count(*) FILTER (result = 'aborted' AND started_at IS NULL) AS never_started,
+                median(duration_ms) FILTER (result = 'aborted') AS median_time
+            FROM {runs} WHERE status = 'finished' GROUP BY ALL
+        )
+        SELECT finished, aborted, times, step, never_started, median_time, pipeline_id
+        FROM runs LEFT JOIN most USING (pipeline_id)
+        """,
+    ),
 }
+"""Of each report the counts that must be the same, and a query that answers what it does."""
 ALONE = ("time_spent", "change_points", "html")
 """What no single query of DuckDB's own answers; ``html`` is the page."""
 
@@ -160,13 +218,37 @@ def table(name: str, values: dict[str, Any], rows: int) -> pa.Table:
     return pa.table(arrays, schema=own)
 
 
-def measured(place: Path, what: str) -> tuple[float, int]:
-    """Seconds, and the greatest resident size in MiB."""
-    done = subprocess.run(
-        [sys.executable, "-c", CHILD, str(place), what], check=True, capture_output=True, text=True
+def measured(place: Path, what: str, query: str = "", *columns: str) -> tuple[float, int, str]:
+    """Seconds, the greatest resident size in MiB, and a hash of the counts in these columns."""
+    command = [sys.executable, "-c", CHILD, str(place), what, query, *columns]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    took, size, counts = done.stdout.split()
+    return float(took), int(size), counts
+
+
+def compared(place: Path, what: str) -> None:
+    """Prints how many times DuckDB's own time a report takes.
+
+    Raises:
+        SystemExit: they do not count the same.
+    """
+    columns, query = OWN[what]
+    files = {name: f"read_parquet('{place}/{name}/*.parquet')" for name in ("runs", "steps")}
+    asked = query.format(**files)
+    rounds = [
+        (measured(place, what, "", *columns), measured(place, what, asked, *columns))
+        for _ in range(ROUNDS)
+    ]
+    if any(ours[2] != own[2] for ours, own in rounds):
+        raise SystemExit(f"{what} does not count what DuckDB's own query counts")
+    ratio = statistics.median(ours[0] / own[0] for ours, own in rounds)
+    took = statistics.median(ours[0] for ours, _ in rounds)
+    sizes = [max(one[1] for one in side) for side in zip(*rounds, strict=True)]
+    sys.stdout.write(
+        f"{what}: {took:.2f} s, {ratio:.2f} times DuckDB's own query, "
+        f"{sizes[0]} MiB (its own {sizes[1]})\n"
     )
-    took, size = done.stdout.split()
-    return float(took), int(size)
+    sys.stdout.flush()
 
 
 def main() -> None:
@@ -174,18 +256,11 @@ def main() -> None:
         make(here)
         stored = sum(path.stat().st_size for path in here.rglob("*.parquet")) / 1e6
         sys.stdout.write(f"{STEPS / 1e6:g} million steps in {stored:.0f} MB\n")
-        for ours, own in PAIRS.items():
-            rounds = [(measured(here, ours), measured(here, own)) for _ in range(ROUNDS)]
-            ratio = statistics.median(a[0] / b[0] for a, b in rounds)
-            took = statistics.median(a[0] for a, _ in rounds)
-            sys.stdout.write(
-                f"{ours}: {took:.2f} s, {ratio:.2f} times DuckDB's own query, "
-                f"{max(a[1] for a, _ in rounds)} MiB (its own {max(b[1] for _, b in rounds)})\n"
-            )
-            sys.stdout.flush()
-        for ours in ALONE:
-            took, size = measured(here, ours)
-            sys.stdout.write(f"{ours}: {took:.2f} s, {size} MiB\n")
+        for what in OWN:
+            compared(here, what)
+        for what in ALONE:
+            took, size, _ = measured(here, what)
+            sys.stdout.write(f"{what}: {took:.2f} s, {size} MiB\n")
 
 
 if __name__ == "__main__":
