@@ -194,18 +194,15 @@ class Reader:
         """
         number = sa.select(sa.func.count()).select_from(v_runs)
         on_any = self.conditions(v_runs, replace(query, branches=None, result=None))
-        size = self._part_runs(query)
+        has_helpers = self.crew.executor is not None or self.crew.workers not in (1, "auto")
+        size = self.part_runs
+        if self.is_archive and (has_helpers or not can_group(query)):
+            size = min(size, PART_RUNS_OF_ARCHIVE)
         if self.backend.rows(number.where(*on_any))[0][0] <= size:
             return [query]
         from runsync.reports.plan import parts_of
 
         return parts_of(self, query, size, whole_pipelines=whole_pipelines)
-
-    def _part_runs(self, query: Query) -> int:
-        has_helpers = self.crew.executor is not None or self.crew.workers not in (1, "auto")
-        if self.is_archive and (has_helpers or not can_group(query)):
-            return min(self.part_runs, PART_RUNS_OF_ARCHIVE)
-        return self.part_runs
 
     def _check_branches(self, query: Query, wanted: tuple[str, ...]) -> None:
         """A branch is looked for in the window, by its index, and only then in all history."""
@@ -240,11 +237,11 @@ class Reader:
         if not self.is_archive or not can_group(query):
             rows = self._read(view, query, [column], where, [column], None)
             return GroupValues.of(rows, query.keys, column)
-        from runsync.reports.value_lists import listed
+        from runsync.reports.value_lists import lists_by_group
 
         wanted = self._column(view, column)
         only = [*(view.c[flag] == 1 for flag in where), wanted.is_not(None)]
-        return listed(self, view, query, [wanted], only)[0]
+        return lists_by_group(self, view, query, [wanted], only)[0]
 
     def grouped(
         self, view: sa.Table, query: Query, made: Columns, only: Sequence[sa.ColumnElement[bool]]

@@ -50,7 +50,7 @@ def _series(reader: "Reader", view: sa.Table, query: Query) -> list[GroupValues]
 
 
 def _listed(reader: "Reader", view: sa.Table, query: Query) -> list[GroupValues]:
-    from runsync.reports.value_lists import listed
+    from runsync.reports.value_lists import lists_by_group
 
     at: Any = sa.func.epoch_us(RUN_CREATED_AT[view], type_=sa.Integer)  # which no 32 bits hold
     verdict = sa.cast(view.c.in_rate * (1 + view.c.is_passed), sa.SmallInteger)
@@ -58,4 +58,4 @@ def _listed(reader: "Reader", view: sa.Table, query: Query) -> list[GroupValues]
     took = sa.case((ran, view.c.duration_ms + 1), else_=0)
     columns = [at, verdict, sa.type_coerce(took, sa.BigInteger)]
     is_told = [view.c.is_finished == 1, sa.or_(verdict > 0, ran)]
-    return listed(reader, view, query, columns, is_told)
+    return lists_by_group(reader, view, query, columns, is_told)

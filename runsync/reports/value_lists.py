@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _LIST = sa.ARRAY(sa.BigInteger)
 
 
-def listed(
+def lists_by_group(
     reader: "Reader",
     view: sa.Table,
     query: Query,
