@@ -55,7 +55,8 @@ def check(
     url = webhook_url(webhook_env) if webhook_env is not None else None
     rules = [checked(rule, settings.cost) for rule in settings.checks]
     with closing(open_database(settings)) as database:
-        found = [line for rule in rules for line in _findings(settings, database, rule)]
+        of_rules = [_findings(settings, database, rule) for rule in rules]
+    found = [line for lines in of_rules for line in lines]
     if style is Format.MARKDOWN:
         write("".join(f"- {_line(one, markdown_text)}\n" for one in found), output)
     else:
@@ -63,11 +64,14 @@ def check(
         emit(rows, columns=COLUMNS, format=asked, output=output, brief=BRIEF,
              spare=("url",), prose=("rule", "text"))  # fmt: skip
     failed = [one for one in found if one.status == "fail"]
-    if url is not None and webhook_env is not None and failed:
-        post(url, webhook_env, _message(failed, len(rules)))
+    if not failed:
+        return
+    failing = [lines for lines in of_rules if any(one.status == "fail" for one in lines)]
+    summary = _summary(len(failing), len(rules))
+    if url is not None and webhook_env is not None:
+        post(url, webhook_env, _message(failed, summary))
         note("posted to the webhook")
-    if failed:
-        raise CheckFailedError(_summary(failed, len(rules)))
+    raise CheckFailedError(summary)
 
 
 def _findings(config: Config, database: "Database", rule: "Checked") -> "Sequence[CheckLine]":
@@ -91,11 +95,11 @@ def _line(one: "CheckLine", shown: Any) -> str:
     return f"{_MARKS[one.status]} {shown(said)}{link}"
 
 
-def _message(failed: "Sequence[CheckLine]", rules: int) -> str:
+def _message(failed: "Sequence[CheckLine]", summary: str) -> str:
     """What is posted: plain text, in which nobody can be called by a branch's name."""
     lines = [_line(one, _chat_text) for one in failed[:_MOST_POSTED]]
     more = len(failed) - _MOST_POSTED
-    return "\n".join([_summary(failed, rules), *lines, *([f"and {more} more"] if more > 0 else [])])
+    return "\n".join([summary, *lines, *([f"and {more} more"] if more > 0 else [])])
 
 
 def _chat_text(text: str) -> str:
@@ -103,6 +107,5 @@ def _chat_text(text: str) -> str:
     return escaped.replace("@", "@\u200b")
 
 
-def _summary(failed: "Sequence[CheckLine]", rules: int) -> str:
-    number = len({one.rule for one in failed})
+def _summary(number: int, rules: int) -> str:
     return f"{number} of {rules} {'rule fails' if number == rules == 1 else 'rules fail'}"

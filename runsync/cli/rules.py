@@ -90,9 +90,7 @@ def checked(rule: CheckRule, prices: Mapping[str, float] | None = None) -> Check
             if column not in figures:
                 near = did_you_mean(column, list(figures))
                 raise _error(rule, f"{rule.report} has no figure {column!r}{near}")
-            if isinstance(limit, timedelta) and kinds[column] not in _LENGTHS:
-                what = f"{column} is no length of time; write a number, such as 0.8"
-                raise _error(rule, f"in `{side}` {what}")
+            _check_limit(rule, side, column, kinds[column], limit)
     _check_keys(rule, report)
     return Checked(rule, report, kinds, prices)
 
@@ -129,6 +127,15 @@ def _report(rule: CheckRule) -> Report | None:
             return report
     known = [STATUS, *(report.command for report in REPORTS.values())]
     raise _error(rule, f"there is no report {rule.report!r}{did_you_mean(rule.report, known)}")
+
+
+def _check_limit(rule: CheckRule, side: str, column: str, kind: Kind, limit: Limit) -> None:
+    if isinstance(limit, timedelta) and kind not in _LENGTHS:
+        what = f"{column} is no length of time; write a number, such as 0.8"
+        raise _error(rule, f"in `{side}` {what}")
+    if kind is Kind.RATE and not 0 <= _number(limit) <= 1:
+        what = f"{column} is a share of 1; write 0.8 for 80%, not {_number(limit):g}"
+        raise _error(rule, f"in `{side}` {what}")
 
 
 def _check_keys(rule: CheckRule, report: Report | None) -> None:
@@ -275,8 +282,9 @@ def _worse(rule: Checked, report: Report, database: "Database") -> Iterator[Chec
         before, after = row["before"], row["after"]
         if not (after < before if figure.startswith("pass") else after > before):
             continue
-        rated = is_rate if is_rate is not None else isinstance(after, float)
-        was, now = (percent(v) if rated else length(v) for v in (before, after))
+        rated = is_rate if is_rate is not None else figure.endswith("rate")
+        seconds = (timedelta(seconds=_number(v)) for v in (before, after))
+        was, now = map(percent, (before, after)) if rated else map(length, seconds)
         text = f"{figure} became worse: {was} → {now}"
         yield _finding(rule, row, figure, _value(after), _value(before), text)
 

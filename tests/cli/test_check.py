@@ -124,6 +124,28 @@ def test_worse_than_before_beyond_chance(shell: Shell, home: Path, world: World)
     assert better.code == 0
 
 
+def test_a_change_of_a_duration_is_told_as_one(shell: Shell, home: Path, world: World) -> None:
+    now = datetime.now(UTC)
+    for number in range(120):
+        at = now - timedelta(hours=5 * number + 3)
+        begin = at + timedelta(seconds=1)
+        took = timedelta(seconds=(200 if number < 60 else 100) + number % 5)
+        world.add_run(
+            BUILD, status="finished", created_at=at, started_at=begin, finished_at=begin + took
+        )
+    world.clock.advance(now - NOW)
+    assert shell("sync", "our-build").code == 0
+    ended = checked(shell, home, "report = 'changes'\nworse = true", "--json")
+    assert ended.code == 6
+    assert "our-build: p50 became worse: 1m 42s → 3m 22s" in [row["text"] for row in ended.data]
+
+
+def test_rules_of_one_name_are_counted_each(shell: Shell, history: Path) -> None:
+    rule = "report = 'pass-rates'\nname = 'rates'\nbelow = { pass_rate = 0.8 }"
+    ended = checked(shell, history, f"{rule}---{rule}")
+    assert (ended.code, ended.err) == (6, "runsync: 2 of 2 rules fail\n")
+
+
 def test_broken_for_longer_than(shell: Shell, home: Path, world: World) -> None:
     now = datetime.now(UTC)
     world.clock.advance(now - NOW)
@@ -146,6 +168,8 @@ def test_broken_for_longer_than(shell: Shell, home: Path, world: World) -> None:
         ("report = 'pass-rate'\nbelow = { pass_rate = 1 }", "did you mean 'pass-rates'?"),
         ("report = 'pass-rates'\nbelow = { pas_rate = 1 }", "did you mean 'pass_rate'?"),
         ("report = 'pass-rates'\nbelow = { pass_rate = '2h' }", "pass_rate is no length of time"),
+        ("report = 'pass-rates'\nbelow = { pass_rate = 80 }", "write 0.8 for 80%, not 80"),
+        ("report = 'aborts'\nabove = { abort_rate = 5 }", "abort_rate is a share of 1"),
         ("report = 'pass-rates'\nbelow = { pass_rate = 'much' }", "must be a number such as 0.8"),
         ("report = 'pass-rates'\nbelow = { pass_rate = true }", "must be a number such as 0.8"),
         ("report = 'pass-rates'\nbelow = { pass_rate = nan }", "must be a number such as 0.8"),
