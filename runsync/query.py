@@ -96,7 +96,7 @@ def _file(url: str) -> Path | None:
     """The file of a SQLite database; None where the URL is another one, or none."""
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         return None
     if parsed.get_backend_name() != "sqlite":
         return None

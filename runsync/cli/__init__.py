@@ -15,7 +15,7 @@ from typer.main import get_command
 from runsync.cli.app import COMMANDS, app
 from runsync.cli.exceptions import InterruptedHereError, ReaderGoneError
 from runsync.cli.logs import Verbosity, start_logging
-from runsync.errors import RunsyncError
+from runsync.errors import ConfigError, RunsyncError
 from runsync.text import visible
 
 _GRACE_SECONDS = 0.95
@@ -50,11 +50,11 @@ def run(args: Sequence[str] | None = None) -> int:
         command = get_command(app)
         ended = command.main(args, prog_name="runsync", standalone_mode=False, obj=verbosity)
     except Exception as error:  # noqa: BLE001 - the one place that catches everything
-        return _failed(error, debug=verbosity.debug)
+        return _failed(error, sys.argv[1:] if args is None else args, debug=verbosity.debug)
     return ended if type(ended) is int else 0
 
 
-def _failed(error: Exception, *, debug: bool) -> int:
+def _failed(error: Exception, args: Sequence[str], *, debug: bool) -> int:
     # Typer's own errors have been Click's, or Typer's copy of Click's, from version to version.
     if hasattr(error, "format_message"):
         return _misused(error)
@@ -66,7 +66,17 @@ def _failed(error: Exception, *, debug: bool) -> int:
         return _say(InterruptedHereError())
     if isinstance(error, BrokenPipeError):
         return _say(ReaderGoneError())
+    if isinstance(error, UnicodeEncodeError) and (number := _first_that_is_no_text(args)):
+        return _say(ConfigError(f"argument {number} holds bytes that are no text; write it anew"))
     return _say(error) if isinstance(error, RunsyncError) else _bug(error)
+
+
+def _first_that_is_no_text(args: Sequence[str]) -> int | None:
+    """The place of the first argument with bytes in it that Python could not decode."""
+    for number, one in enumerate(args, start=1):
+        if any("\udc80" <= char <= "\udcff" for char in one):
+            return number
+    return None
 
 
 def _say(error: RunsyncError) -> int:

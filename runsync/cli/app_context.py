@@ -47,7 +47,7 @@ def open_database(
     from runsync.storage.database import Database
 
     url = database_url(config)
-    database = Database(url if make else existing(url))
+    database = Database(lasting(url) if make else existing(url))
     try:
         if make or upgrade:
             schema.ready(database, upgrade_old=upgrade)
@@ -136,17 +136,39 @@ def existing(url: str) -> str:
     """The same URL, once it is sure that its database is there: reading makes none.
 
     Raises:
-        DatabaseError: it names a SQLite file that is not there.
+        DatabaseError: it names a SQLite file that is not there, or none.
     """
+    file = _sqlite_file(url)
+    if file is not None and not file.exists():
+        raise DatabaseError(f"there is no database {file} yet; `runsync sync` makes it")
+    return url
+
+
+def lasting(url: str) -> str:
+    """The same URL, once it is sure that its database outlives the command.
+
+    Raises:
+        DatabaseError: it is one in memory.
+    """
+    _sqlite_file(url)
+    return url
+
+
+def _sqlite_file(url: str) -> Path | None:
+    """The file of a SQLite database; None where the URL is another one, or none."""
     from sqlalchemy import make_url
     from sqlalchemy.exc import ArgumentError
 
     try:
         parsed = make_url(url)
-    except ArgumentError:
-        return url  # Database says it better
+    except (ArgumentError, ValueError):
+        return None  # Database says it better
     name = parsed.database or ""
-    in_a_file = parsed.get_backend_name() == "sqlite" and name not in ("", ":memory:")
-    if in_a_file and not name.startswith("file:") and not Path(name).exists():
-        raise DatabaseError(f"there is no database {name} yet; `runsync sync` makes it")
-    return url
+    if parsed.get_backend_name() != "sqlite" or name.startswith("file:"):
+        return None
+    if name in ("", ":memory:"):
+        raise DatabaseError(
+            f"the database {url} is in memory and would be gone at the end of the command; name a "
+            "file, such as sqlite:///runsync.db"
+        )
+    return Path(name)

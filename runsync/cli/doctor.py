@@ -102,7 +102,7 @@ def _tells_a_password(config: Config) -> bool:
         return False
     try:
         password = make_url(config.database_url).password
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         return False
     return password is not None and str(password) in config.path.read_text(encoding="utf-8")
 

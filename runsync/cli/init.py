@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from runsync import config as settings
+from runsync.cli.app_context import lasting
 from runsync.cli.completion import offer_sources
 from runsync.cli.options import ConfigOption, FormatOption, JsonOption, chosen
 from runsync.cli.output import Format, note
@@ -152,6 +153,6 @@ def _make_database(url: str) -> str:
     from runsync.storage import schema
     from runsync.storage.database import Database
 
-    with closing(Database(url)) as database:
+    with closing(Database(lasting(url))) as database:
         schema.ready(database)
         return database.name

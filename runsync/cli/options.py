@@ -11,6 +11,8 @@ from runsync.cli.completion import offer_pipelines, offer_sources
 from runsync.cli.output import Format
 from runsync.errors import ConfigError
 
+_LONGEST = timedelta(days=36_525)
+
 
 def _given_before_the_subcommand(ctx: typer.Context, value: Path | None) -> Path | None:
     if value is not None or ctx.parent is None:
@@ -101,13 +103,13 @@ def span(text: str) -> timedelta:
     """The length of time that ``text`` names, such as ``90s``, ``15m``, ``12h``, ``30d``, ``2w``.
 
     Raises:
-        ConfigError: it names none, or zero.
+        ConfigError: it names none, zero, or more than a century.
     """
     try:
         found = timespan.span(text)
     except OverflowError:
         found = None
-    if not found:
+    if not found or found > _LONGEST:
         raise ConfigError(
             f"{text!r} is not a length of time; write one such as 90s, 15m, 12h or 30d"
         )

@@ -42,6 +42,8 @@ _SUFFIXES = {
     ".log": Format.TABLE,
     "": Format.TABLE,
 }
+_STDOUT = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
+"""Names of stdout; what it leads to may be a file that is appended to, and must not be replaced."""
 _NAMES_SHOWN = 8
 _LONG_AGO = timedelta(days=60)
 _MOST_IN_A_CELL = 32_767
@@ -152,7 +154,7 @@ def write(text: str, output: Path | None = None) -> None:
         ConfigError: it cannot be written.
         BrokenPipeError: the reader of stdout has gone.
     """
-    if output is not None and str(output) != "-":
+    if output is not None and not is_stdout(output):
         write_file(output, text)
         return
     try:
@@ -161,6 +163,11 @@ def write(text: str, output: Path | None = None) -> None:
         raise
     except OSError as error:
         raise ConfigError(f"cannot write the output: {error.strerror}") from None
+
+
+def is_stdout(output: Path) -> bool:
+    """Whether the name means stdout."""
+    return str(output) in _STDOUT
 
 
 def write_file(path: Path, text: str | bytes) -> None:

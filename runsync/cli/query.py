@@ -30,7 +30,10 @@ def query(
         str, typer.Option("--timeout", metavar="SPAN", help="How long it may take: 90s, 5m.")
     ] = "60s",
     max_rows: Annotated[
-        int, typer.Option("--max-rows", min=1, help="How many rows at most; more are cut.")
+        int,
+        typer.Option(
+            "--max-rows", min=1, max=1_000_000_000, help="How many rows at most; more are cut."
+        ),
     ] = 10_000,
     i_know: Annotated[
         bool,

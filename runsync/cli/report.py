@@ -26,7 +26,7 @@ from runsync.cli.options import (
     OutputOption,
     chosen,
 )
-from runsync.cli.output import Format, chosen_format, emit, note, write
+from runsync.cli.output import Format, chosen_format, emit, is_stdout, note, write
 from runsync.cli.row_order import SortOption, TopOption, ordered
 from runsync.errors import ConfigError
 from runsync.reports.definitions import REPORTS, report_named
@@ -246,7 +246,7 @@ def html(
     asked = _arguments(since, until, pipeline, branch, tz) | {"every": every}
     with _crew(workers, scheduler) as crew:
         write(reports.html(_history(config, archive), **asked, **crew), output)
-    if output is not None and str(output) != "-":
+    if output is not None and not is_stdout(output):
         note(f"wrote {output}")
 
 
@@ -266,7 +266,7 @@ def _crew(workers: str, address: str | None) -> Iterator[dict[str, Any]]:
 
 def _is_special(output: Path) -> bool:
     """Whether it is stdout, a pipe or a device, whose names say nothing."""
-    return str(output) == "-" or (output.exists() and not output.is_file())
+    return is_stdout(output) or (output.exists() and not output.is_file())
 
 
 def _arguments(

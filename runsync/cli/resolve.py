@@ -232,6 +232,8 @@ def _named(
 
 def _fitting(known: Iterable[KnownPipeline], text: str) -> KnownPipeline | None:
     """The one that is called so, else the one that begins so; the first of equal ones."""
+    if not text:
+        return None  # everything begins so
     for fits in (_is_called, _begins):
         found: dict[tuple[str, str], KnownPipeline] = {}
         for one in known:

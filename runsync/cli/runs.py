@@ -46,6 +46,7 @@ SORTS = ("creationDateAsc", "creationDateDesc")
 STATUSES = ("notstarted", "started", "finished", "running")
 RESULTS = ("aborted", "unknown", "passed", "failed")
 MOST_RUNS = 20
+_MOST_STORED = 1_000_000_000
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -318,10 +319,12 @@ def _check_filters(
 
 
 def _check_counts(limit: int | None, skip: int | None) -> None:
-    if limit is not None and limit < 1:
-        raise ConfigError(f"--limit must be 1 or more, not {limit}")
-    if skip is not None and skip < 1:
-        raise ConfigError(f"--skip must be 1 or more, not {skip}; leave it out to skip none")
+    if limit is not None and not 1 <= limit <= _MOST_STORED:
+        raise ConfigError(f"--limit must be from 1 to {_MOST_STORED}, not {limit}")
+    if skip is not None and not 1 <= skip <= _MOST_STORED:
+        raise ConfigError(
+            f"--skip must be from 1 to {_MOST_STORED}, not {skip}; leave it out to skip none"
+        )
 
 
 def _check_word(option: str, word: str | None, known: Sequence[str]) -> None:

@@ -6,12 +6,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from runsync.cli.app_context import load_config, open_database, open_sources
+from runsync.cli.app_context import existing, load_config, open_database, open_sources
 from runsync.cli.colour import coloured
 from runsync.cli.exceptions import InterruptedHereError
 from runsync.cli.options import (
@@ -106,11 +105,11 @@ def sync(
         settings = replace(settings, concurrency=checked_concurrency(concurrency))
     options = Options(
         concurrency=settings.concurrency,
-        since=when(since) if since else settings.since,
+        since=when(since) if since is not None else settings.since,
         full=full,
         wait=wait,
     )
-    pause = span(every).total_seconds() if every else None
+    pause = span(every).total_seconds() if every is not None else None
     style = chosen(format, as_json)
     chosen_pipelines(settings, [])
     if dry_run:
@@ -298,13 +297,12 @@ def _show_plan(
 @contextmanager
 def _database_if_there(config: Config) -> "Iterator[Database | None]":
     """The database where it is made already; a dry run makes none."""
-    from sqlalchemy import make_url
-
     from runsync.storage import schema
     from runsync.storage.database import Database
 
-    url = make_url(config.database_url)
-    if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
+    try:
+        url = existing(config.database_url)
+    except DatabaseError:
         yield None
         return
     with closing(Database(url)) as database:

@@ -74,13 +74,13 @@ def verify(
     if archived or archive is not None:
         from runsync.cli.archived import verify_archive
 
-        if pipelines or repair or quick or since:
+        if pipelines or repair or quick or since is not None:
             raise ConfigError("the archive is compared whole: leave everything else away")
         verify_archive(config, archive, chosen(format, as_json))
         return
     settings = load_config(config)
     style = chosen(format, as_json)
-    begin = when(since) if since else settings.since
+    begin = when(since) if since is not None else settings.since
     with ExitStack() as stack:
         database = stack.enter_context(closing(open_database(settings)))
         wanted = chosen_pipelines(settings, pipelines or [], database)

@@ -258,7 +258,7 @@ def _must_exist(url: str | sa.URL) -> None:
     """Opening a SQLite file makes it; a report of a mistyped name should not."""
     try:
         url = sa.make_url(url)
-    except sa.exc.ArgumentError:
+    except (sa.exc.ArgumentError, ValueError):
         return  # Database says it better.
     name = url.database
     if url.get_backend_name() != "sqlite" or not name or name.startswith((":memory:", "file:")):

@@ -1,7 +1,7 @@
 """Frames as rows, for programs (numbers with their units) and for people (words)."""
 
 from collections.abc import Callable
-from datetime import UTC
+from datetime import UTC, timedelta
 from functools import partial
 from typing import Any
 
@@ -43,7 +43,7 @@ def readable(frame: pd.DataFrame) -> tuple[list[str], list[dict[str, Any]]]:
     return names, _rows(words)
 
 
-def duration(value: pd.Timedelta, *, signed: bool = False) -> str:
+def duration(value: timedelta, *, signed: bool = False) -> str:
     """A duration in its two greatest units: ``350ms``, ``8.2s``, ``1m 23s``, ``2h 05m``."""
     seconds = value.total_seconds()
     sign = "-" if seconds < 0 else "+" if signed and seconds > 0 else ""

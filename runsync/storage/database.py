@@ -12,6 +12,7 @@ import sqlite3
 import stat
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -23,6 +24,7 @@ from sqlalchemy.exc import (
     DBAPIError,
     NoSuchModuleError,
     OperationalError,
+    SAWarning,
     SQLAlchemyError,
 )
 
@@ -223,13 +225,15 @@ def _engine(url: URL) -> Engine:
     else:
         options |= {"pool_pre_ping": True, "connect_args": {"connect_timeout": 10}}
     try:
-        engine = create_engine(url, **options)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", SAWarning)  # an option that it would leave out
+            engine = create_engine(url, **options)
     except (ImportError, NoSuchModuleError) as error:
         raise DatabaseError(
             f"the driver for {url.drivername} is missing ({error}); {_driver_mend(url)}"
         ) from None
-    except (ArgumentError, ValueError) as error:
-        what = str(error).splitlines()[0]
+    except (ArgumentError, SAWarning, ValueError) as error:
+        what = str(error).splitlines()[0].partition(" and are being ignored")[0]
         raise DatabaseError(f"database_url cannot be used: {what}") from None
     if sqlite:
         event.listen(engine, "connect", _prepare_sqlite)

@@ -137,6 +137,51 @@ def test_nothing_asked_is_help_on_stderr(shell: Shell, args: list[str]) -> None:
     assert ended.out == ""
 
 
+@pytest.mark.usefixtures("home")
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["report", "pass-rates", "--branch", "\udcff"],
+        ["runs", "list", "--stored", "--author", "\udcff"],
+        ["runs", "list", "--pipeline", "b" * 24, "--author", "\udcff"],
+        ["runs", "show", "--stored", "\udcff"],
+        ["init", "--path", "x.toml", "--database-url", "sqlite:///\udcff.db"],
+    ],
+)
+def test_bytes_that_are_no_text_are_misuse(shell: Shell, args: list[str]) -> None:
+    assert shell("sync").code == 0
+    ended = shell(*args)
+    assert (ended.code, ended.out) == (2, "")
+    said = f"argument {len(args)} holds bytes that are no text; write it anew"
+    assert ended.err == f"runsync: {said}\n"
+
+
+@pytest.mark.usefixtures("home")
+@pytest.mark.parametrize("url", ["nonsense", "postgresql://me:geheim@host:port/x"])
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["doctor"],
+        ["pipelines"],
+        ["query", "SELECT 1"],
+        ["report", "aborts"],
+        ["runs", "list", "--pipeline", "our-build"],
+        ["status"],
+        ["sync"],
+        ["sync", "--dry-run"],
+    ],
+)
+def test_a_database_url_that_is_none_is_no_bug(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, args: list[str], url: str
+) -> None:
+    monkeypatch.setenv("RUNSYNC_DATABASE_URL", url)
+    monkeypatch.setenv("COLUMNS", "300")
+    ended = shell(*args)
+    assert ended.code == (0 if args[0] == "runs" else 5)
+    assert "database_url is no URL" in ended.out + ended.err
+    assert "geheim" not in ended.out + ended.err
+
+
 def test_version(shell: Shell) -> None:
     ended = shell("--version")
     assert (ended.code, ended.out) == (0, f"runsync {runsync.__version__}\n")

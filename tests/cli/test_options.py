@@ -27,7 +27,9 @@ def test_spans(text: str, expected: timedelta) -> None:
     assert when(text, now=NOW) == NOW - expected
 
 
-@pytest.mark.parametrize("text", ["", "15", "m", "-5m", "1.5h", "15 mm", "0m", "15y", "١٥m"])
+@pytest.mark.parametrize(
+    "text", ["", "15", "m", "-5m", "1.5h", "15 mm", "0m", "15y", "١٥m", "9999999d"]
+)
 def test_no_spans(text: str) -> None:
     with pytest.raises(ConfigError, match="write one such as"):
         span(text)

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import stat
+import subprocess
 import sys
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta, timezone
@@ -510,6 +511,20 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
     emit([], columns="x", output=tmp_path / "link.csv")
     assert (tmp_path / "real.csv").read_text() == "x\n"
     assert (tmp_path / "link.csv").is_symlink()
+
+
+@pytest.mark.parametrize("name", ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"])
+def test_what_stdout_is_appended_to_stays(
+    name: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """``runsync status -o /dev/stdout >> log``: the name leads to the log, which is no new file."""
+    log = tmp_path / "log"
+    log.write_text("of yesterday\n")
+    emitting = "from runsync.cli.output import *; emit([], columns='x', output=Path(sys.argv[1]))"
+    with capfd.disabled(), log.open("a") as file:
+        command = [sys.executable, "-c", emitting, name]
+        subprocess.run(command, stdout=file, check=True)
+    assert log.read_text() == "of yesterday\nx\n─\n"
 
 
 def test_a_file_that_cannot_be_written_is_said(tmp_path: Path) -> None:

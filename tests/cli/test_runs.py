@@ -96,7 +96,7 @@ def test_list_of_an_application(
         (["--pipeline", "build", "--application", "a" * 24], "either --pipeline or"),
         (["--pipeline", "our-build", "--limit", "21"], "from 1 to 20, not 21"),
         (["--pipeline", "our-build", "--limit", "0"], "from 1 to 20, not 0"),
-        (["--pipeline", "our-build", "--skip", "0"], "1 or more, not 0"),
+        (["--pipeline", "our-build", "--skip", "0"], "--skip must be from 1 to 1000000000, not 0"),
         (["--pipeline", "our-build", "--sort", "newest"], "creationDateAsc"),
         (["--pipeline", "our-build", "--status", "finish"], "did you mean 'finished'?"),
         (["--pipeline", "our-build", "--result", "skipped"], "is not known"),

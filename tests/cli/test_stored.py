@@ -97,7 +97,10 @@ def test_what_is_not_stored_is_an_error_of_one_sentence(
             ("list", "--branch", "fix/it", "--pipeline", DEPLOY),
             "there is no run on the branch 'fix/it'; known: master",
         ),
-        (("list", "--limit", "0"), "--limit must be 1 or more"),
+        (("list", "--limit", "0"), "--limit must be from 1 to 1000000000, not 0"),
+        (("list", "--limit", "9" * 20), "--limit must be from 1 to 1000000000, not 999"),
+        (("list", "--skip", "9" * 20), "--skip must be from 1 to 1000000000, not 999"),
+        (("list", "--pipeline", ""), "there is no pipeline ''"),
         (("list", "--result", "odd"), "--result 'odd' is not known"),
     ]:
         ended = shell("runs", *args, "--stored")

@@ -246,9 +246,27 @@ def test_every_outlives_a_postgresql_that_goes_away_and_comes_back(
     assert syncing.returncode in (0, 130)  # between two rounds, or in one
 
 
-def test_every_begins_with_what_cannot_be_outlived(shell: Shell, home: Path) -> None:
+@pytest.mark.usefixtures("home")
+def test_a_variable_that_is_not_set_is_no_time(shell: Shell) -> None:
+    """``--since "$SINCE"`` must not mean all history, nor ``--every "$EVERY"`` once."""
+    for args in (("sync", "--since", ""), ("sync", "--every", ""), ("verify", "--since", "")):
+        refused = shell(*args)
+        assert refused.code == 2
+        assert "'' is not a" in refused.err
+
+
+def test_every_begins_with_what_cannot_be_outlived(
+    shell: Shell, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert shell("sync", "nosuch", "--every", "1s").code == 2
     assert shell("sync", "--every", "soon").code == 2
+    assert shell("sync", "--every", "9999999d").code == 2
+    for memory in ("sqlite://", "sqlite:///:memory:"):
+        monkeypatch.setenv("RUNSYNC_DATABASE_URL", memory)
+        refused = shell("sync", "--every", "1s")
+        assert refused.code == 5
+        assert "is in memory and would be gone at the end of the command" in refused.err
+    monkeypatch.delenv("RUNSYNC_DATABASE_URL")
     (home / "runsync.db").unlink()
     (home / "runsync.db").mkdir()
     assert shell("sync", "--every", "1s").code == 5

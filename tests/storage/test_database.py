@@ -203,6 +203,8 @@ WRONG = {
     "sqlite:x.db": "database_url is no URL",
     "sqlite://host/x.db": "database_url cannot be used",
     "sqlite:///x.db?timeout=soon": "database_url cannot be used",
+    "sqlite:///x.db?mode=ro": "'mode' are not accepted by the pysqlite driver",
+    "sqlite:///x.db?pasword=geheim": "database_url cannot be used: ",
     "mysql://geheim@host/x": "database_url names mysql; runsync keeps SQLite and PostgreSQL",
     "postgresql://me:geheim@host:port/x": "database_url is no URL",
     "postgresql://me:geheim@[::1/x": "database_url is no URL",
