@@ -24,10 +24,16 @@ settings.register_profile(
     deadline=None,
     # In CI the same examples each time, so that what fails there is the change; elsewhere new ones.
     derandomize=bool(os.environ.get("CI")),
-    max_examples=int(os.environ.get("RUNSYNC_TEST_EXAMPLES", "20")),
+    max_examples=int(os.environ.get("RUNSYNC_TEST_EXAMPLES", "10")),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 settings.load_profile("runsync")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Two processes more than there are cores: many a test waits, for a server or for a clock."""
+    return (os.cpu_count() or 1) + 2
+
 
 _numbers = itertools.count(1)
 

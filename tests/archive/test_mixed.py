@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from runsync import reports
@@ -22,6 +22,7 @@ from runsync.storage.database import Database
 from runsync.storage.models import RunRow
 from runsync.storage.tables import v_runs, v_steps
 from tests.archive.test_reading import assert_same, histories
+from tests.effort import effort
 from tests.reports.database_rows import add_runs, at, cover, empty, fill, pipeline, run, step
 
 ASKED: tuple[dict[str, Any], ...] = (
@@ -51,7 +52,7 @@ def fresh(database: Database, place: Path) -> set[tuple[int, str]]:
         return set(mixed._fresh)
 
 
-@settings(max_examples=3)
+@effort(4)
 @given(history=histories(), changed=st.sets(st.integers(0, 30)), pruned=st.booleans())
 def test_any_split_has_the_same_figures(
     sqlite: Database,

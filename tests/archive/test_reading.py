@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import sqlalchemy as sa
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from runsync import reports
@@ -22,6 +22,7 @@ from runsync.reports.query_spec import QuerySpec
 from runsync.storage.database import Database
 from runsync.storage.models import RunRow
 from runsync.storage.tables import v_runs, v_steps
+from tests.effort import effort
 from tests.reports.database_rows import at, cover, empty, fill, pipeline, run, step
 from tests.reports.test_parts import in_parts
 
@@ -100,7 +101,7 @@ def assert_same(name: str, one: Any, other: Any, asked: dict[str, Any]) -> None:
         pd.testing.assert_frame_equal(ours, theirs)
 
 
-@settings(max_examples=2)
+@effort(4)
 @given(history=histories())
 def test_every_report_is_the_same(
     sqlite: Database, tmp_path_factory: pytest.TempPathFactory, history: Any
@@ -142,7 +143,7 @@ def test_parts_of_any_size_and_durations_of_any_length_are_the_same(
         pd.testing.assert_frame_equal(found, whole, check_exact=True, obj=report.name)
 
 
-@settings(max_examples=8)
+@effort(16)
 @given(history=histories())
 def test_the_views_hold_the_same(
     sqlite: Database, tmp_path_factory: pytest.TempPathFactory, history: Any

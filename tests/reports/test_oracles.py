@@ -27,7 +27,7 @@ NAMES = ["build", "deploy", "lint"]
 ZONES = ["UTC", "Europe/Berlin", "America/St_Johns", "Asia/Kathmandu", "Pacific/Apia"]
 
 # Each example asks for some ten reports.
-FEWER = settings(max_examples=max(8, settings().max_examples // 4))
+FEWER = settings(max_examples=max(3, settings().max_examples // 4))
 
 History = tuple[list[Row], list[Row]]
 

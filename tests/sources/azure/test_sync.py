@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import delete
 
@@ -16,6 +16,7 @@ from runsync.storage import tables
 from runsync.storage.database import Database
 from runsync.sync.engine import Options, SyncOutcome, Task, sync
 from runsync.sync.verify import verify
+from tests.effort import effort
 from tests.sources.azure.rig import ID, NOW, PROJECT, opened
 from tests.sources.azure.simulator import AzureSimulator
 from tests.sources.azure.truth import pipelines, stored, truth
@@ -282,14 +283,14 @@ LIFE = {
 }
 
 
-@settings(max_examples=15)
+@effort(20)
 @given(**LIFE)
 def test_any_life_is_mirrored(sqlite: Database, **life: Any) -> None:
     mirror(sqlite, **life)
 
 
 @pytest.mark.proof
-@settings(max_examples=300)
+@effort(300)
 @given(**LIFE)
 def test_many_lives_are_mirrored(sqlite: Database, **life: Any) -> None:
     mirror(sqlite, **life)

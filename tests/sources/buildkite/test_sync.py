@@ -6,7 +6,7 @@ from itertools import count
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import delete, select
 
@@ -18,6 +18,7 @@ from runsync.storage.database import Database
 from runsync.storage.models import CoverageRow, PipelineRow, RunRow
 from runsync.sync.engine import Task
 from runsync.sync.verify import verify
+from tests.effort import effort
 from tests.sources.buildkite.rig import NOW, ORGANIZATION, PIPELINE, opened, run
 from tests.sources.buildkite.simulator import Asked, BuildkiteSimulator
 from tests.sources.buildkite.truth import stored, truth
@@ -383,7 +384,7 @@ KINDS = "create create start end fail retry block unblock cancel delete sync".sp
 Steps = st.tuples(st.sampled_from(SPANS), st.sampled_from(KINDS), st.integers(0, 30))
 
 
-@settings(max_examples=15)
+@effort(20)
 @given(
     steps=st.lists(Steps, max_size=30),
     during=st.lists(Steps, max_size=6),

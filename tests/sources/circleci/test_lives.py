@@ -4,13 +4,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import delete, select
 
 from runsync.storage import tables
 from runsync.storage.database import Database
 from runsync.storage.models import CoverageRow, RunRow
+from tests.effort import effort
 from tests.sources.circleci.rig import NOW, opened, run
 from tests.sources.circleci.simulator import CircleSimulator
 from tests.sources.circleci.truth import stored, truth
@@ -50,7 +51,7 @@ def happen(world: World, kind: str, which: int) -> None:
 
 
 @pytest.mark.proof
-@settings(max_examples=150)
+@effort(150)
 @given(
     events=st.lists(Event, max_size=30),
     during=st.lists(Event, max_size=8),
@@ -61,7 +62,7 @@ def test_any_life(sqlite: Database, **life: Any) -> None:
     play(sqlite, **life)
 
 
-@settings(max_examples=12)
+@effort(20)
 @given(
     events=st.lists(Event, max_size=14),
     during=st.lists(Event, max_size=3),

@@ -6,7 +6,7 @@ from itertools import count
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import delete, select
 
@@ -20,6 +20,7 @@ from runsync.storage.database import Database
 from runsync.storage.models import CoverageRow, RunRow
 from runsync.sync.engine import Options, SyncOutcome, Task, sync
 from runsync.sync.verify import verify
+from tests.effort import effort
 from tests.sources.gitlab.rig import NOW, opened
 from tests.sources.gitlab.simulator import Asked, GitLabSimulator, World
 from tests.sources.gitlab.truth import pipelines, stored, truth
@@ -289,7 +290,7 @@ Step = st.tuples(
 )
 
 
-@settings(max_examples=20)
+@effort(40)
 @given(steps=st.lists(Step, max_size=25), during=st.lists(Step, max_size=6), size=st.integers(2, 4))
 def test_any_history_is_exact_after_one_more_sync(
     sqlite: Database,

@@ -6,7 +6,7 @@ from itertools import count
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import delete, select
 
@@ -22,6 +22,7 @@ from runsync.storage.models import CoverageRow, RunRow
 from runsync.storage.stored_runs import StoredRunFilter, find_runs
 from runsync.sync.engine import Task
 from runsync.sync.verify import verify
+from tests.effort import effort
 from tests.sources.jenkins.rig import FOLDER, JOB, NOW, opened, run
 from tests.sources.jenkins.simulator import Asked, JenkinsSimulator
 from tests.sources.jenkins.truth import stored, truth, without_pages
@@ -477,7 +478,7 @@ LIVES: dict[str, Any] = {
 }
 
 
-@settings(max_examples=8)
+@effort(16)
 @given(**LIVES)
 def test_any_history_is_exact_after_a_quiet_sync(
     sqlite: Database, steps: list[Any], during: list[Any], size: int, view: str
@@ -486,7 +487,7 @@ def test_any_history_is_exact_after_a_quiet_sync(
 
 
 @pytest.mark.proof
-@settings(max_examples=250)
+@effort(250)
 @given(**LIVES)
 def test_many_histories_are_exact_after_a_quiet_sync(
     sqlite: Database, steps: list[Any], during: list[Any], size: int, view: str
