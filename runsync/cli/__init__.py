@@ -26,6 +26,7 @@ _COLLECT_AFTER = 50_000
 def main() -> NoReturn:
     """The ``runsync`` command: runs it, and ends the process with its exit code."""
     gc.set_threshold(_COLLECT_AFTER)
+    _open_closed_streams()
     _end_soon_after_ctrl_c()
     try:
         code = _flushed(run())
@@ -129,6 +130,17 @@ def _write_error(text: str) -> None:
         sys.stderr.flush()
     except OSError:
         return  # there is nobody to tell
+
+
+def _open_closed_streams() -> None:
+    """Leads what was closed to nowhere, so that no other file gets its number and our words."""
+    number = os.open(os.devnull, os.O_RDWR)
+    while number <= 2:
+        number = os.open(os.devnull, os.O_RDWR)
+    os.close(number)
+    sys.stdin = sys.stdin or open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
+    sys.stdout = sys.stdout or open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
 
 
 def _make_streams_tolerant() -> None:

@@ -126,7 +126,7 @@ def emit(
         text = _csv(rows, columns)
     else:
         text = _markdown(rows, columns, title, right)
-    write(text, output)
+    write(text, output, for_programs=format is not Format.TABLE)
     if dropped:
         note(f"not shown, since the terminal is narrow: {_listed(dropped)}; --json shows all")
 
@@ -147,8 +147,11 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:_NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
-def write(text: str, output: Path | None = None) -> None:
+def write(text: str, output: Path | None = None, *, for_programs: bool = False) -> None:
     """Writes text to stdout, or as the whole of the file ``output``; ``-`` is stdout.
+
+    Args:
+        for_programs: in UTF-8 to stdout too, whatever the locale; a file always is.
 
     Raises:
         ConfigError: it cannot be written.
@@ -157,6 +160,8 @@ def write(text: str, output: Path | None = None) -> None:
     if output is not None and not is_stdout(output):
         write_file(output, text)
         return
+    if for_programs and (reconfigure := getattr(sys.stdout, "reconfigure", None)):
+        reconfigure(encoding="utf-8", errors="backslashreplace")
     try:
         sys.stdout.write(text)
     except BrokenPipeError:

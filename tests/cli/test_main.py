@@ -350,6 +350,18 @@ def test_a_reader_that_goes_early_is_met_with_silence(home: Path) -> None:
     assert (piped.returncode, err) == (141, b"")
 
 
+@pytest.mark.usefixtures("home")
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize(("args", "code"), [("sync", 0), ("query -", 2), ("nosuch", 2)])
+def test_a_stream_that_is_closed_is_no_bug(closed: str, args: str, code: int) -> None:
+    """A scheduler may start it so; nothing that it opens may take their numbers."""
+    command = f"{sys.executable} -m runsync {args} {'' if '<' in closed else '</dev/null'} {closed}"
+    env = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    ended = subprocess.run(["/bin/sh", "-c", command], capture_output=True, timeout=60, env=env)
+    assert b"bug" not in ended.stderr
+    assert ended.returncode == code
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 @pytest.mark.parametrize("rows", [3, 30_000])
 def test_a_full_disk_is_no_bug(folder: Path, sqlite_url: str, rows: int) -> None:
@@ -372,3 +384,14 @@ def test_a_terminal_without_unicode_gets_escapes(folder: Path) -> None:
         out, _ = ended.communicate(timeout=20)
     assert ended.returncode == 0
     assert out.decode("latin-1").splitlines() == ["a", "---------", "Größe \\u2192 x"]
+
+
+@pytest.mark.parametrize("format", ["json", "csv", "markdown"])
+def test_data_for_programs_is_utf_8_whatever_the_locale(folder: Path, format: str) -> None:
+    with process("init") as made:
+        made.communicate(timeout=20)
+    sql = "SELECT 'ö → ' || char(128512) AS a"
+    with process("query", sql, "--format", format, env={"PYTHONIOENCODING": "ascii"}) as ended:
+        out, _ = ended.communicate(timeout=20)
+    assert ended.returncode == 0
+    assert "ö → 😀" in out.decode()
