@@ -14,12 +14,15 @@ Why no run can be missed:
    page that ends in several runs of one instant is followed by one that begins with all of them.
 5. A row that cannot be read is known by its position, where after deletions another one may stand.
    So it is a hole each time that it is shown, and nothing is claimed across it.
+6. Where a provider numbers its runs one by one, rows are known by their numbers, also those that
+   cannot be read; a clock that ran back then makes no disorder.
 """
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from runsync.errors import SourceError
 from runsync.records import Problem
@@ -35,29 +38,44 @@ class Entry:
     """A row of a page: its id, and its run or what is wrong with it.
 
     ``id`` is None for a row that cannot be read, even if it tells one: two that look the same are
-    two.
+    two; but one that has a ``number``, of which there is one alone, is known by that.
     """
 
     id: str | None
     item: Listed | Problem
+    number: int | None = None
 
     @property
-    def at(self) -> datetime | None:
+    def order(self) -> Any:
+        """What the listing goes by, the greater the newer: its number, else its time, if known."""
+        if self.number is not None:
+            return self.number
         return self.item.cursor.at if isinstance(self.item, Listed) else None
 
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """What the provider answered to "the runs from position ``skip`` on"."""
+    """The answer to "the runs from position ``skip`` on". ``at_start``: it says that
+    nothing older is left."""
 
     entries: Sequence[Entry]
     as_of: datetime
+    at_start: bool = False
 
 
 Fetch = Callable[[int], Slice]
 
 
-def walk(fetch: Fetch, resume_point: ResumePoint | None, *, name: str) -> Iterator[Page]:
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A row by its id and :attr:`.Entry.order`, thought to stand below ``rank`` others."""
+
+    id: str
+    order: Any
+    rank: int
+
+
+def walk(fetch: Fetch, resume_point: ResumePoint | Mark | None, *, name: str) -> Iterator[Page]:
     """The pages of a listing, newest first, from its top or from ``resume_point`` down.
 
     Args:
@@ -69,19 +87,21 @@ def walk(fetch: Fetch, resume_point: ResumePoint | None, *, name: str) -> Iterat
             empty; what was yielded stays good.
     """
     scan = _Scan(fetch, name)
+    if isinstance(resume_point, ResumePoint):
+        place = resume_point.cursor
+        resume_point = Mark(place.id, place.at, resume_point.rank)
     page, skip = scan.first(resume_point)
     items, _ = scan.take(page, skip)
-    yield Page(items, page.as_of, at_start=not page.entries)
+    at_start = page.at_start or not page.entries
+    yield Page(items, page.as_of, at_start=at_start)
     pages_without_news = 0
-    while page.entries:
+    while not at_start:
         overlap = 1 if pages_without_news else _overlap(page)
         page, skip = scan.overlapping(skip + len(page.entries) - overlap)
-        at_start = scan.is_end(page, skip)
+        at_start = page.at_start or scan.is_end(page, skip)
         items, has_news = scan.take(page, skip)
         if items or at_start:
             yield Page(items, page.as_of, at_start=at_start)
-        if at_start:
-            return
         pages_without_news = 0 if has_news else pages_without_news + 1
         if pages_without_news > _MOST_TRIES:
             raise SourceError(
@@ -107,35 +127,35 @@ def page_of(skip: int, most: int) -> tuple[int, int, int]:
 
 
 class _Scan:
-    """What one walk has seen: the ids of the latest pages, the newest time of the last, the longest
+    """What one walk has seen: the ids of the latest pages, the newest of the last, the longest
     page."""
 
     def __init__(self, fetch: Fetch, name: str) -> None:
         self._fetch, self._name = fetch, name
         self._recent: deque[frozenset[str | int]] = deque(maxlen=_REMEMBERED_PAGES)
-        self._newest: datetime | None = None
+        self._newest: Any = None
         self._longest = 0
 
-    def first(self, resume_point: ResumePoint | None) -> tuple[Slice, int]:
+    def first(self, mark: Mark | None) -> tuple[Slice, int]:
         """The page to begin with, and its position.
 
-        From a resume point the page in which it lies is found from its rank: the page there, then
+        From a mark the page in which it lies is found from its rank: the page there, then
         further down or up in growing jumps, then by halves; rarely more than one request.
         """
-        if resume_point is None:
+        if mark is None:
             return self._fetch(0), 0
         # The position of a run above the place, that of a page below it, and how far to jump.
         low, high, jump = 0, None, 0
-        skip = max(resume_point.rank - 2, 0)
+        skip = max(mark.rank - 2, 0)
         for _ in range(_MOST_TRIES):
             page = self._fetch(skip)
             self._longest = max(self._longest, len(page.entries))
             if skip == 0 and not page.entries:
                 raise self._suddenly_empty()
-            if skip > 0 and _is_below(page, resume_point):
+            if skip > 0 and _is_below(page, mark):
                 high = skip
                 low = low if low < high else 0  # what stood there has moved up
-            elif not _is_above(page, resume_point):
+            elif not _is_above(page, mark):
                 return page, skip
             else:
                 low = skip + len(page.entries) - 1
@@ -178,7 +198,7 @@ class _Scan:
         items = tuple(e.item for key, e in found.items() if key in new or e.id is None)
         self._recent.append(frozenset(found))
         self._longest = max(self._longest, len(page.entries))
-        self._newest = max((at for e in page.entries if (at := e.at)), default=self._newest)
+        self._newest = max((at for e in page.entries if (at := e.order)), default=self._newest)
         return items, bool(new)
 
     def is_end(self, page: Slice, skip: int) -> bool:
@@ -198,8 +218,8 @@ class _Scan:
         """
         if any(self._has_seen(_key(entry, skip + n)) for n, entry in enumerate(page.entries)):
             return True
-        times = [at for entry in page.entries if (at := entry.at)]
-        return bool(times) and self._newest is not None and min(times) > self._newest
+        found = [at for entry in page.entries if (at := entry.order)]
+        return bool(found) and self._newest is not None and min(found) > self._newest
 
     def _has_seen(self, key: str | int) -> bool:
         return any(key in keys for keys in self._recent)
@@ -231,9 +251,9 @@ def _unambiguous(entries: Sequence[Entry]) -> list[Entry]:
 def _overlap(page: Slice) -> int:
     """With how many rows of a page the next one begins: those of its last instant; one where all
     are of one instant."""
-    last = page.entries[-1].at
+    last = page.entries[-1].order
     count = 1
-    while last and count < len(page.entries) and page.entries[-count - 1].at == last:
+    while last and count < len(page.entries) and page.entries[-count - 1].order == last:
         count += 1
     return count if count < len(page.entries) else 1
 
@@ -243,23 +263,23 @@ def _key(entry: Entry, position: int) -> str | int:
     return position if entry.id is None else entry.id
 
 
-def _is_below(page: Slice, resume_point: ResumePoint) -> bool:
+def _is_below(page: Slice, mark: Mark) -> bool:
     """Whether the page may begin below the place: it neither holds it nor a run that is newer.
 
     Of runs of one instant nobody knows the order, so a page that begins in the place's instant may
     lack one that stands between.
     """
-    return not _holds(page, resume_point) and not any(
-        entry.at is not None and entry.at > resume_point.cursor.at for entry in page.entries
+    return not _holds(page, mark) and not any(
+        entry.order is not None and entry.order > mark.order for entry in page.entries
     )
 
 
-def _is_above(page: Slice, resume_point: ResumePoint) -> bool:
+def _is_above(page: Slice, mark: Mark) -> bool:
     """Whether the whole page lies above the place."""
-    return not _holds(page, resume_point) and all(
-        entry.at is None or entry.at > resume_point.cursor.at for entry in page.entries
+    return not _holds(page, mark) and all(
+        entry.order is None or entry.order > mark.order for entry in page.entries
     )
 
 
-def _holds(page: Slice, resume_point: ResumePoint) -> bool:
-    return any(entry.id == resume_point.cursor.id for entry in page.entries)
+def _holds(page: Slice, mark: Mark) -> bool:
+    return any(entry.id == mark.id for entry in page.entries)

@@ -1,24 +1,22 @@
 """The builds of one job, or of all jobs of a folder, newest first and without a gap.
 
-Jenkins lists the builds of a job by falling numbers and pages them by position, which shifts: new
-builds push the others down, discarded ones pull them up. So a page has to begin at a build that was
-seen, or above it; otherwise it is asked for again further up, at worst from the top. Numbers grow
-by one and none comes twice, so nothing stands between two pages that join so. The list ends where
-the job's first build is, which the same answer tells; an empty page ends nothing.
-
-The lists of a folder's jobs are merged by time, each in its own order.
+Jenkins lists the builds of a job by falling numbers and pages them by position. A list ends where
+the job's first build is, which the same answer tells; an empty page ends nothing. The lists of a
+folder's jobs are merged by time.
 """
 
-import heapq
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from runsync.errors import NOTHING_MORE_TO_ASK, HistoryRestartedError, SourceError
 from runsync.records import Cursor, Problem
+from runsync.sources import pagination
 from runsync.sources.base import Listed, Page, ResumePoint
 from runsync.sources.jenkins.payloads import LATEST_MOMENT, build_number, epoch_time
+from runsync.sources.merged import merged
+from runsync.sources.pagination import Entry, Mark, Slice
 
 PAGE_SIZE = 100
 JOBS_KEY = "jobs"
@@ -27,9 +25,6 @@ its newest build: number and time, and a 0 behind them once they say nothing of 
 the job was not there in the last sync."""
 ASKED_KEY = "asked"
 """Under it stands when the last whole sync began."""
-_MOST_TRIES = 64
-_NOTHING = 2**63
-"""Stands above every number."""
 _NO_BUILD = [0, 0]
 _AHEAD = ""
 """No job's name; under it stands the latest time that a build has, where that was yet to come."""
@@ -63,90 +58,58 @@ def place_of(job: str, number: str, at: datetime) -> Cursor:
     return Cursor(at, f"{job}#{number:0>10}")
 
 
-class JobWalk:
+def walked(
+    job: JobList, begun: JobAnswer, resume_point: ResumePoint | None = None, *, is_folder: bool
+) -> Iterator[Page]:
     """One job's builds, from the top or from a resume point down.
 
     Args:
-        begun: the answer from position 0, where it has come already.
+        begun: the answer from position 0.
+        is_folder: where a job of a folder cannot be read, its list ends with that.
     """
+    known = [begun]
 
-    def __init__(
-        self, job: JobList, begun: JobAnswer | None = None, resume_point: ResumePoint | None = None
-    ) -> None:
-        self.name, self._job, self._begun = job.name, job, begun
-        # A bound that is no build's place has no number: from there on it is walked from the top.
-        number = int(resume_point.cursor.id.rpartition("#")[2] or 0) if resume_point else 0
-        self._position = max(resume_point.rank - 2, 0) if resume_point and number else 0
-        self._lowest = number + 1 if number else _NOTHING
-        self.ended = False
-        self.has_holes = False
-        self.as_of: datetime | None = None
+    def fetch(position: int) -> Slice:
+        answer = known.pop() if known and not position else job.ask(position)
+        known[:] = []
+        return _slice(job, answer, is_top=not position)
 
-    def is_below(self, number: int) -> bool:
-        """Whether it has come as far as a build."""
-        return self._lowest <= number
-
-    def take(self) -> list[Listed | Problem]:
-        """The next builds. None may come, of a page that only repeats what was seen.
-
-        Raises:
-            SourceError: the list is not one, or moves faster than it can be read.
-        """
-        for _ in range(_MOST_TRIES):
-            answer, before = self._joining(), self._lowest
-            fresh = self._fresh(answer.rows)
-            if self._lowest == before and fresh and len(answer.rows) < PAGE_SIZE:
-                self.ended = True  # at a row that tells no number, and is a hole
-            if self._lowest < before or self.ended:
-                self.as_of = answer.as_of
-                items = [self._job.read(raw, answer.as_of) for raw in fresh]
-                self.has_holes |= any(isinstance(item, Problem) for item in items)
-                return items
-        raise self._wrong("shows the same builds again and again")
-
-    def take_or_tell(self, *, is_folder: bool) -> list[Listed | Problem]:
-        """Like :meth:`take`; where a job of a folder cannot be read, its walk ends with that."""
-        try:
-            return self.take()
-        except NOTHING_MORE_TO_ASK:
+    # A bound that is no build's place has no number: from there on it is walked from the top.
+    number = int(resume_point.cursor.id.rpartition("#")[2] or 0) if resume_point else 0
+    mark = Mark(str(number), number, resume_point.rank) if resume_point and number else None
+    try:
+        yield from pagination.walk(fetch, mark, name=f"job {job.name}")
+    except NOTHING_MORE_TO_ASK:
+        raise
+    except SourceError as error:
+        if not is_folder:
             raise
-        except SourceError as error:
-            if not is_folder:
-                raise
-            self.ended = self.has_holes = True
-            return [Problem(str(error))]
+        yield Page((Problem(str(error)),), begun.as_of, at_start=True)
 
-    def _joining(self) -> JobAnswer:
-        """The answer at the position, or at the nearest one above it that joins what was seen."""
-        back = 0
-        for _ in range(_MOST_TRIES):
-            answer, self._begun = self._begun or self._job.ask(self._position), None
-            numbers = [number for raw in answer.rows if (number := build_number(raw))]
-            if numbers != sorted(set(numbers), reverse=True) or (answer.rows and not numbers):
-                raise self._wrong("does not list its builds by their numbers")
-            if self._position == 0 and not numbers and (self._lowest < _NOTHING or answer.first):
-                raise self._wrong("shows no build, though it has some")
-            if self._position == 0 or (numbers and numbers[0] >= self._lowest):
-                first = answer.first
-                self.ended = not numbers or (first is not None and numbers[-1] <= first)
-                return answer
-            back = back * 2 or PAGE_SIZE
-            self._position = max(self._position - back, 0)
-        raise self._wrong("moves faster than it can be read")
 
-    def _fresh(self, rows: Sequence[object]) -> list[object]:
-        """What of a page was not seen. A row without a number is a hole where it stands."""
-        places = {n: place for place, raw in enumerate(rows) if (n := build_number(raw))}
-        seen = [place for number, place in places.items() if number >= self._lowest]
-        self._lowest = min([self._lowest, *places])
-        # The next page begins at a build that is known.
-        self._position += max(places.values(), default=0)
-        return list(rows[max(seen, default=-1) + 1 :])
+def _slice(job: JobList, answer: JobAnswer, *, is_top: bool) -> Slice:
+    """An answer as a part of a list that goes by numbers.
 
-    def _wrong(self, what: str) -> SourceError:
-        return SourceError(
-            f"job {self.name} {what}; what was read is kept: sync again, and check base_url"
-        )
+    Raises:
+        SourceError: it does not.
+    """
+    numbers = [number for raw in answer.rows if (number := build_number(raw))]
+    if numbers != sorted(set(numbers), reverse=True):
+        raise _wrong(job, "does not list its builds by their numbers")
+    if is_top and not numbers and (answer.rows or answer.first):
+        raise _wrong(job, "shows no build that tells its number, though it has some")
+    entries = []
+    for raw in answer.rows:
+        number, item = build_number(raw), job.read(raw, answer.as_of)
+        entries.append(Entry(str(number) if number else None, item, number))
+    at_start = bool(numbers) and answer.first is not None and numbers[-1] <= answer.first
+    return Slice(entries, answer.as_of, at_start)
+
+
+def _wrong(job: JobList, what: str) -> SourceError:
+    return SourceError(
+        f"job {job.name} {what}; what was read is kept: sync again, and check base_url"
+    )
 
 
 def anchor_of(rows: Sequence[object]) -> list[int] | None:
@@ -184,59 +147,6 @@ def restarted(name: str) -> HistoryRestartedError:
     )
 
 
-def merged(
-    walks: Sequence[JobWalk], as_of: datetime, *, is_folder: bool = True, gone: Cursor | None = None
-) -> Iterator[Page]:
-    """The builds of several jobs by time, newest first, each job's in its own order.
-
-    A page ends where a job has to be asked for more, so that what was asked for anyway is a page.
-    A row that cannot be read leaves a hole down to its job's next build, and a job that cannot be
-    read any further one without an end. What other jobs have in a hole is given aside: to claim
-    that part of the history would be to claim what is missing in it as well.
-
-    Args:
-        gone: where the newest build stood of the jobs that are gone: above those that are there.
-    """
-    heads: list[tuple[float, int]] = []
-    items: list[list[Listed | Problem]] = [[] for _ in walks]
-    times = [float("inf")] * len(walks)
-    page: list[Listed | Problem | Cursor] = []
-    holes: set[int] = set()
-    aside = False
-
-    def load(place: int) -> None:
-        """Has a job's next builds wait for their turn."""
-        walk = walks[place]
-        while not items[place] and not walk.ended:
-            items[place] = walk.take_or_tell(is_folder=is_folder)[::-1]
-        if items[place]:
-            item = items[place][-1]
-            # What tells no time stands beside the build above it.
-            times[place] = item.cursor.at.timestamp() if isinstance(item, Listed) else times[place]
-            heapq.heappush(heads, (-times[place], place))
-
-    for place in range(len(walks)):
-        load(place)
-    page += [gone] if gone and heads else []
-    while heads:
-        _, place = heapq.heappop(heads)
-        item = items[place].pop()
-        holes -= {place} if isinstance(item, Listed) else set()
-        if page and aside != bool(holes):
-            yield Page(tuple(page), as_of, aside=aside)
-            page = []
-        aside = bool(holes)
-        page.append(item)
-        holes |= {place} if isinstance(item, Problem) else set()
-        needs_more = not items[place] and not walks[place].ended
-        if needs_more or len(page) >= PAGE_SIZE:
-            yield Page(tuple(page), as_of, aside=aside)
-            page = []
-        load(place)
-        as_of = walks[place].as_of or as_of
-    yield Page(tuple(page), as_of, at_start=not holes, aside=aside)
-
-
 def pages(
     jobs: Sequence[tuple[JobList, JobAnswer]],
     resume_point: ResumePoint | None,
@@ -259,7 +169,7 @@ def pages(
     is_ahead = latest > 0 and resume_point is None
     # What is not there now stands with a 0 behind it, until it is again.
     after = {name: [*at[:2], 0] for name, at in known.items()}
-    in_order: list[JobWalk] = []
+    in_order: list[Iterator[Page]] = []
     for job, answer in jobs:
         before = known.get(job.name, _NO_BUILD)
         if has_restarted(job, answer, before):
@@ -268,22 +178,28 @@ def pages(
             yield Page((Problem(str(restarted(job.name)), lost=False),), as_of, aside=True)
             continue
         was_there = JOBS_KEY not in memory or (job.name in known and len(before) == 2)
-        walk = JobWalk(job, answer)
-        if is_ahead or not was_there:
-            while not walk.ended and not (was_there and walk.is_below(before[0])):
-                items = tuple(walk.take_or_tell(is_folder=is_folder))
-                yield Page(items, walk.as_of or as_of, aside=True)
-        if was_there or not walk.has_holes:
+        has_holes = False
+        for page in walked(job, answer, is_folder=is_folder) if is_ahead or not was_there else ():
+            yield replace(page, at_start=False, aside=True)
+            has_holes |= any(isinstance(item, Problem) for item in page.items)
+            if was_there and _reaches(page, before[0]):
+                break
+        if was_there or not has_holes:
             resumed = None if is_folder else resume_point
-            in_order.append(JobWalk(job, None if resumed else answer, resumed))
-            seen = None if walk.has_holes else anchor_of(answer.rows)
+            in_order.append(walked(job, answer, resumed, is_folder=is_folder))
+            seen = None if has_holes else anchor_of(answer.rows)
             after[job.name] = seen or before[:2]
     latest = max([latest, *(at[1] for at in after.values())])
     is_ahead = latest > int(as_of.timestamp() * 1000) + _CLOCK_SLACK
     memory[JOBS_KEY] = after | ({_AHEAD: [latest]} if is_ahead else {})
     if resume_point is None:
         memory[ASKED_KEY] = as_of.isoformat()
-    yield from merged(in_order, as_of, is_folder=is_folder, gone=_top_of_gone(after))
+    yield from merged(in_order, as_of, PAGE_SIZE, _top_of_gone(after))
+
+
+def _reaches(page: Page, number: int) -> bool:
+    """Whether a page comes as far down as a build."""
+    return any(isinstance(item, Listed) and int(item.run.id) <= number for item in page.items)
 
 
 def _top_of_gone(jobs: Mapping[str, list[int]]) -> Cursor | None:
