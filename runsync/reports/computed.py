@@ -1,4 +1,4 @@
-"""Columns that the views have not, and which runs tell how branches entered a window, in SQL."""
+"""Columns that the views have not, in SQL."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -71,30 +71,3 @@ BUSY_MS = {
     for dialect, is_number in _IS_NUMBER.items()
 }
 """What the provider itself calls a run's duration, in seconds, as milliseconds."""
-
-
-def since_last_pass(runs: sa.Select[Any], since: datetime) -> sa.Select[Any]:
-    """Of these runs the verdicts of each branch that ended no earlier than the last pass that had
-    ended before ``since``; all of them where there was none."""
-    run = v_runs.c
-    ended = sa.func.coalesce(run.finished_at, run.created_at)
-    # No branch and an empty name are two branches. PostgreSQL hashes equal values, not
-    # `IS NOT DISTINCT FROM`.
-    branch = sa.func.coalesce(run.branch, "")
-    has_none = sa.case((run.branch.is_(None), 1), else_=0)
-    # SQLite would rather follow the key than the table, at twice the cost; `+ 0` takes it away.
-    pipeline_id = (run.pipeline_id + 0).label("pipeline_id")
-    had_ended = runs.with_only_columns(
-        pipeline_id,
-        branch.label("branch"),
-        has_none.label("has_none"),
-        sa.func.max(ended).label("passed_at"),
-    ).where(run.is_passed == 1, ended < since)
-    last = had_ended.group_by(pipeline_id, branch, has_none).subquery("last_pass")
-    same_branch = (
-        (last.c.pipeline_id == run.pipeline_id)
-        & (last.c.branch == branch)
-        & (last.c.has_none == has_none)
-    )
-    came_after = last.c.passed_at.is_(None) | (ended >= last.c.passed_at)
-    return runs.outerjoin_from(v_runs, last, same_branch).where(run.in_rate == 1, came_after)

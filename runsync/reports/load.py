@@ -17,6 +17,7 @@ import sqlalchemy as sa
 
 from runsync.errors import ConfigError
 from runsync.reports.backend import Backend, Columns, open_backend
+from runsync.reports.before_window import verdicts_before
 from runsync.reports.branches import check_known, is_on
 from runsync.reports.columns import sources_of, with_keys
 from runsync.reports.computed import (
@@ -25,7 +26,6 @@ from runsync.reports.computed import (
     RUN_CREATED_AT,
     SAME_IN_WORDS,
     is_superseded,
-    since_last_pass,
 )
 from runsync.reports.group_values import GroupValues
 from runsync.reports.local_time import can_group, time_keys
@@ -173,7 +173,8 @@ class Reader:
         if query.window.since is not None:
             before = replace(query.window, since=None, until=query.window.since)
             earlier = self.select(v_runs, replace(query, window=before), wanted)
-            selects.append(since_last_pass(earlier, query.window.since))
+            dialect = self.backend.dialect_name
+            selects += verdicts_before(earlier, query.window.since, query.pipeline_ids, dialect)
         return with_keys(self.backend.fetch(sa.union_all(*selects), wanted), query)
 
     def span(self, query: Query) -> tuple[datetime, datetime] | None:

@@ -7,7 +7,7 @@ needs is here, so that a sync loads neither the ORM nor the PostgreSQL dialect.
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from sqlalchemy import Index, Table, not_
+from sqlalchemy import Index, Table, and_, func, not_
 from sqlalchemy.orm import registry
 
 from runsync.storage import tables
@@ -77,7 +77,7 @@ class MonthRow(tables.MonthColumns, _Row):
 
 
 # The indexes: a pipeline's key, what a report's window begins at, the few runs that every sync
-# reads again, and a listing's last syncs.
+# reads again, the verdicts of each branch by when they came, and a listing's last syncs.
 Index(
     "uq_pipelines_source_external_id",
     tables.pipelines.c.source,
@@ -91,6 +91,18 @@ Index(
     tables.runs.c.id,
     sqlite_where=not_(tables.runs.c.settled),
     postgresql_where=not_(tables.runs.c.settled),
+)
+_HAS_VERDICT = and_(
+    tables.runs.c.status == "finished", tables.runs.c.result.in_(["passed", "failed"])
+)
+Index(
+    "ix_runs_verdicts",
+    tables.runs.c.pipeline_id,
+    tables.runs.c.branch,
+    tables.runs.c.result,
+    func.coalesce(tables.runs.c.finished_at, tables.runs.c.created_at),
+    sqlite_where=_HAS_VERDICT,
+    postgresql_where=_HAS_VERDICT,
 )
 Index("ix_syncs_listing_started_at", tables.syncs.c.listing, tables.syncs.c.started_at)
 Index(

@@ -21,6 +21,7 @@ from runsync.reports.load import open_reader
 from runsync.reports.query_spec import QuerySpec
 from runsync.storage.database import Database
 from runsync.storage.models import RunRow
+from runsync.storage.schema import HEAD
 from runsync.storage.tables import v_runs, v_steps
 from tests.effort import effort
 from tests.reports.database_rows import at, cover, empty, fill, pipeline, run, step
@@ -212,7 +213,7 @@ def test_files_of_an_older_schema_lack_its_columns(
     state = json.loads((archive / "_runsync.json").read_text())
     for number, (stem, *_, revision) in enumerate(state["files"]):
         path = archive / "runs" / f"{stem}.parquet"
-        assert revision == "0004"
+        assert revision == HEAD
         if number == 0:
             pq.write_table(pq.read_table(path).drop_columns(["event"]), path)
             state["files"][0][1:] = [path.stat().st_size, state["files"][0][2], "0003"]

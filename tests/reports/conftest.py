@@ -25,7 +25,7 @@ def statement_plans(sqlite: Database) -> Iterator[list[str]]:
     plans: list[str] = []
 
     def explain(conn: sa.Connection, _c: object, statement: str, params: Any, *_: object) -> None:
-        if statement.lstrip().startswith("SELECT"):
+        if statement.lstrip().startswith(("SELECT", "WITH")):
             cursor = conn.connection.cursor()
             cursor.execute(f"EXPLAIN QUERY PLAN {statement}", params)
             plans.append("; ".join(row[3] for row in cursor.fetchall()))

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -22,6 +23,7 @@ LOOKED_UP = (
     "SEARCH r USING INDEX sqlite_autoindex_runs_1 (pipeline_id=? AND id=?)",
     "SEARCH s USING PRIMARY KEY (pipeline_id=? AND run_id=?)",
 )
+VERDICTS = "ix_runs_verdicts"
 EVERY = [getattr(reports, name) for name in REPORTS]
 
 
@@ -76,11 +78,25 @@ def test_a_window_is_read_by_the_index_of_creation(
         report(sqlite, since="30d", pipelines=["build"], branches=["main"])
         plans = [plan for plan in statement_plans if "runs" in plan or "steps" in plan]
         assert plans, report.__name__
-        # A look back for what had broken before the window has no beginning to go by, and what
-        # broke it is looked up by its key.
-        bounded = [p for p in plans if "created_at<" not in p and not p.startswith(LOOKED_UP)]
+        # A look back for what had broken before the window goes by the index of verdicts, and
+        # what broke it is looked up by its key.
+        bounded = [p for p in plans if VERDICTS not in p and not p.startswith(LOOKED_UP)]
         assert all("ix_runs_created_at (created_at>" in plan for plan in bounded), (report, bounded)
         assert not any("SCAN" in plan for plan in bounded), (report, bounded)
+
+
+@pytest.mark.parametrize("report", [reports.recoveries, reports.broken_branches])
+def test_how_branches_entered_a_window_is_found_by_the_index_of_verdicts(
+    sqlite: Database, now: datetime, statement_plans: list[str], report: Any
+) -> None:
+    runs = [run(f"r{n}", at(n), "failed" if n % 9 == 2 else "passed") for n in range(100)]
+    fill(sqlite, runs)
+    report(sqlite, since="30d")
+    (plan,) = [plan for plan in statement_plans if VERDICTS in plan]
+    read = re.findall(r"(?:SEARCH|SCAN) r(?:uns_\d+)?\b[^;]*", plan)
+    assert len(read) > 6
+    found_by = re.compile(r"SEARCH .*(ix_runs_verdicts|ix_runs_created_at) \(")
+    assert [one for one in read if not found_by.match(one)] == []
 
 
 def test_the_steps_of_aborted_runs_are_found_by_their_runs(

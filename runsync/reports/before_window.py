@@ -1,0 +1,138 @@
+"""The verdicts that tell in which state each branch entered a window: its last pass that had ended
+before, and what came after that; all of them where it had never passed. A pass that nothing
+followed tells something only of a branch that has runs in the window."""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from runsync.storage.tables import UTCDateTime, pipelines, runs, v_runs
+
+_PASSED: Any = sa.literal_column("'passed'")
+_FAILED: Any = sa.literal_column("'failed'")
+_NEVER = sa.literal(datetime(1, 1, 1, tzinfo=UTC), UTCDateTime())
+
+
+def verdicts_before(
+    earlier: sa.Select[Any], since: datetime, pipeline_ids: Sequence[int] | None, dialect: str
+) -> list[sa.Select[Any]]:
+    """SELECTs that hold each of these verdicts once.
+
+    Args:
+        earlier: runs of these pipelines that were created before ``since``; None: of all.
+        dialect: SQLAlchemy's name of it.
+    """
+    if dialect == "duckdb":
+        return [_by_scan(earlier, since)]
+    last = _last_verdicts(since, pipeline_ids)
+    join = _one_by_one if dialect == "postgresql" else _joined
+    return [one.where(_matters(last, since)) for one in join(earlier, last)]
+
+
+def _joined(earlier: sa.Select[Any], last: sa.CTE) -> Iterator[sa.Select[Any]]:
+    """By the index of verdicts: however long the history is, only the rows that are told are
+    read."""
+    for of_branch in _of_branch(last):
+        yield earlier.join_from(last, v_runs, sa.and_(*of_branch))
+
+
+def _one_by_one(earlier: sa.Select[Any], last: sa.CTE) -> Iterator[sa.Select[Any]]:
+    """The same in PostgreSQL, which would rather read all runs than follow the index for each
+    branch: it cannot know how few come after a last pass. It looks into no subquery with OFFSET."""
+    for of_branch in _of_branch(last):
+        told = earlier.where(*of_branch).correlate(last).offset(sa.literal_column("0")).lateral()
+        yield sa.select(*told.c).select_from(last.join(told, sa.true()))
+
+
+def _of_branch(last: sa.CTE) -> Iterator[tuple[sa.ColumnElement[bool], ...]]:
+    """What is true of the verdicts of a branch from its last pass on; of one without a name apart,
+    as `IS NOT DISTINCT FROM` finds nothing by an index of PostgreSQL."""
+    run = v_runs.c
+    came_after = _ended(run) >= sa.func.coalesce(last.c.passed_at, _NEVER)
+    for same in (run.branch == last.c.branch, run.branch.is_(None) & last.c.branch.is_(None)):
+        yield run.pipeline_id == last.c.pipeline_id, same, *_has_verdict(run), came_after
+
+
+def _matters(last: sa.CTE, since: datetime) -> sa.ColumnElement[bool]:
+    """Whether a branch has failed after its last pass, or has a run in the window."""
+    run = sa.alias(runs).c
+    within = sa.select(run.pipeline_id, run.branch).where(run.created_at >= since)
+    return sa.or_(
+        last.c.branch.is_(None),
+        last.c.passed_at.is_(None),
+        last.c.failed_at >= last.c.passed_at,
+        sa.tuple_(last.c.pipeline_id, last.c.branch).in_(within),
+    )
+
+
+def _by_scan(earlier: sa.Select[Any], since: datetime) -> sa.Select[Any]:
+    run = v_runs.c
+    # No branch and an empty name are two branches.
+    branch = sa.func.coalesce(run.branch, "")
+    has_none = sa.case((run.branch.is_(None), 1), else_=0)
+    passed = earlier.with_only_columns(
+        run.pipeline_id,
+        branch.label("branch"),
+        has_none.label("has_none"),
+        sa.func.max(_ended(run)).label("passed_at"),
+    ).where(run.is_passed == 1, _ended(run) < since)
+    last = passed.group_by(run.pipeline_id, branch, has_none).subquery("last_pass")
+    same_branch = (
+        (last.c.pipeline_id == run.pipeline_id)
+        & (last.c.branch == branch)
+        & (last.c.has_none == has_none)
+    )
+    came_after = last.c.passed_at.is_(None) | (_ended(run) >= last.c.passed_at)
+    return earlier.outerjoin_from(v_runs, last, same_branch).where(run.in_rate == 1, came_after)
+
+
+def _last_verdicts(since: datetime, pipeline_ids: Sequence[int] | None) -> sa.CTE:
+    """When each branch passed and failed last before ``since``; null where it had not."""
+    branches = _branches(pipeline_ids)
+    ends = (
+        _last(branches, result, since).label(name)
+        for name, result in (("passed_at", _PASSED), ("failed_at", _FAILED))
+    )
+    return sa.select(branches.c.pipeline_id, branches.c.branch, *ends).cte("last_verdict")
+
+
+def _last(branches: sa.CTE, result: Any, since: datetime) -> sa.ColumnElement[Any]:
+    run = sa.alias(runs).c
+    last = sa.select(sa.func.max(_ended(run), type_=UTCDateTime())).where(
+        *_has_verdict(run),
+        run.result == result,
+        run.pipeline_id == branches.c.pipeline_id,
+        _ended(run) < since,
+    )
+    of_named = last.where(run.branch == branches.c.branch).scalar_subquery()
+    of_none = last.where(run.branch.is_(None)).scalar_subquery()
+    return sa.case((branches.c.branch.is_(None), of_none), else_=of_named)
+
+
+def _branches(pipeline_ids: Sequence[int] | None) -> sa.CTE:
+    """Every branch of the pipelines, found one after the other by the index, and for each pipeline
+    one row without a branch."""
+    run = sa.alias(runs).c
+    least = sa.select(sa.func.min(run.branch)).where(*_has_verdict(run))
+    first = least.where(run.pipeline_id == pipelines.c.id).scalar_subquery()
+    begin = sa.select(pipelines.c.id.label("pipeline_id"), first.label("branch"))
+    if pipeline_ids is not None:
+        begin = begin.where(pipelines.c.id.in_(pipeline_ids))
+    found = begin.cte("known_branch", recursive=True)
+    after = least.where(
+        run.pipeline_id == found.c.pipeline_id, run.branch > found.c.branch
+    ).scalar_subquery()
+    following = sa.select(found.c.pipeline_id, after).where(found.c.branch.is_not(None))
+    return found.union_all(following)
+
+
+def _has_verdict(run: Any) -> tuple[sa.ColumnElement[bool], ...]:
+    """In the words of the index, without which SQLite does not take it."""
+    is_finished = run.status == sa.literal_column("'finished'")
+    return is_finished, run.result.in_([_PASSED, _FAILED])
+
+
+def _ended(run: Any) -> sa.ColumnElement[Any]:
+    return sa.func.coalesce(run.finished_at, run.created_at)
