@@ -284,6 +284,11 @@ class Source(LiveSource):
         return self.reread(pipeline, run_id)
 
 
+def basic_or_bearer(token: str | None) -> dict[str, str]:
+    """The header for a token, or for what is ``user:token`` or ``user:password``."""
+    return basic_auth(token) if token and ":" in token else Source.headers(token)
+
+
 def basic_auth(user_and_password: str) -> dict[str, str]:
     """The header for ``user:password``."""
     return {"Authorization": f"Basic {b64encode(user_and_password.encode()).decode()}"}
@@ -308,4 +313,5 @@ __all__ = [
     "TriggerRequest",
     "Unchanged",
     "basic_auth",
+    "basic_or_bearer",
 ]

@@ -267,6 +267,17 @@ def rows_in(data: object, what: str, key: str | None = None) -> list[Any]:
     return found
 
 
+def object_in(data: object, what: str) -> dict[str, Any]:
+    """The object that an answer is.
+
+    Raises:
+        SourceError: it is none.
+    """
+    if not isinstance(data, dict):
+        raise SourceError(f"{what}: an object is due and {describe(data)} came; check base_url")
+    return data
+
+
 def distinct(rows: Iterable[object], *path: str) -> set[str]:
     """The different values that rows have under a key, or under keys within each other, as text."""
     found: set[str] = set()

@@ -163,11 +163,6 @@ class LiveSource(ABC):
 
     # What is refused before anything is sent; each raises RefusedError.
 
-    def _refuse_given(self, what: str, **given: str | None) -> None:
-        for name, value in given.items():
-            if value is not None:
-                raise self.lacks(f"{what} by {name} ({value!r})")
-
     def lacks(self, what: str) -> RefusedError:
         """An error that says what this provider does not offer."""
         return RefusedError(f"{self.title} cannot {what} (source {self.name!r})")

@@ -21,7 +21,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from runsync.config import PipelineConfig
-from runsync.errors import ConfigError, ForbiddenError, NotFoundError, RefusedError, SourceError
+from runsync.errors import ConfigError, ForbiddenError, NotFoundError, SourceError
 from runsync.http.client import Response, checked_path
 from runsync.records import (
     Cursor,
@@ -38,10 +38,11 @@ from runsync.sources import base
 from runsync.sources.base import Listed, Listing, Page, ResumePoint
 from runsync.sources.default_branch import OWNER, DefaultBranch, check_owner
 from runsync.sources.discovery import rows_of_pages
-from runsync.sources.fields import BadRowError, describe, storable
+from runsync.sources.fields import BadRowError, distinct, object_in, rows_in, storable
 from runsync.sources.gitlab.payloads import iso, read_details, read_run
 from runsync.sources.gitlab.words import ENDINGS, STATUSES
-from runsync.sources.live import header_number
+from runsync.sources.live import header_number, rate_limit
+from runsync.sources.steps import without_steps
 
 PAGE_SIZE = 100
 TICK = timedelta(milliseconds=1)
@@ -49,6 +50,7 @@ _MOST_READINGS = 30
 _CHANGED = "changed"
 """Under which key of a listing's memory stands the last change that the last whole walk saw."""
 _WORDS = {ending.result.value: word for word, ending in ENDINGS.items()}
+_FILTERS = "pipeline limit skip sort status result branch commit author"
 _SORTS = {"creationDateDesc": "desc", "creationDateAsc": "asc"}
 _ID = re.compile(
     r"(?P<path>\d+|[\w.-]+(?:/[\w.-]+)+)"
@@ -63,6 +65,9 @@ ChangedRow = tuple[datetime, Listed | Problem]
 class GitLab(base.Source):
     """One GitLab."""
 
+    run_id_pattern = re.compile(r"\d+", re.ASCII)
+    run_id_description = "id of a GitLab pipeline; those are numbers"
+    pipeline_word = "project"
     lists_changes = True
     requests_per_run = 2
     # A change gets its time before it is committed, and a replica shows it later still: what
@@ -148,8 +153,7 @@ class GitLab(base.Source):
         path = self._path(pipeline, "pipelines", run_id)
         answer = self.client.get(path)
         run = self._one(answer.data, pipeline)
-        if run.id != run_id:
-            raise SourceError(f"{self.name}: run {run_id} was asked for, and run {run.id} came")
+        self.check_run_id(run, run_id)
         # Jobs come newest first and none ever goes: at worst one comes twice.
         with_retried = {"include_retried": "true"}
         try:
@@ -160,11 +164,9 @@ class GitLab(base.Source):
             bridges = self._all(f"{path}/bridges", with_retried) if wants_bridges else []
         except NotFoundError:
             # That proves nothing, unless the run is not found either.
-            as_of = self.client.get(path).as_of
-            problem = Problem(f"run {run_id}: its jobs are not found, though the run is there")
             # Without a version, so that it is read again where it is listed.
-            run = replace(run, version=None)
-            return RunWithSteps(run, (), as_of, (problem,), steps_read=False)
+            as_of = self.client.get(path).as_of
+            return without_steps(replace(run, version=None), as_of, "its jobs are")
         version = run.version or ""
         if answer.as_of - parse_time(version.partition(" ")[0]) < self.grace:
             # Perhaps not as it will stay: it claims a version short of the listed one, though
@@ -174,36 +176,22 @@ class GitLab(base.Source):
 
     # The live API for people.
 
-    def find_run(self, pipeline: Pipeline, run_id: str) -> RunWithSteps:
-        return self.reread(pipeline, self._checked_id(run_id))
-
-    def _checked_id(self, run_id: str) -> str:
-        if not (run_id.isascii() and run_id.isdecimal()):
-            raise RefusedError(f"{run_id!r} is no id of a GitLab pipeline; those are numbers")
-        return run_id
-
     def find_runs(self, wanted: base.RunFilter) -> list[Run]:
-        limit, skip = min(wanted.limit or 20, PAGE_SIZE), wanted.skip or 0
-        result, sort = wanted.result, wanted.sort or "creationDateDesc"
+        self.refuse_unsupported("list runs", wanted, _FILTERS)
+        size, page = self.page_number(wanted, PAGE_SIZE)
         # GitLab has one word for both; a result says that a run is finished.
-        status = None if result and wanted.status == Status.FINISHED else wanted.status
-        self._refuse_given(
-            "list runs",
-            application=wanted.application,
-            source_run=wanted.source_run,
-            status=None if status is None or (status in STATUSES and not result) else status,
-            result=None if result is None or result in _WORDS else result,
-            sort=None if sort in _SORTS else sort,
-            skip=str(skip) if skip % limit else None,
+        known = (
+            {Status.FINISHED.value: None} if wanted.result else {word: word for word in STATUSES}
         )
-        pipeline = self._known(Pipeline(wanted.pipeline) if wanted.pipeline else None)
+        status = self.provider_word(wanted, "status", known)
+        pipeline = self.require_pipeline(Pipeline(wanted.pipeline) if wanted.pipeline else None)
         path, params = self._listed(
             pipeline,
             order_by="id",
-            sort=_SORTS[sort],
-            per_page=limit,
-            page=skip // limit + 1,
-            status=_WORDS[result] if result else status,
+            sort=self.provider_word(wanted, "sort", _SORTS) or "desc",
+            per_page=size,
+            page=page,
+            status=self.provider_word(wanted, "result", _WORDS) or status,
             ref=wanted.branch,
             sha=wanted.commit,
             username=wanted.author,
@@ -211,26 +199,25 @@ class GitLab(base.Source):
         return [self._one(raw, pipeline) for raw in _rows(self.client.get(path, params), path)]
 
     def log(self, pipeline: Pipeline | None, run_id: str, step: Step) -> str:
-        path = self._path(self._known(pipeline), "jobs", step.id, "trace")
+        path = self._path(self.require_pipeline(pipeline), "jobs", step.id, "trace")
         text: str = self.client.get_text(path).data
         if not text:
             raise NotFoundError(f"{self.name}: job {step.id} has no log, or it was erased")
         return text
 
     def trigger(self, wanted: base.TriggerRequest) -> Run:
-        self._refuse_given("trigger runs", commit=wanted.commit, message=wanted.message)
-        self._refuse_given("trigger runs", source_run=wanted.source_run)
+        self.refuse_unsupported("trigger runs", wanted, "pipeline branch env")
         variables = [{"key": key, "value": value} for key, value in wanted.env]
         pipeline = Pipeline(wanted.pipeline)
-        branch = wanted.branch or _object(self.client.get(self._path(pipeline)))["default_branch"]
+        branch = wanted.branch or self._told(pipeline)["default_branch"]
         body = {"ref": branch, "variables": variables}
         answer = self.client.send("POST", self._path(pipeline, "pipeline"), body=body)
         return self._one(answer.data, pipeline)
 
     def abort(self, pipeline: Pipeline | None, run_id: str) -> Run:
-        pipeline = self._known(pipeline)
+        pipeline = self.require_pipeline(pipeline)
         answer = self.client.send(
-            "POST", self._path(pipeline, "pipelines", self._checked_id(run_id), "cancel")
+            "POST", self._path(pipeline, "pipelines", self.valid_run_id(run_id), "cancel")
         )
         return self._one(answer.data, pipeline)
 
@@ -250,42 +237,37 @@ class GitLab(base.Source):
             }
             return self.client.get(checked_path("api", "v4", "projects"), asked).data
 
-        try:
+        with self.reading():
             for row in rows_of_pages(ask, PAGE_SIZE, what="the projects"):
-                if (number := row.integer("id")) is None:
-                    raise BadRowError(f"{row.what}: `id` is missing")
-                below.append(number)
+                below.append(row.needed_number("id"))
                 path = row.needed_text("path_with_namespace")
                 yield base.Discovered("id", path, row.text("name_with_namespace") or path)
-        except BadRowError as error:
-            raise SourceError(f"{self.name}: {error}") from error
 
     def access(self) -> base.Access:
         answer = self.client.get(checked_path("api", "v4", "personal_access_tokens", "self"))
-        scopes = tuple(map(str, _object(answer)["scopes"]))
+        scopes = tuple(map(str, object_in(answer.data, "the token")["scopes"]))
         able = not {"api", "read_api"}.isdisjoint(scopes)
         if able:
             answer = self.client.get(checked_path("api", "v4", "user"))
         return base.Access(
-            account=_object(answer).get("username"),
+            account=object_in(answer.data, "the token's user").get("username"),
             scopes=scopes,
             missing_scopes=() if able else ("read_api",),
-            limit_left=header_number(answer.headers, "RateLimit-Remaining"),
-            limit=header_number(answer.headers, "RateLimit-Limit"),
             clock=answer.as_of,
+            **rate_limit(answer, "RateLimit-"),
         )
 
-    def _known(self, pipeline: Pipeline | None) -> Pipeline:
-        if pipeline is None:
-            raise RefusedError(f"source {self.name!r} finds runs only by project: name it as well")
-        return pipeline
-
     # Asking.
+
+    def _told(self, pipeline: Pipeline) -> dict[str, Any]:
+        """What GitLab tells of a project."""
+        path = self._path(pipeline)
+        return object_in(self.client.get(path).data, path)
 
     def _default_branch(self, pipeline: Pipeline, memory: dict[str, Any]) -> str | None:
         """The default branch of a project. Notes the project's number."""
         with suppress(NotFoundError, ForbiddenError):
-            told = _object(self.client.get(self._path(pipeline)))
+            told = self._told(pipeline)
             memory[OWNER], name = told.get("id"), told.get("default_branch")
             return storable(name) if isinstance(name, str) else None
         return None
@@ -331,7 +313,7 @@ class GitLab(base.Source):
             if rows == before:
                 return [row for row in rows if row[0] == at]
             before = rows
-        raise self._moves_too_fast(listing)
+        raise self.moves_too_fast(listing)
 
     def _untimed(
         self, listing: Listing, path: str, params: Asked, top: datetime
@@ -356,7 +338,7 @@ class GitLab(base.Source):
             if raws == before:
                 return self._read(listing, raws, top), _is_last(answer)
             before = raws
-        raise self._moves_too_fast(listing)
+        raise self.moves_too_fast(listing)
 
     def _prove_end(self, listing: Listing, top: datetime) -> None:
         """An empty page below runs that were read is no end, unless the oldest run of all stands
@@ -369,13 +351,7 @@ class GitLab(base.Source):
         answer = self.client.get(path, params)
         rows = self._read(listing, _rows(answer, path), answer.as_of)
         if not rows or rows[0][0] < top:
-            raise self._moves_too_fast(listing)
-
-    def _moves_too_fast(self, listing: Listing) -> SourceError:
-        return SourceError(
-            f"{self.name}: the listing {listing.key} moves faster than it can be read; "
-            "what was read is kept: sync again"
-        )
+            raise self.moves_too_fast(listing)
 
     def _all(self, path: str, params: Asked) -> list[object]:
         """The rows of all pages of a list that is paged by number."""
@@ -437,13 +413,7 @@ class GitLab(base.Source):
             SourceError: there are rows of another project.
         """
         path = self._project(listing.pipelines[0])["path"]
-        found = {
-            str(raw["project_id"])
-            for raw in raws
-            if isinstance(raw, dict) and raw.get("project_id")
-        }
-        if path.isdecimal():
-            found.add(path)
+        found = distinct(raws, "project_id") | ({path} if path.isdecimal() else set())
         if len(found) > 1:
             raise SourceError(
                 f"{self.name}: the listing {listing.key} shows runs of more than one project "
@@ -451,10 +421,8 @@ class GitLab(base.Source):
             )
 
     def _one(self, raw: object, pipeline: Pipeline) -> Run:
-        try:
+        with self.reading():
             return read_run(raw, pipeline, self.client.base_url)
-        except BadRowError as error:
-            raise SourceError(f"{self.name}: {error}") from error
 
 
 def _changed(run: Run) -> datetime | None:
@@ -471,9 +439,8 @@ def _rows(answer: Response, what: str) -> list[object]:
         SourceError: it is no list, shows a row twice and so perhaps leaves one out, or lacks rows
             that GitLab counts; it counts no more than 10,000.
     """
-    if not isinstance(answer.data, list):
-        raise SourceError(f"{what}: a list is due and {describe(answer.data)} came; check base_url")
-    ids = [str(raw["id"]) for raw in answer.data if isinstance(raw, dict) and raw.get("id")]
+    rows = rows_in(answer.data, what)
+    ids = [str(raw["id"]) for raw in rows if isinstance(raw, dict) and raw.get("id")]
     if len(set(ids)) < len(ids):
         raise SourceError(f"{what}: a row came twice, perhaps instead of another; sync again")
     total, size, page = (
@@ -481,17 +448,9 @@ def _rows(answer: Response, what: str) -> list[object]:
     )
     if total is not None and size and page:
         due = min(size, total - (page - 1) * size)
-        if len(answer.data) < due:
-            raise SourceError(
-                f"{what}: {len(answer.data)} rows came where {due} are due; sync again"
-            )
-    return answer.data
-
-
-def _object(answer: Response) -> dict[str, Any]:
-    if not isinstance(answer.data, dict):
-        raise SourceError(f"an object is due and {describe(answer.data)} came; check base_url")
-    return answer.data
+        if len(rows) < due:
+            raise SourceError(f"{what}: {len(rows)} rows came where {due} are due; sync again")
+    return rows
 
 
 def _tells_no_time(answer: Response) -> bool:

@@ -2,13 +2,12 @@
 builds, in one answer for three levels."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from runsync.errors import SourceError
 from runsync.records import Problem
-from runsync.sources.fields import BadRowError, Fields, describe
+from runsync.sources.fields import BadRowError, Fields, describe, rows_in
 from runsync.sources.jenkins.payloads import BUILD_TREE, is_job_name
 from runsync.sources.jenkins.walk import JobAnswer
 
@@ -16,14 +15,8 @@ _LEVELS = 3
 _DEEPEST = 30
 
 
-@dataclass(frozen=True, slots=True)
-class FoundItem:
-    """A job or folder by its full name, or what is wrong with it. ``job`` is None of a folder."""
-
-    item: str | Problem
-    as_of: datetime
-    job: JobAnswer | None = None
-    is_branch: bool = False
+Found = tuple[str | Problem, JobAnswer | None]
+"""A job or folder by its full name, or what is wrong with it; None stands behind a folder."""
 
 
 def items_tree(builds: str | None, *, deep: bool) -> str:
@@ -50,7 +43,7 @@ def items_in(
     ask: Callable[[str], tuple[object, datetime]],
     seen: set[str],
     level: int = 0,
-) -> Iterator[FoundItem]:
+) -> Iterator[Found]:
     """All that is in a folder, each folder before what is in it, each name once.
 
     Args:
@@ -60,34 +53,32 @@ def items_in(
     Raises:
         SourceError: it is no list, or a folder lies in itself.
     """
-    if not isinstance(listed, list) or level > _DEEPEST:
-        raise SourceError(f"folder {above!r} shows no list of jobs but {describe(listed)}")
-    for raw in listed:
-        found = _read_item(raw, above, as_of)
-        if isinstance(found.item, Problem):
-            yield found
-        elif found.item not in seen:
-            seen.add(found.item)
-            yield found
-            if found.job is None:
-                told = raw if isinstance(raw, dict) else {}
-                inner, at = (told["jobs"], as_of) if "jobs" in told else ask(found.item)
-                yield from items_in(found.item, inner, at, ask, seen, level + 1)
+    what = f"folder {above!r}"
+    if level > _DEEPEST:
+        raise SourceError(f"{what} lies too deep; check base_url")
+    for raw in rows_in(listed, f"the jobs of {what}"):
+        try:
+            fields = Fields(raw, f"a job in {above or 'Jenkins'}")
+            name, job = _read_item(fields, above, as_of)
+        except BadRowError as error:
+            yield Problem(str(error), lost=False), None
+            continue
+        if name not in seen:
+            seen.add(name)
+            yield name, job
+            if job is None:
+                told = fields.raw
+                inner, at = (told["jobs"], as_of) if "jobs" in told else ask(name)
+                yield from items_in(name, inner, at, ask, seen, level + 1)
 
 
-def _read_item(raw: object, above: str, as_of: datetime) -> FoundItem:
+def _read_item(fields: Fields, above: str, as_of: datetime) -> tuple[str, JobAnswer | None]:
     """One entry of ``jobs``."""
-    try:
-        fields = Fields(raw, f"a job in {above or 'Jenkins'}")
-        part = fields.needed_text("name")
-        name = f"{above}/{part}" if above else part
-        if "/" in part or not is_job_name(name):
-            raise BadRowError(f"{fields.what}: {describe(part)} is no name of a job")
-        if "nextBuildNumber" not in fields.raw:
-            return FoundItem(name, as_of)
-        return FoundItem(name, as_of, read_job(fields, as_of), is_branch_job(fields.raw))
-    except BadRowError as error:
-        return FoundItem(Problem(str(error), lost=False), as_of)
+    part = fields.needed_text("name")
+    name = f"{above}/{part}" if above else part
+    if "/" in part or not is_job_name(name):
+        raise BadRowError(f"{fields.what}: {describe(part)} is no name of a job")
+    return name, read_job(fields, as_of) if "nextBuildNumber" in fields.raw else None
 
 
 def read_job(fields: Fields, as_of: datetime) -> JobAnswer:
@@ -100,7 +91,8 @@ def read_job(fields: Fields, as_of: datetime) -> JobAnswer:
     if not isinstance(rows, list) or following is None:
         raise BadRowError(f"{fields.what}: its builds are {describe(rows)}")
     first = fields.child("firstBuild")
-    return JobAnswer(rows, first.integer("number") if first else None, following, as_of)
+    number = first.integer("number") if first else None
+    return JobAnswer(rows, number, following, as_of, is_branch_job(fields.raw))
 
 
 def is_branch_job(raw: Any) -> bool:

@@ -12,7 +12,7 @@ from runsync.errors import ForbiddenError, NotFoundError, RefusedError, SourceEr
 from runsync.http.client import Response, checked_path
 from runsync.records import Pipeline, Run, Status, Step
 from runsync.sources.base import Access, Discovered, RunFilter, TriggerRequest
-from runsync.sources.fields import BadRowError
+from runsync.sources.fields import object_in
 from runsync.sources.jenkins.payloads import job_path
 from runsync.sources.jenkins.reader import JenkinsReader
 
@@ -31,19 +31,18 @@ class LiveJenkins(JenkinsReader):
     """Seconds that a triggered build is waited for until it has a number."""
 
     def find_runs(self, wanted: RunFilter) -> list[Run]:
-        self._refuse(wanted, "list runs", "pipeline limit skip sort".split())
-        if wanted.pipeline is None or wanted.sort not in (None, "creationDateDesc"):
-            raise RefusedError("Jenkins lists the builds of one job, newest first; name one")
+        self.refuse_unsupported("list runs", wanted, "pipeline limit skip sort")
+        self.provider_word(wanted, "sort", {"creationDateDesc": None})
+        if wanted.pipeline is None:
+            raise RefusedError("Jenkins lists the builds of one job: name one")
         limit = min(wanted.limit or _LISTED_LIVE, _MOST_LISTED)
         name = self._checked_name(wanted.pipeline)
         job = self._job(name, wanted.skip or 0, limit)
-        try:
+        with self.reading():
             return [self._read(raw, name, job.as_of) for raw in job.rows]
-        except BadRowError as error:
-            raise SourceError(f"{self.name}: {error}") from error
 
     def log(self, pipeline: Pipeline | None, run_id: str, step: Step) -> str:
-        known = self._known(pipeline)
+        known = self.require_pipeline(pipeline)
         if step.id == "build":
             return str(self.client.get_text(self._build_path(known, run_id, "consoleText")).data)
         with suppress(NotFoundError):
@@ -65,10 +64,10 @@ class LiveJenkins(JenkinsReader):
 
     def _node(self, pipeline: Pipeline, run_id: str, node: str, what: str) -> dict[str, Any]:
         path = self._build_path(pipeline, run_id, "execution", "node", node, "wfapi", what)
-        return _object(self.client.get(path))
+        return object_in(self.client.get(path).data, path)
 
     def trigger(self, wanted: TriggerRequest) -> Run | None:
-        self._refuse(wanted, "trigger runs", ["pipeline", "env"])
+        self.refuse_unsupported("trigger runs", wanted, "pipeline env")
         path = job_path(self._checked_name(wanted.pipeline))
         job = self._item(wanted.pipeline, "nextBuildNumber,property[_class]").data
         takes = any("ParametersDefinition" in str(one) for one in job.get("property") or ())
@@ -89,7 +88,7 @@ class LiveJenkins(JenkinsReader):
         path, tree = checked_path("queue", "item", queued, "api", "json"), "cancelled,executable"
         with suppress(NotFoundError):
             while time.monotonic() < deadline:
-                told = _object(self.client.get(path, {"tree": f"{tree}[number]"}))
+                told = object_in(self.client.get(path, {"tree": f"{tree}[number]"}).data, path)
                 if told.get("cancelled"):
                     raise SourceError(f"{self.name}: the build was cancelled in the queue")
                 if number := (told.get("executable") or {}).get("number"):
@@ -99,7 +98,7 @@ class LiveJenkins(JenkinsReader):
         return None
 
     def abort(self, pipeline: Pipeline | None, run_id: str) -> None:
-        known = self._known(pipeline)
+        known = self.require_pipeline(pipeline)
         if self.find_run(known, run_id).run.status is Status.FINISHED:
             raise RefusedError(f"{self.name}: run {run_id} is over; nothing is left to abort")
         path = self._build_path(known, run_id, "stop")
@@ -112,8 +111,10 @@ class LiveJenkins(JenkinsReader):
         """Gives an order, once. A user with a password needs a crumb for it, and its session."""
         headers: dict[str, str] = {}
         with suppress(NotFoundError, ForbiddenError):
-            answer = self.client.get(checked_path("crumbIssuer", "api", "json"))
-            told = [str(_object(answer).get(key)) for key in ("crumbRequestField", "crumb")]
+            issuer = checked_path("crumbIssuer", "api", "json")
+            answer = self.client.get(issuer)
+            crumb = object_in(answer.data, issuer)
+            told = [str(crumb.get(key)) for key in ("crumbRequestField", "crumb")]
             if all(_HEADER.fullmatch(text) for text in told):
                 cookies = "; ".join(_SESSION.findall(answer.headers.get("Set-Cookie", "")))
                 headers = {told[0]: told[1], **({"Cookie": cookies} if cookies else {})}
@@ -122,32 +123,14 @@ class LiveJenkins(JenkinsReader):
         )
 
     def access(self) -> Access:
-        answer = self.client.get(
-            checked_path("whoAmI", "api", "json"), {"tree": "name,anonymous,authenticated"}
-        )
-        told = _object(answer)
+        path = checked_path("whoAmI", "api", "json")
+        answer = self.client.get(path, {"tree": "name,anonymous,authenticated"})
+        told = object_in(answer.data, path)
         name = None if told.get("anonymous") else told.get("name")
         return Access(answer.as_of, name)
 
     def discover(self) -> Iterator[Discovered]:
-        for found in self._items("", None):
-            if isinstance(found.item, str) and found.item:
-                key = "application_id" if found.job is None else "id"
-                within = found.item.rpartition("/")[0] or None
-                yield Discovered(key, found.item, found.item, within)
-
-    def _refuse(self, wanted: RunFilter | TriggerRequest, what: str, able: list[str]) -> None:
-        for name in wanted.__slots__:
-            if name not in able and getattr(wanted, name) is not None:
-                raise self.lacks(f"{what} by {name.replace('_', ' ')}")
-
-    def _known(self, pipeline: Pipeline | None) -> Pipeline:
-        if pipeline is None or not pipeline.external_id:
-            raise RefusedError(f"source {self.name!r} finds runs only by job: name it as well")
-        return pipeline
-
-
-def _object(answer: Response) -> dict[str, Any]:
-    if not isinstance(answer.data, dict):
-        raise SourceError("an object is due and something else came; check base_url")
-    return answer.data
+        for name, job in self._items("", None)[0]:
+            if isinstance(name, str):
+                within = name.rpartition("/")[0] or None
+                yield Discovered("id" if job else "application_id", name, name, within)

@@ -9,7 +9,15 @@ from urllib.parse import unquote
 
 from runsync.http.client import checked_path
 from runsync.records import Outcome, Pipeline, Problem, Result, Run, RunWithSteps, Status, Step
-from runsync.sources.fields import BadRowError, Fields, map_ending, raw_word, row_name, storable
+from runsync.sources.fields import (
+    BadRowError,
+    Fields,
+    map_ending,
+    raw_word,
+    read_steps,
+    row_name,
+    storable,
+)
 from runsync.sources.jenkins.words import (
     ENDINGS,
     EVENTS,
@@ -33,7 +41,6 @@ _CHARACTER = r"[^\x00-\x20\x7f-\xa0?*/\\%!@#$^&|<>\[\]:;\ud800-\udfff]|%[0-9A-F]
 _PART = rf"(?!\.{{1,2}}(?:/|$))(?:{_CHARACTER})(?:(?: |{_CHARACTER})*(?:{_CHARACTER}))?"
 _NAME = re.compile(rf"{_PART}(?:/{_PART})*")
 _LONGEST_NAME = 500
-_NUMBER = re.compile(r"[1-9][0-9]{0,9}", re.ASCII)
 _WAITS = ("blockedDurationMillis", "buildableDurationMillis", "waitingDurationMillis")
 _PULL_REQUEST = re.compile(r"(?:PR|MR)-\d+(?:-(?:head|merge))?")
 _REMOTE = re.compile(r"(?:refs/)?(?:remotes/)?(?:origin/)?(?:refs/heads/)?")
@@ -55,11 +62,6 @@ class BuildRun(Run):
 def is_job_name(name: str) -> bool:
     """Whether it has the form of a full name of a job or folder."""
     return len(name) <= _LONGEST_NAME and bool(_NAME.fullmatch(name))
-
-
-def is_build_id(text: str) -> bool:
-    """Whether it has the form of a build's number."""
-    return bool(_NUMBER.fullmatch(text))
 
 
 def job_path(name: str) -> tuple[str, ...]:
@@ -257,24 +259,20 @@ def read_stages(view: str, run: Run, data: object, as_of: datetime) -> RunWithSt
     stages = told.raw.get("stages") if told else None
     if not isinstance(stages, list) or (view == "wfapi" and fields.text("id") != run.id):
         raise BadRowError(f"{fields.what}: another answer came; check base_url")
-    steps: dict[str, Step] = {}
-    problems: list[Problem] = []
-    for place, (raw, job) in enumerate(_leaves(stages), 1):
-        try:
-            step = _read_stage(raw, place, job, run)
-            if step.id in steps:
-                raise BadRowError(f"stage {step.id}: two of them have this id")
-            steps[step.id] = step
-        except BadRowError as error:
-            problems.append(Problem(f"run {run.id}: {error}"))
+    jobs = list(_leaves(stages))
+
+    def read(raw: object, place: int) -> Step:
+        return _read_stage(raw, place, jobs[place - 1][1], run)
+
+    steps, problems = read_steps([raw for raw, _ in jobs], read, f"run {run.id}")
     is_early = told and (
         told.raw.get("complete") is False or told.raw.get("status") in STAGE_STATUSES
     )
     if is_early and run.status is Status.FINISHED:
-        problems.append(Problem(f"run {run.id}: its stages were told before its end"))
+        problems += (Problem(f"run {run.id}: its stages were told before its end"),)
     elif steps and not problems:
-        problems += unended(run, steps.values(), "stage")
-    return RunWithSteps(run, tuple(steps.values()), as_of, tuple(problems))
+        problems = unended(run, steps, "stage")
+    return RunWithSteps(run, steps, as_of, problems)
 
 
 def _leaves(stages: list[Any]) -> Iterator[tuple[object, str | None]]:

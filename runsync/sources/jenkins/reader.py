@@ -1,16 +1,18 @@
 """What is asked of Jenkins for jobs, builds and stages, by checked names."""
 
-from collections.abc import Iterator
+import re
 from contextlib import suppress
 from datetime import datetime
+from typing import Any
 
 from runsync.errors import ConfigError, NotFoundError, RefusedError, SourceError
 from runsync.http.client import Response, checked_path
 from runsync.records import Pipeline, Problem, Run, RunWithSteps
-from runsync.sources.base import Listed, Source, basic_auth
+from runsync.sources.base import Listed, Source, basic_or_bearer
 from runsync.sources.fields import BadRowError, Fields, describe
 from runsync.sources.jenkins import items, payloads, walk
 from runsync.sources.jenkins.payloads import BUILD_TREE, BuildRun, job_path
+from runsync.sources.steps import without_steps
 
 _VIEWS = {"wfapi": ("wfapi", "describe"), "graph": ("stages", "tree")}
 # Where a job itself answers if one of these views is installed.
@@ -23,11 +25,14 @@ class JenkinsReader(Source):
     _view: str | None = None
     """Which view tells stages here: wfapi, graph, or none. Learnt from answers."""
 
-    @staticmethod
-    def headers(token: str | None) -> dict[str, str]:
-        if token and ":" in token:
-            return basic_auth(token)
-        return Source.headers(token)
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._branches: dict[str, bool] = {}  # whether a job is a branch's, as far as was told
+
+    headers = staticmethod(basic_or_bearer)
+    run_id_pattern = re.compile(r"[1-9][0-9]{0,9}", re.ASCII)
+    run_id_description = "number of a Jenkins build"
+    pipeline_word = "job"
 
     def complete(self, run: Run) -> RunWithSteps:
         if not isinstance(run, BuildRun):
@@ -38,12 +43,9 @@ class JenkinsReader(Source):
 
     def reread(self, pipeline: Pipeline, run_id: str) -> RunWithSteps:
         answer = self.client.get(self._build_path(pipeline, run_id), {"tree": BUILD_TREE})
-        try:
+        with self.reading():
             run = self._read(answer.data, pipeline.external_id, answer.as_of)
-        except BadRowError as error:
-            raise SourceError(f"{self.name}: {error}") from error
-        if run.id != run_id:
-            raise SourceError(f"{self.name}: build {run_id} was asked for, and {run.id} came")
+        self.check_run_id(run, run_id)
         return self.complete(run)
 
     def _checked_name(self, name: str) -> str:
@@ -55,10 +57,8 @@ class JenkinsReader(Source):
         return name
 
     def _build_path(self, pipeline: Pipeline, run_id: str, *more: str) -> str:
-        if not payloads.is_build_id(run_id):
-            raise RefusedError(f"{run_id!r} is no number of a Jenkins build")
-        name = self._checked_name(pipeline.external_id)
-        return checked_path(*job_path(name), run_id, *(more or ("api", "json")))
+        name, number = self._checked_name(pipeline.external_id), self.valid_run_id(run_id)
+        return checked_path(*job_path(name), number, *(more or ("api", "json")))
 
     # Jobs.
 
@@ -83,14 +83,13 @@ class JenkinsReader(Source):
         answer = self._item(name, tree)
         if "nextBuildNumber" not in answer.data:
             raise self._other_key(name, "a folder or a project, no job", "application_id")
-        self._branches[name] = items.is_branch_job(answer.data)
-        try:
-            return items.read_job(Fields(answer.data, f"job {name}"), answer.as_of)
-        except BadRowError as error:
-            raise SourceError(f"{self.name}: {error}") from error
+        with self.reading():
+            job = items.read_job(Fields(answer.data, f"job {name}"), answer.as_of)
+        self._branches[name] = job.is_branch
+        return job
 
-    def _items(self, name: str, builds: str | None) -> Iterator[items.FoundItem]:
-        """A folder and all that is in it.
+    def _items(self, name: str, builds: str | None) -> tuple[list[items.Found], datetime]:
+        """All that is in a folder, and the time of the answer.
 
         Raises:
             RefusedError: it is a job.
@@ -104,21 +103,14 @@ class JenkinsReader(Source):
             return answer.data["jobs"], answer.as_of
 
         listed, as_of = ask(name)
-        yield items.FoundItem(name, as_of)
-        for found in items.items_in(name, listed, as_of, ask, set()):
-            if found.job and isinstance(found.item, str):
-                self._branches[found.item] = found.is_branch
-            yield found
+        found = list(items.items_in(name, listed, as_of, ask, set()))
+        self._branches |= {one: job.is_branch for one, job in found if job and isinstance(one, str)}
+        return found, as_of
 
     def _other_key(self, name: str, what: str, key: str) -> RefusedError:
         return RefusedError(
             f'{self.name}: {name!r} is {what}; write `{key} = "{name}"` in the config'
         )
-
-    @property
-    def _branches(self) -> dict[str, bool]:
-        """Which jobs are those of branches, as far as that was told."""
-        return self.__dict__.setdefault("_known_branches", {})  # type: ignore[no-any-return]
 
     def _is_branch(self, name: str) -> bool:
         if name not in self._branches:
@@ -163,12 +155,9 @@ class JenkinsReader(Source):
         """
         known = self._view
         for view in [known] if known else _VIEWS:
-            with suppress(NotFoundError):
+            with suppress(NotFoundError), self.reading():
                 answer = self.client.get(self._build_path(run.pipeline, run.id, *_VIEWS[view]))
-                try:
-                    details = payloads.read_stages(view, run, answer.data, answer.as_of)
-                except BadRowError as error:
-                    raise SourceError(f"{self.name}: {error}") from error
+                details = payloads.read_stages(view, run, answer.data, answer.as_of)
                 self._view = view
                 return details
         there = self._told(run)
@@ -182,8 +171,7 @@ class JenkinsReader(Source):
             self._view = self._view or "none"
         if self._view == "none":
             return RunWithSteps(run, (payloads.whole_build(run),), run.as_of)
-        problem = Problem(f"run {run.id}: its stages are not found, though the build is there")
-        return RunWithSteps(run, (), there.as_of, (problem,), steps_read=False)
+        return without_steps(run, there.as_of, "its stages are")
 
     def _told(self, run: BuildRun) -> Response:
         return self.client.get(self._build_path(run.pipeline, run.id), {"tree": "number"})

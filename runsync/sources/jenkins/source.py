@@ -53,10 +53,10 @@ class Jenkins(LiveJenkins):
             job = self._job(listing.ref, 0, walk.PAGE_SIZE)
             jobs, as_of = [(self._job_list(listing.ref), job)], job.as_of
         else:
-            found = list(self._items(listing.ref, f"{{0,{FIRST_BUILDS}}}"))
-            named = [(one.item, one.job) for one in found if isinstance(one.item, str)]
-            jobs, as_of = [(self._job_list(n), job) for n, job in named if job], found[0].as_of
-            bad = tuple(one.item for one in found if isinstance(one.item, Problem))
+            found, as_of = self._items(listing.ref, f"{{0,{FIRST_BUILDS}}}")
+            named = [(name, job) for name, job in found if isinstance(name, str)]
+            jobs = [(self._job_list(name), job) for name, job in named if job]
+            bad = tuple(item for item, _ in found if isinstance(item, Problem))
             if bad:
                 yield Page(bad, as_of, aside=True)
         is_folder = not listing.pipelines

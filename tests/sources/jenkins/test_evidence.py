@@ -43,7 +43,7 @@ def test_a_passing_404_for_stages_settles_nothing(
     source.reread(Pipeline(JOB), "1")
     override(simulator, "/2/wfapi", (404, ""), 1)
     outcome = run(sqlite, source)
-    what = "run 2: its stages are not found, though the build is there"
+    what = "run 2: its stages are not found, though the run is there"
     assert (outcome.outcome, outcome.problems) == ("partial", (what,))
     assert run(sqlite, source).outcome == "ok"
     assert_exact(sqlite, world)
@@ -181,7 +181,7 @@ def test_another_build_than_asked_for_is_refused(
 ) -> None:
     world.history(job, 2)
     world.spoilt[JOB, 2] = lambda raw: raw | {"number": 1}
-    with pytest.raises(SourceError, match="build 2 was asked for, and 1 came"):
+    with pytest.raises(SourceError, match="run 2 was asked for, and run 1 came"):
         source.reread(Pipeline(JOB), "2")
 
 

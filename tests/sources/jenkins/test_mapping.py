@@ -255,9 +255,9 @@ def test_two_stages_of_one_id_and_bad_ones_are_named() -> None:
     details = described(stage(), stage(name="Other"), None, stage(id=""), stage(id="9"))
     assert [step.id for step in details.steps] == ["6", "9"]
     assert [problem.what for problem in details.problems] == [
-        "run 7: stage 6: two of them have this id",
         "run 7: stage (no id): an object is due, null came",
         "run 7: stage (no id): `id` is missing",
+        "run 7: different steps have the same id",
     ]
 
 
