@@ -3,31 +3,39 @@ before, and what came after that; all of them where it had never passed. A pass 
 followed tells something only of a branch that has runs in the window."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from runsync.reports.backend import Columns
+from runsync.reports.query_spec import Query
 from runsync.storage.tables import UTCDateTime, pipelines, runs, v_runs
+
+if TYPE_CHECKING:
+    from runsync.reports.load import Reader
 
 _PASSED: Any = sa.literal_column("'passed'")
 _FAILED: Any = sa.literal_column("'failed'")
 _NEVER = sa.literal(datetime(1, 1, 1, tzinfo=UTC), UTCDateTime())
 
 
-def verdicts_before(
-    earlier: sa.Select[Any], since: datetime, pipeline_ids: Sequence[int] | None, dialect: str
-) -> list[sa.Select[Any]]:
+def verdicts_before(reader: "Reader", query: Query, wanted: Columns) -> list[sa.Select[Any]]:
     """SELECTs that hold each of these verdicts once.
 
     Args:
-        earlier: runs of these pipelines that were created before ``since``; None: of all.
-        dialect: SQLAlchemy's name of it.
+        query: whose window ends where the other begins.
+        wanted: the columns of ``v_runs``.
     """
-    if dialect == "duckdb":
-        return [_by_scan(earlier, since)]
-    last = _last_verdicts(since, pipeline_ids)
-    join = _one_by_one if dialect == "postgresql" else _joined
+    since = query.window.until
+    assert since is not None  # noqa: S101 - the caller's window has a beginning
+    if reader.is_archive:
+        return [_by_scan(reader.select(v_runs, query, wanted), since)]
+    last = _last_verdicts(since, query.pipeline_ids)
+    # Told which pipelines, SQLite would follow the key, through all of their history.
+    earlier = reader.select(v_runs, replace(query, pipeline_ids=None), wanted)
+    join = _joined if reader.backend.dialect_name == "sqlite" else _one_by_one
     return [one.where(_matters(last, since)) for one in join(earlier, last)]
 
 

@@ -170,11 +170,10 @@ class Reader:
         """
         wanted = self.wanted(v_runs, query, columns)
         selects = [self.select(v_runs, query, wanted).where(v_runs.c.in_rate == 1)]
-        if query.window.since is not None:
-            before = replace(query.window, since=None, until=query.window.since)
-            earlier = self.select(v_runs, replace(query, window=before), wanted)
-            dialect = self.backend.dialect_name
-            selects += verdicts_before(earlier, query.window.since, query.pipeline_ids, dialect)
+        since = query.window.since
+        if since is not None:
+            before = replace(query, window=replace(query.window, since=None, until=since))
+            selects += verdicts_before(self, before, wanted)
         return with_keys(self.backend.fetch(sa.union_all(*selects), wanted), query)
 
     def span(self, query: Query) -> tuple[datetime, datetime] | None:
@@ -321,7 +320,8 @@ class Reader:
         if query.pipeline_ids is not None:
             # SQLite would rather follow the key, through all of a pipeline's history, than the
             # index of the window; `+ 0` takes the key away from it.
-            is_bounded = self._is_sqlite and window.since is not None and query.part is None
+            by_key = query.part is not None and (query.part.first_id or query.part.end_id)
+            is_bounded = self._is_sqlite and window.since is not None and not by_key
             pipeline_id = view.c.pipeline_id + 0 if is_bounded else view.c.pipeline_id
             yield pipeline_id.in_(query.pipeline_ids)
         if query.branches is not None:

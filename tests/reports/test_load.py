@@ -17,7 +17,7 @@ from runsync.reports.load import open_reader
 from runsync.reports.query_spec import QuerySpec
 from runsync.storage.database import Database
 from runsync.storage.models import RunRow, StepRow
-from tests.reports.database_rows import at, fill, run, step
+from tests.reports.database_rows import at, fill, pipeline, run, step
 
 LOOKED_UP = (
     "SEARCH r USING INDEX sqlite_autoindex_runs_1 (pipeline_id=? AND id=?)",
@@ -85,18 +85,33 @@ def test_a_window_is_read_by_the_index_of_creation(
         assert not any("SCAN" in plan for plan in bounded), (report, bounded)
 
 
+@pytest.mark.parametrize("part_runs", [9999, 120])
 @pytest.mark.parametrize("report", [reports.recoveries, reports.broken_branches])
 def test_how_branches_entered_a_window_is_found_by_the_index_of_verdicts(
-    sqlite: Database, now: datetime, statement_plans: list[str], report: Any
+    sqlite: Database,
+    now: datetime,
+    statement_plans: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    report: Any,
+    part_runs: int,
 ) -> None:
-    runs = [run(f"r{n}", at(n), "failed" if n % 9 == 2 else "passed") for n in range(100)]
-    fill(sqlite, runs)
-    report(sqlite, since="30d")
-    (plan,) = [plan for plan in statement_plans if VERDICTS in plan]
-    read = re.findall(r"(?:SEARCH|SCAN) r(?:uns_\d+)?\b[^;]*", plan)
-    assert len(read) > 6
-    found_by = re.compile(r"SEARCH .*(ix_runs_verdicts|ix_runs_created_at) \(")
-    assert [one for one in read if not found_by.match(one)] == []
+    """Also for a part of a long history, which is of some of its pipelines."""
+    monkeypatch.setattr("runsync.reports.load.PART_RUNS", part_runs)
+    runs = [
+        run(f"r{n}", at(n), "failed" if n % 9 == 2 else "passed", pipeline=number)
+        for number in range(1, 7)
+        for n in range(50 if number < 6 else 100)
+    ]
+    fill(sqlite, runs, pipelines=[pipeline(n, f"p{n}") for n in range(1, 7)])
+    report(sqlite, since="90d")
+    plans = [plan for plan in statement_plans if VERDICTS in plan]
+    assert (len(plans) > 1) == (part_runs < len(runs))
+    found_by = re.compile(r"SEARCH .*(ix_runs_verdicts|ix_runs_created_at) \((?!pipeline_id=\?\))")
+    for plan in plans:
+        read = re.findall(r"(?:SEARCH|SCAN) r(?:uns_\d+)?\b[^;]*", plan)
+        assert len(read) > 6
+        first = "SEARCH runs_3 USING INDEX ix_runs_verdicts (pipeline_id=?)"  # a least branch
+        assert [one for one in read if one != first and not found_by.match(one)] == []
 
 
 def test_the_steps_of_aborted_runs_are_found_by_their_runs(
