@@ -1,6 +1,6 @@
 """Reads whole lists whose order matters to nobody, such as those of what a token can see."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 
 from runsync.errors import SourceError
@@ -37,7 +37,7 @@ def rows_of_pages(ask: Callable[[int], object], size: int, *, what: str) -> Iter
 
 
 def rows_by_token(
-    ask: Callable[[str | None], tuple[list[object], str | None]], *, what: str
+    ask: Callable[[str | None], tuple[Sequence[object], str | None]], *, what: str
 ) -> Iterator[object]:
     """The rows of all pages of a list in which each page tells the token of the next.
 

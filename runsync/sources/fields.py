@@ -9,11 +9,12 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
 from runsync.errors import SourceError
 from runsync.records import UNEXPLAINED, Ending, Problem, Status, Step, parse_time
 
+_Read = TypeVar("_Read")
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _KINDS = {dict: "an object", list: "a list", str: "text", bool: "true or false", type(None): "null"}
 _LONGEST_TEXT_IN_ERROR = 60
@@ -254,6 +255,14 @@ def read_steps(
     return tuple(unique.values()), tuple(problems)
 
 
+def or_problem(read: Callable[[], _Read]) -> _Read | Problem:
+    """What is read, or what is wrong with the row that it is read from."""
+    try:
+        return read()
+    except BadRowError as error:
+        return Problem(str(error))
+
+
 def rows_in(data: object, what: str, key: str | None = None) -> list[Any]:
     """The rows of an answer: the answer itself, or what it has under ``key``.
 
@@ -287,6 +296,20 @@ def distinct(rows: Iterable[object], *path: str) -> set[str]:
             value = value.get(key) if isinstance(value, dict) else None
         found |= set() if value is None else {str(value)}
     return found
+
+
+def check_one(found: Collection[str], what: str) -> None:
+    """Refuses rows that belong to several owners: what is foreign may be any of them.
+
+    Args:
+        found: the owners.
+        what: what is wrong then.
+
+    Raises:
+        SourceError: there are several.
+    """
+    if len(found) > 1:
+        raise SourceError(f"{what} ({', '.join(sorted(found))}); check base_url")
 
 
 def unique_by_id(rows: Iterable[Any]) -> tuple[Any, ...]:

@@ -3,15 +3,16 @@
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 
-from runsync.errors import ConfigError, ForbiddenError, NotFoundError, SourceError
+from runsync.errors import ConfigError, ForbiddenError, NotFoundError
 from runsync.http.client import Response, checked_path
 from runsync.records import Pipeline, Problem
 from runsync.sources import base
 from runsync.sources.circleci.payloads import Origin, Project, Sibling, read_origin, siblings
 from runsync.sources.circleci.walk import Part
 from runsync.sources.discovery import rows_by_token
-from runsync.sources.fields import BadRowError, Fields, rows_in
+from runsync.sources.fields import BadRowError, Fields, check_one, distinct, or_problem, rows_in
 
 Siblings = tuple[dict[str, Sibling], list[tuple[object, str]]]
 
@@ -55,14 +56,10 @@ class Asking(base.Source):
         """A page of a project's origins, newest first."""
         params = {"branch": branch, "page-token": token}
         answer = self.client.get(project.path("pipeline"), params)
-        raws, following = _page(answer, f"the pipelines of {project.slug}")
-        rows = [_origin_or_problem(raw) for raw in raws]
-        slugs = {row.slug for row in rows if isinstance(row, Origin) and row.slug}
-        if len(slugs) > 1:
-            raise SourceError(
-                f"{self.name}: {project.slug} shows pipelines of more than one project "
-                f"({', '.join(sorted(slugs))}); check base_url"
-            )
+        what = f"{self.name}: the pipelines of {project.slug}"
+        raws, following = self._page(answer, what)
+        check_one(distinct(raws, "project_slug"), f"{what} are of more than one project")
+        rows = [or_problem(partial(read_origin, raw)) for raw in raws]
         return Part(rows, answer.as_of, following)
 
     def _find(self, project: Project, numbers: Sequence[int]) -> list[Origin | Problem | None]:
@@ -73,7 +70,7 @@ class Asking(base.Source):
                 raw = self.client.get(project.path("pipeline", number)).data
             except NotFoundError:
                 return None
-            row = _origin_or_problem(raw)
+            row = or_problem(partial(read_origin, raw))
             if isinstance(row, Origin) and row.number != number:
                 return Problem(f"pipeline {number}: it was asked for, and {row.number} came")
             return row
@@ -102,28 +99,14 @@ class Asking(base.Source):
         def ask(token: str | None) -> tuple[list[object], str | None]:
             answer = self.client.get(path, {"page-token": token})
             times.append(answer.as_of)
-            return _page(answer, path)
+            return self._page(answer, path)
 
         for row in rows_by_token(ask, what=f"{self.name}: {path}"):
             found += [] if row in found else [row]
         return found, times[0]
 
-
-def _page(answer: Response, what: str) -> tuple[list[object], str | None]:
-    """The rows of a page, and the token of the next.
-
-    Raises:
-        SourceError: it is no page of CircleCI's.
-    """
-    rows = rows_in(answer.data, what, "items")
-    try:
-        return rows, Fields(answer.data, what).text("next_page_token") or None
-    except BadRowError as error:
-        raise SourceError(f"{error}; check base_url") from error
-
-
-def _origin_or_problem(raw: object) -> Origin | Problem:
-    try:
-        return read_origin(raw)
-    except BadRowError as error:
-        return Problem(str(error))
+    def _page(self, answer: Response, what: str) -> tuple[list[object], str | None]:
+        """The rows of a page, and the token of the next."""
+        rows = rows_in(answer.data, what, "items")
+        with self.reading():
+            return rows, Fields(answer.data, what).text("next_page_token") or None

@@ -1,6 +1,6 @@
 """The live API for people: what `runsync runs`, `doctor` and `init --discover` ask CircleCI."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -11,6 +11,7 @@ from runsync.records import Pipeline, Run, Step
 from runsync.sources.base import Access, Discovered, RunFilter, TriggerRequest
 from runsync.sources.circleci.asking import Asking
 from runsync.sources.circleci.payloads import Origin, Project, job_number, read_run
+from runsync.sources.discovery import rows_by_token
 from runsync.sources.fields import UUID, Fields, rows_in
 
 _SHOWN = 20
@@ -32,13 +33,13 @@ class LiveAPI(Asking):
         return list(islice(found, first, first + (wanted.limit or _SHOWN)))
 
     def _runs(self, project: Project, branch: str | None) -> Iterator[Run]:
-        tokens: list[str | None] = [None]
-        while tokens[-1] not in tokens[:-1]:
-            part = self._show(project, tokens[-1], branch)
-            for origin in part.rows:
-                if isinstance(origin, Origin):
-                    yield from self._runs_in(project, origin)
-            tokens.append(part.token)
+        def ask(token: str | None) -> tuple[Sequence[object], str | None]:
+            part = self._show(project, token, branch)
+            return part.rows, part.token
+
+        for origin in rows_by_token(ask, what=f"{self.name}: the pipelines of {project.slug}"):
+            if isinstance(origin, Origin):
+                yield from self._runs_in(project, origin)
 
     def _runs_in(self, project: Project, origin: Origin) -> list[Run]:
         """The runs of an origin that can be read, newest first."""

@@ -102,9 +102,7 @@ def read_origin(raw: object) -> Origin:
         BadRowError: a field is not what is due.
     """
     fields = Fields(raw, row_name("pipeline", raw))
-    number = fields.integer("number")
-    if number is None or number < 1:
-        raise BadRowError(f"{fields.what}: `number` is missing")
+    number = fields.needed_number("number")
     vcs, given = fields.child("vcs"), fields.child("trigger_parameters")
     trigger, git = fields.child("trigger"), given.child("git") if given else None
     branch, word = _first(vcs, "branch", git), trigger.text("type") if trigger else None
@@ -219,15 +217,10 @@ def read_run(one: Sibling, origin: Origin, project: Project, own: Pipeline, base
         created_at=one.fields.needed_time("created_at"),
         author_id=starter or None,
         web_url=project.page(base_url, origin.number, "workflows", run_id),
-        extra={"pipeline_id": origin.id, **_extra(one.fields), **origin.extra},
+        extra={"pipeline_id": origin.id, **one.fields.nonblank_rest(_KEYS), **origin.extra},
         **_state(one.fields),
         **{**origin.told, **other},
     )
-
-
-def _extra(fields: Fields) -> dict[str, Any]:
-    """What has no column and says anything."""
-    return {key: value for key, value in fields.rest(_KEYS).items() if value not in ("", [], {})}
 
 
 def with_steps(run: Run, steps: Sequence[Step]) -> Run:
@@ -251,7 +244,7 @@ def read_step(raw: object) -> Step:
         id=fields.needed_uuid("id"),
         position=0,
         name=fields.needed_text("name"),
-        extra=_extra(fields),
+        extra=fields.nonblank_rest(_KEYS),
         **_state(fields),
     )
 

@@ -43,7 +43,7 @@ from runsync.sources.circleci.payloads import (
     with_steps,
 )
 from runsync.sources.default_branch import DefaultBranch
-from runsync.sources.fields import BadRowError
+from runsync.sources.fields import BadRowError, check_one, distinct, read_steps
 from runsync.sources.steps import not_shown, unended
 
 # A workflow's name, as far as an id can hold it.
@@ -124,20 +124,13 @@ class CircleCI(LiveAPI):
             problem = Problem(f"run {run.id}: {what}, though the run is there")
             # What is that old does not come back: it is set aside.
             return RunWithSteps(run, (), as_of, (problem,), steps_read=is_old)
-        steps: dict[str, Step] = {}
-        problems: list[str] = []
-        for raw in _of_one_project(rows, problems):
-            try:
-                step = self._step(run, raw)
-                if steps.setdefault(step.id, step) != step:
-                    raise BadRowError(f"job {step.id}: two different jobs have this id")
-            except BadRowError as error:
-                problems.append(str(error))
-        ordered = in_order(steps.values())
-        said = tuple(Problem(f"run {run.id}: {problem}") for problem in problems)
-        said = said or not_shown(run, awaited(run, ordered), steps, "job")
-        said = said or unended(run, ordered, "job")
-        return RunWithSteps(with_steps(run, ordered), ordered, as_of, said)
+        check_one(distinct(rows, "project_slug"), "jobs of more than one project are shown")
+        steps, problems = read_steps(rows, partial(self._step, run), f"run {run.id}")
+        steps = in_order(steps)
+        shown = {step.id for step in steps}
+        problems = problems or not_shown(run, awaited(run, steps), shown, "job")
+        problems = problems or unended(run, steps, "job")
+        return RunWithSteps(with_steps(run, steps), steps, as_of, problems)
 
     def reread(self, pipeline: Pipeline, run_id: str) -> RunWithSteps:
         with self.reading():
@@ -194,7 +187,7 @@ class CircleCI(LiveAPI):
             items.append(Listed(row.cursor, run))
         return items or [row.cursor]
 
-    def _step(self, run: Run, raw: object) -> Step:
+    def _step(self, run: Run, raw: object, _place: int) -> Step:
         """A step, with what only its job's detail tells where that is wanted; a job that never ran
         has none."""
         step = read_step(raw)
@@ -210,17 +203,6 @@ class CircleCI(LiveAPI):
 
 def _problem(origin: Origin, why: str) -> Problem:
     return Problem(f"pipeline {origin.number}: {why}")
-
-
-def _of_one_project(rows: list[object], problems: list[str]) -> list[object]:
-    """The rows, if they are of one project; what is foreign may be any, so else none is taken."""
-    slugs = {
-        str(row["project_slug"]) for row in rows if isinstance(row, dict) and "project_slug" in row
-    }
-    if len(slugs) <= 1:
-        return rows
-    problems.append(f"jobs of more than one project are shown ({', '.join(sorted(slugs))})")
-    return []
 
 
 def _is_at_or_below(row: Origin | Problem, place: Cursor) -> bool:

@@ -38,7 +38,7 @@ from runsync.sources import base
 from runsync.sources.base import Listed, Listing, Page, ResumePoint
 from runsync.sources.default_branch import OWNER, DefaultBranch, check_owner
 from runsync.sources.discovery import rows_of_pages
-from runsync.sources.fields import BadRowError, distinct, object_in, rows_in, storable
+from runsync.sources.fields import BadRowError, check_one, distinct, object_in, rows_in, storable
 from runsync.sources.gitlab.payloads import iso, read_details, read_run
 from runsync.sources.gitlab.words import ENDINGS, STATUSES
 from runsync.sources.live import header_number, rate_limit
@@ -414,11 +414,7 @@ class GitLab(base.Source):
         """
         path = self._project(listing.pipelines[0])["path"]
         found = distinct(raws, "project_id") | ({path} if path.isdecimal() else set())
-        if len(found) > 1:
-            raise SourceError(
-                f"{self.name}: the listing {listing.key} shows runs of more than one project "
-                f"({', '.join(sorted(found))}); check base_url"
-            )
+        check_one(found, f"{self.listing_name(listing)} shows runs of more than one project")
 
     def _one(self, raw: object, pipeline: Pipeline) -> Run:
         with self.reading():

@@ -3,13 +3,14 @@
 import re
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from runsync.errors import ConfigError, NotFoundError, RefusedError, SourceError
 from runsync.http.client import Response, checked_path
 from runsync.records import Pipeline, Problem, Run, RunWithSteps
 from runsync.sources.base import Listed, Source, basic_or_bearer
-from runsync.sources.fields import BadRowError, Fields, describe
+from runsync.sources.fields import Fields, describe, or_problem
 from runsync.sources.jenkins import items, payloads, walk
 from runsync.sources.jenkins.payloads import BUILD_TREE, BuildRun, job_path
 from runsync.sources.steps import without_steps
@@ -125,10 +126,9 @@ class JenkinsReader(Source):
             return self._job(name, position, walk.PAGE_SIZE)
 
         def read(raw: object, as_of: datetime) -> Listed | Problem:
-            try:
-                run = self._read(raw, name, as_of)
-            except BadRowError as error:
-                return Problem(str(error))
+            run = or_problem(partial(self._read, raw, name, as_of))
+            if isinstance(run, Problem):
+                return run
             return Listed(walk.place_of(name, run.id, run.created_at), run)
 
         def time_of(number: int) -> int | None:

@@ -209,7 +209,7 @@ def test_two_jobs_of_one_id_are_named(world: World, source: CircleCI) -> None:
     first = workflow.jobs[0].id
     world.spoilt[workflow.jobs[1].id] = lambda raw: raw | {"id": first}
     (problem,) = source.reread(PIPELINE, str(workflow.id)).problems
-    assert problem.what == f"run {workflow.id}: job {first}: two different jobs have this id"
+    assert problem.what == f"run {workflow.id}: different steps have the same id"
 
 
 def test_a_run_whose_pipeline_does_not_show_it_is_an_error(
