@@ -60,6 +60,9 @@ SAME_IN_WORDS: Mapping[str, sa.ColumnElement[bool]] = {
 """What a flag implies of a run's own column: with it SQLite starts from the few runs that fit, not
 from all steps."""
 
+IS_ABORTED = (v_runs.c.is_aborted == 1) & (v_runs.c.result == "aborted")
+"""The same of runs."""
+
 _DURATION = v_runs.c.extra["duration"]
 _DURATION_MS = sa.func.round(sa.cast(_DURATION.as_string(), sa.Float) * 1000)
 _IS_NUMBER: Mapping[str, sa.ColumnElement[bool]] = {

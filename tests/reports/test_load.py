@@ -115,13 +115,20 @@ def test_how_branches_entered_a_window_is_found_by_the_index_of_verdicts(
 
 
 def test_the_steps_of_aborted_runs_are_found_by_their_runs(
-    sqlite: Database, statement_plans: list[str]
+    sqlite: Database, statement_plans: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runs = [run(f"r{n}", at(n), "aborted" if n == 5 else "passed") for n in range(50)]
-    fill(sqlite, runs, [step(r, 1, "test") for r in runs])
-    assert list(reports.abort_frequencies(sqlite)["last_step"]) == ["test"]
-    (plan,) = [plan for plan in statement_plans if "SEARCH s" in plan or "SCAN s" in plan]
-    assert plan.startswith("SCAN r; SEARCH s USING PRIMARY KEY (pipeline_id=? AND run_id=?)")
+    runs += [run(f"s{n}", at(n), pipeline=2) for n in range(50)]
+    pipelines = [pipeline(1), pipeline(2, "test"), pipeline(3, "deploy")]
+    fill(sqlite, runs, [step(r, 1, "test") for r in runs], pipelines=pipelines)
+    by_key = "SEARCH s USING PRIMARY KEY (pipeline_id=? AND run_id=?)"
+    for part_runs, first in ((999, f"SCAN r; {by_key}"), (60, by_key)):
+        monkeypatch.setattr("runsync.reports.load.PART_RUNS", part_runs)
+        statement_plans.clear()
+        assert list(reports.abort_frequencies(sqlite)["last_step_aborts"]) == [1, 0]
+        plans = [plan for plan in statement_plans if "SEARCH s" in plan or "SCAN s" in plan]
+        assert len(plans) == 1 + (part_runs < 100)
+        assert [plan for plan in plans if not plan.startswith(first)] == []
 
 
 def test_an_empty_database_gives_empty_frames_of_the_same_form(database: Database) -> None:
