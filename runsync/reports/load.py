@@ -303,19 +303,17 @@ class Reader:
         known: Sequence[str] = (),
     ) -> sa.Select[Any]:
         """The columns, of the query's rows with these flags in which these columns are known."""
-        return sa.select(*map(self._quick, wanted.values())).where(
+        only = [
             *self.conditions(view, query),
             *(view.c[flag] == 1 for flag in where),
             *(SAME_IN_WORDS[flag] for flag in where if flag in SAME_IN_WORDS),
-            *self._of_few_runs(query, where),
             *(self._column(view, name).is_not(None) for name in known),
-        )
-
-    def _of_few_runs(self, query: Query, where: Sequence[str]) -> Iterator[sa.ColumnElement[bool]]:
-        """Of some pipelines SQLite would rather look at all steps than begin with aborted runs."""
+        ]
+        # Of some pipelines SQLite would rather look at all steps than begin with aborted runs.
         if self._is_sqlite and "run_is_aborted" in where and query.pipeline_ids is not None:
             ids = sa.select(v_runs.c.id).where(*self.conditions(v_runs, query), IS_ABORTED)
-            yield v_steps.c.run_id.in_(ids)
+            only.append(v_steps.c.run_id.in_(ids))
+        return sa.select(*map(self._quick, wanted.values())).where(*only)
 
     def conditions(self, view: sa.Table, query: Query) -> Iterator[sa.ColumnElement[bool]]:
         """Which rows of a view the query is about."""
