@@ -10,6 +10,7 @@ import csv
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from itertools import chain, groupby
 from pathlib import Path
@@ -101,8 +102,16 @@ class _CsvExport:
         self, table: str, keys: Sequence[MonthKey], ids: Mapping[MonthKey, set[str]]
     ) -> dict[MonthKey, int]:
         """Writes one file per pipeline; of each month how many rows it has."""
+        with closing(raw_rows(self._connection, table, keys)) as rows:
+            return self._write_rows(table, rows, ids)
+
+    def _write_rows(
+        self,
+        table: str,
+        rows: Iterable[tuple[MonthKey, list[Sequence[Any]]]],
+        ids: Mapping[MonthKey, set[str]],
+    ) -> dict[MonthKey, int]:
         total = {}
-        rows = raw_rows(self._connection, table, keys)
         for key, parts in groupby(rows, key=lambda part: part[0]):
             pipeline = self._pipelines[key[0]]
             path = f"{table}/{pipeline_folder(pipeline.label)}/month={key[1]}/{table}.csv"

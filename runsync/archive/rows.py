@@ -82,7 +82,7 @@ def arrow_rows(
 
 def raw_rows(
     connection: Connection, table: str, keys: Sequence[MonthKey]
-) -> Iterator[tuple[MonthKey, list[Sequence[Any]]]]:
+) -> Generator[tuple[MonthKey, list[Sequence[Any]]], None, None]:
     """The rows of ``runs`` or ``steps`` of these months, in the order of their keys, some thousands
     at a time, each time with their month. SQLite's times and objects are the texts they are there.
 

@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ import typer
 
 from runsync import config as settings
 from runsync.cli.app_context import load_config, open_sources, source_config
-from runsync.cli.output import Format, emit, note, write_file
+from runsync.cli.output import Format, emit, note, warn, write_file
 from runsync.config import Config, PipelineConfig
 from runsync.errors import ConfigError
 from runsync.toml_table import quoted
@@ -34,15 +34,19 @@ def discover(
         patterns: what to choose, by value or title; nothing: a person at a terminal is asked.
 
     Raises:
-        ConfigError: there is no such source, or a pattern fits nothing.
+        ConfigError: there is no such source, or a pattern fits nothing that the token sees.
         SourceError: the service cannot be read.
     """
     config = load_config(path)
     source_config(config, source)
     with open_sources(config, [source]) as opened:
-        found = list(opened[source].discover())
+        found = [*_usable(opened[source])]
         there = _configured(config, opened[source], found)
     emit(_rows(found, there), columns=COLUMNS, format=format, spare=SPARE)
+    if not found and patterns:
+        raise ConfigError(
+            f"the token of {source} sees nothing that could be added; look whose it is"
+        )
     if not found:
         note(f"the token of {source} sees nothing; `runsync doctor` says whose it is")
         return
@@ -54,6 +58,25 @@ def discover(
     _write(config, source, _without_parts(_chosen(found, patterns)), there)
 
 
+def _usable(source: "Source") -> Iterator["Discovered"]:
+    """What the token sees, each once; what the source could not be asked for is named instead."""
+    seen = set()
+    for one in source.discover():
+        if (one.key, one.value) in seen:
+            continue
+        seen.add((one.key, one.value))
+        try:
+            source.listing(_entry_of(source, one))
+        except ConfigError as error:
+            warn(f"left out: {error}")
+        else:
+            yield one
+
+
+def _entry_of(source: "Source", one: "Discovered") -> PipelineConfig:
+    return PipelineConfig(source.name, **{one.key: one.value})
+
+
 def _configured(
     config: Config, source: "Source", found: Iterable["Discovered"]
 ) -> set["Discovered"]:
@@ -61,8 +84,7 @@ def _configured(
     known = {source.listing(one).key for one in config.pipelines if one.source == source.name}
 
     def is_known(one: "Discovered") -> bool:
-        wanted = PipelineConfig(source.name, **{one.key: one.value})
-        return source.listing(wanted).key in known
+        return source.listing(_entry_of(source, one)).key in known
 
     return {one for one in found if is_known(one)}
 

@@ -80,7 +80,7 @@ def simulate(
     from runsync.simulator import Clock, Scenario, Simulator
 
     style = chosen(format, as_json)
-    start = when(now) if now else None
+    start = when(now) if now is not None else None
     scenario = Scenario(
         seed=seed,
         runs=runs,
@@ -91,7 +91,10 @@ def simulate(
         steps=steps,
     )
     faults = _faults(fault or [])
-    world = scenario.build(Clock.running(start) if start else None)
+    try:
+        world = scenario.build(Clock.running(start) if start else None)
+    except OverflowError:
+        raise ConfigError(f"{days} days before {now} are no time; name a later one") from None
     simulator = Simulator(world, port=port, token=token, latency=latency, faults=faults)
     _start(simulator, port)
     _tell(simulator, world, style, token)

@@ -115,6 +115,37 @@ def test_what_is_not_understood_writes_nothing(
     assert (folder / "runsync.toml").read_text() == before
 
 
+def test_what_pages_show_twice_is_listed_once(service: Service, shell: Shell, folder: Path) -> None:
+    """A list that shifts while its pages are read shows an entry on two of them."""
+    service.visible = ["octo-org/other-0", "octo-org/other-1", "octo-org/other-0"]
+    assert shell("init", "--discover", "gh", "--add", "*").code == 0
+    assert [one["repository"] for one in entries(folder)] == [
+        "octo-org/other-0",
+        "octo-org/other-1",
+    ]
+
+
+def test_what_could_not_be_synced_is_named_and_left_out(
+    service: Service, shell: Shell, folder: Path
+) -> None:
+    service.visible = [REPO, "octo-org/odd?name"]
+    workflow = next(iter(service.world.workflows.values()))
+    workflow.path = ".github/workflows/odd?name.yml"
+    ended = shell("init", "--discover", "gh", "--add", "*")
+    assert ended.code == 0
+    assert "left out: " in ended.err
+    assert "odd?name" not in ended.out
+    assert [entry["repository"] for entry in entries(folder)] == [REPO]
+
+
+def test_nothing_seen_is_nothing_added(service: Service, shell: Shell) -> None:
+    service.visible = []
+    assert shell("init", "--discover", "gh").code == 0
+    ended = shell("init", "--discover", "gh", "--add", "acme/*")
+    assert ended.code == 2
+    assert "the token of gh sees nothing that could be added" in ended.err
+
+
 def test_a_refused_token_is_exit_3(
     service: Service, shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:

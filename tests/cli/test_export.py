@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from runsync.storage.database import Database
-from tests.cli.conftest import Shell
+from tests.cli.conftest import Shell, process
 from tests.cli.rows_by_hand import add_pipeline, add_runs
 
 MARCH = datetime(2024, 3, 1, tzinfo=UTC)
@@ -50,6 +50,27 @@ def test_a_server_that_does_not_answer_is_said_without_the_password(shell: Shell
     refused = shell("export", "ftp://us:s3cr3t@127.0.0.1:1/ci")
     assert refused.code == 5
     assert "cannot read the archive ftp://us:***@127.0.0.1:1/ci: Connection refused" in refused.err
+
+
+SMALL_FILES = """
+import resource, signal, sys
+from runsync.cli import run
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
+sys.exit(run(["export", "out", "--format", "csv"]))
+"""
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_write_that_fails_half_way_is_one_sentence(filled: Database) -> None:
+    add_runs(filled, add_pipeline(filled, "p2", "deploy"), [MARCH] * 500, steps=0)
+    add_runs(filled, add_pipeline(filled, "p3", "docs"), [MARCH])
+    with process(program=["-c", SMALL_FILES]) as exporting:
+        _, err = exporting.communicate(timeout=60)
+    assert exporting.returncode == 2
+    assert b"runsync: cannot write to out: File too large" in err
+    assert err.count(b"\n") == 1
 
 
 @pytest.mark.usefixtures("filled")

@@ -76,6 +76,7 @@ def _status(url: str, token: str | None) -> int:
         (["--port", "70000"], "--port"),
         (["--runs", "-1"], "--runs"),
         (["--now", "soon"], "is not a time"),
+        (["--now", "0001-01-01"], "120 days before 0001-01-01 are no time"),
     ],
 )
 def test_simulate_that_cannot_be(shell: Shell, args: list[str], said: str) -> None:

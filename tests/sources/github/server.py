@@ -80,6 +80,8 @@ class Service:
         self.dispatched: list[dict[str, Any]] = []
         self.cancelled: list[int] = []
         self.is_app, self.others = False, 2
+        self.visible: list[str] | None = None
+        """The repositories that the token sees, if they are others."""
         self.base = self.prefix = ""
         self._pages = 0
 
@@ -130,7 +132,8 @@ class Service:
 
     def _repositories_on(self, query: dict[str, str]) -> list[Any]:
         page, size = self._paging(query)
-        names = [REPO, *(f"octo-org/other-{n}" for n in range(self.others))]
+        others = (f"octo-org/other-{n}" for n in range(self.others))
+        names = [REPO, *others] if self.visible is None else self.visible
         return [{"full_name": name} for name in names[(page - 1) * size : page * size]]
 
     def other_workflows(self, query: dict[str, str], repo: str) -> Any:
