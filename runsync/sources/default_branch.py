@@ -4,11 +4,13 @@ It is kept in the memory of a listing, so that a sync which finds nothing new as
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
-from runsync.errors import SourceError
+from runsync.errors import ForbiddenError, NotFoundError, SourceError
 from runsync.records import parse_time
+from runsync.sources.fields import storable
 
 KEY = "default_branch"
 """Under which key of a listing's memory it stands, with the day on which it was asked for."""
@@ -39,6 +41,21 @@ class DefaultBranch:
             self._memory[KEY] = known
         name: str | None = known[0]
         return name
+
+
+def ask_repository(ask: Callable[[], object], memory: dict[str, Any]) -> str | None:
+    """The default branch of a repository that tells its ``id`` and ``default_branch``; None where
+    they cannot be had. Notes its number.
+
+    Args:
+        memory: of the listing.
+    """
+    with suppress(NotFoundError, ForbiddenError):
+        data = ask()
+        told = data if isinstance(data, dict) else {}
+        memory[OWNER], name = told.get("id"), told.get("default_branch")
+        return storable(name) if isinstance(name, str) else None
+    return None
 
 
 def check_owner(

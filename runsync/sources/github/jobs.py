@@ -13,7 +13,6 @@ from runsync.records import Problem, Result, Run, Status, Step, parse_time
 from runsync.sources.fields import BadRowError, Fields, describe, storable, unique_by_id
 from runsync.sources.github.payloads import (
     Repository,
-    needed_number,
     read_state,
     split_run_id,
     without_blanks,
@@ -82,7 +81,7 @@ def _is_earlier(job: Fields, run: Run) -> bool:
 
 def _read_job(job: Fields, run: Run, repository: Repository) -> Job:
     own = _job_row(
-        job, repository.url("runs", split_run_id(run.id)[0], "job", needed_number(job, "id"))
+        job, repository.url("runs", split_run_id(run.id)[0], "job", job.needed_number("id", 0))
     )
     steps: Sequence[Step] = [_read_step(step, own) for step in job.objects("steps")]
     if steps:
@@ -102,7 +101,7 @@ def _job_row(job: Fields, url: str) -> Step:
     taken = job.raw.get("steps") or job.integer("runner_id")
     ran = taken and status is not Status.NOTSTARTED and result is not Result.SKIPPED
     return Step(
-        id=str(needed_number(job, "id")),
+        id=str(job.needed_number("id", 0)),
         position=0,
         name=name,
         job=name,
@@ -131,7 +130,7 @@ def _runner(job: Fields) -> str | None:
 
 
 def _read_step(step: Fields, job: Step) -> Step:
-    number = needed_number(step, "number")
+    number = step.needed_number("number", 0)
     status, (result, outcome), (raw_status, raw_result) = read_state(step)
     return Step(
         id=f"{job.id}.{number}",

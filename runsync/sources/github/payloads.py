@@ -4,19 +4,20 @@ A run of ours is one *attempt* of a workflow run. Jobs and steps stand in ``jobs
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from runsync.errors import RefusedError, SourceError
+from runsync.errors import RefusedError
 from runsync.http.client import checked_path
 from runsync.records import UNEXPLAINED, Cursor, Ending, Pipeline, Result, Run, Status
 from runsync.sources.base import Listed
 from runsync.sources.fields import (
     BadRowError,
     Fields,
+    check_one,
     describe,
     map_ending,
     map_status,
@@ -106,7 +107,7 @@ def pipeline(
 
 def read_pipeline(run: Fields, repository: Repository) -> Pipeline:
     """The workflow that a run names, as it was called then."""
-    number = needed_number(run, "workflow_id")
+    number = run.needed_number("workflow_id", 0)
     told = pipeline(repository, number, run.text("name"), run.text("path"))
     return replace(told, named_by_run=True)
 
@@ -131,7 +132,7 @@ class WorkflowNames:
 
     def pipeline(self, run: Fields, repository: Repository, created: datetime) -> Pipeline:
         """The workflow of a run, as it is called now."""
-        number, at = needed_number(run, "workflow_id"), created.isoformat()
+        number, at = run.needed_number("workflow_id", 0), created.isoformat()
         said = [run.text("name"), run.text("path")]
         known = self._known.get(str(number))
         if known is None or (at > (known[0] or "") and said != known[1:3]):
@@ -155,7 +156,7 @@ def read_listed(
         BadRowError: a field is not what is due.
     """
     fields = run_fields(raw)
-    created, number = fields.needed_time("created_at"), needed_number(fields, "id")
+    created, number = fields.needed_time("created_at"), fields.needed_number("id", 0)
     own = names.pipeline(fields, repository, created) if names else None
     newest = read_run(fields, repository, own or read_pipeline(fields, repository))
     # Padded, so that ids of one second sort as numbers.
@@ -173,23 +174,19 @@ def owners(rows: Iterable[object]) -> list[object]:
     return [repository.get("id") for repository in told if isinstance(repository, dict)]
 
 
-def check_one_owner(rows: Iterable[object], what: str, *, of_workflow: bool) -> None:
-    """All rows of a listing are of one repository, and perhaps of one workflow. What is foreign
-    may be any of them, so none is taken.
+def check_one_owner(rows: Sequence[object], what: str, *, of_workflow: bool) -> None:
+    """All rows of a listing are of one repository, and perhaps of one workflow.
 
     Raises:
         SourceError: they are not.
     """
-    rows = [*rows]
-    known = [row for row in rows if isinstance(row, dict)]
-    workflows = [row.get("workflow_id") for row in known] if of_workflow else []
-    if any(
-        len({n for n in found if isinstance(n, int)}) > 1 for found in (owners(rows), workflows)
+    workflows = [row.get("workflow_id") for row in rows if isinstance(row, dict)]
+    for word, found in (
+        ("repository", owners(rows)),
+        ("workflow", workflows if of_workflow else ()),
     ):
-        raise SourceError(
-            f"{what}: they are of more than one repository or workflow; check that base_url is "
-            "GitHub's"
-        )
+        numbers = {str(number) for number in found if isinstance(number, int)}
+        check_one(numbers, f"{what}: they are of more than one {word}")
 
 
 def run_fields(raw: object) -> Fields:
@@ -204,7 +201,7 @@ def read_run(fields: Fields, repository: Repository, own: Pipeline) -> Run:
     Raises:
         BadRowError: a field is not what is due.
     """
-    number, attempt = needed_number(fields, "id"), needed_number(fields, "run_attempt")
+    number, attempt = fields.needed_number("id", 0), fields.needed_number("run_attempt", 0)
     if not 1 <= attempt <= _MOST_ATTEMPTS:
         raise BadRowError(f"{fields.what}: `run_attempt` {attempt} is no attempt's number")
     created, touched = fields.needed_time("created_at"), fields.time("updated_at")
@@ -305,14 +302,6 @@ def _origin(fields: Fields, repository: Repository, commit: Fields | None) -> di
 def without_blanks(extra: Mapping[str, Any]) -> dict[str, Any]:
     """What of it says anything."""
     return {key: value for key, value in extra.items() if value not in ("", [], {})}
-
-
-def needed_number(fields: Fields, key: str) -> int:
-    """An id: a whole number that must be there."""
-    found = fields.integer(key)
-    if found is None or found < 0:
-        raise BadRowError(f"{fields.what}: `{key}` is missing")
-    return found
 
 
 def filter_words(status: str | None, result: str | None) -> list[str | None]:

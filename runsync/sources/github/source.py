@@ -39,14 +39,14 @@ from runsync.sources.base import (
     TriggerRequest,
     Unchanged,
 )
-from runsync.sources.default_branch import OWNER, DefaultBranch, check_owner
-from runsync.sources.fields import BadRowError, Fields, describe, storable
+from runsync.sources.default_branch import DefaultBranch, ask_repository, check_owner
+from runsync.sources.fields import BadRowError, Fields, describe
 from runsync.sources.github import payloads, walk
 from runsync.sources.github.discover import discovered
 from runsync.sources.github.etags import RunETags
 from runsync.sources.github.jobs import read_jobs
 from runsync.sources.github.payloads import Repository, WorkflowNames
-from runsync.sources.steps import without_jobs
+from runsync.sources.steps import without_jobs, without_steps
 
 _SHOWN_RUNS = 20
 _REPO = r"([A-Za-z0-9][A-Za-z0-9_-]*/(?!\.{1,2}(?:/|$))[A-Za-z0-9_.-]+)"
@@ -249,12 +249,10 @@ class GitHub(Source):
         except NotFoundError:
             # An Enterprise Server that limits nothing.
             return self.client.get("/user"), {}
-        try:
+        with self.reading():
             resources = Fields(answer.data, "the rate limit").child("resources")
             core = resources and resources.child("core")
             numbers = {key: core.integer(key) for key in ("remaining", "limit")} if core else {}
-        except BadRowError as error:
-            raise SourceError(f"{self.name}: {error}") from error
         return answer, {key: number for key, number in numbers.items() if number is not None}
 
     def _account(self) -> str | None:
@@ -325,28 +323,23 @@ class GitHub(Source):
             params = {"per_page": size, **_WITHOUT_PULLS, **asked, "page": number}
             rows, total = _rows(self._runs(ref, params), "workflow_runs", f"the runs of {ref}")
             for raw in rows:
-                try:
-                    yield payloads.read_listed(raw, self._repository(ref))[0]
-                except BadRowError as error:
-                    raise SourceError(f"{self.name}: {error}") from error
+                with self.reading():
+                    listed = payloads.read_listed(raw, self._repository(ref))[0]
+                yield listed
             read += len(rows)
             if not rows or read == total:
                 return
 
     def _one(self, answer: Response, repository: Repository, own: Pipeline | None) -> Run:
-        try:
+        with self.reading():
             fields = payloads.run_fields(answer.data)
-            return payloads.read_run(
-                fields, repository, own or payloads.read_pipeline(fields, repository)
-            )
-        except BadRowError as error:
-            raise SourceError(f"{self.name}: {error}") from error
+            own = own or payloads.read_pipeline(fields, repository)
+            return payloads.read_run(fields, repository, own)
 
     def _asked_for(self, answer: Response, pipeline: Pipeline, run_id: str) -> Run:
         """The run of an answer, if it is the one that was asked for."""
         run = self._one(answer, self._repository(pipeline.external_id), pipeline)
-        if run.id != run_id:
-            raise SourceError(f"{self.name}: run {run_id} was asked for, and run {run.id} came")
+        self.check_run_id(run, run_id)
         return run
 
     def _attempt(self, pipeline: Pipeline, run_id: str, etag: str | None = None) -> Response:
@@ -388,9 +381,7 @@ class GitHub(Source):
             jobs, total = self._all(f"{path}/jobs", "jobs", f"run {run.id}", first)
         except NotFoundError:
             # That proves nothing, unless the run is not found either.
-            as_of = self._attempt(run.pipeline, run.id).as_of
-            what = f"run {run.id}: its jobs are not found, though the run is there"
-            return RunWithSteps(run, (), as_of, (Problem(what),), steps_read=False)
+            return without_steps(run, self._attempt(run.pipeline, run.id).as_of, "its jobs are")
         timed, steps, problems = read_jobs(jobs, run, self._repository(run.pipeline.external_id))
         if len(jobs) < total:
             what = f"run {run.id}: {len(jobs)} of its {total} jobs are listed"
@@ -418,15 +409,9 @@ class GitHub(Source):
         return [*found.values()], total
 
     def _default_branch(self, ref: str, memory: dict[str, Any]) -> str | None:
-        """The default branch of a listing's repository; None where it cannot be had. Notes the
-        repository's number."""
-        owner, repo = ref.split("/")[:2]
-        with suppress(NotFoundError, ForbiddenError):
-            answer = self.client.get(checked_path("repos", owner, repo))
-            told = answer.data if isinstance(answer.data, dict) else {}
-            memory[OWNER], name = told.get("id"), told.get("default_branch")
-            return storable(name) if isinstance(name, str) else None
-        return None
+        """The default branch of a listing's repository. Notes the repository's number."""
+        path = checked_path("repos", *ref.split("/")[:2])
+        return ask_repository(lambda: self.client.get(path).data, memory)
 
     def _ask_names(self, ref: str) -> Callable[[int], tuple[str, str | None] | None]:
         """What asks for the names and paths of a listing's workflows, by their numbers."""
@@ -442,20 +427,17 @@ class GitHub(Source):
     def _workflows(self, ref: str) -> dict[int, tuple[str, str | None]]:
         """The names and paths of a listing's workflows; none where they cannot be had."""
         repository, one = self._repository(ref), ref.split("/")[2:]
-        try:
+        with suppress(NotFoundError, ForbiddenError), self.reading():
             if one:
                 rows: list[object] = [self.client.get(repository.path("workflows", *one)).data]
             else:
                 rows, _ = self._all(repository.path("workflows"), "workflows", ref)
             fields = [Fields(row, f"a workflow of {ref}") for row in rows]
             return {
-                payloads.needed_number(row, "id"): (row.needed_text("name"), row.text("path"))
+                row.needed_number("id", 0): (row.needed_text("name"), row.text("path"))
                 for row in fields
             }
-        except (NotFoundError, ForbiddenError):
-            return {}
-        except BadRowError as error:
-            raise SourceError(f"{self.name}: {error}") from error
+        return {}
 
     def _dispatched(self, answer: Response, repository: Repository) -> Run | None:
         """The run that was started, where GitHub tells its id."""

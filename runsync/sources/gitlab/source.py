@@ -12,7 +12,6 @@ with the retried ones among them.
 
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -21,7 +20,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from runsync.config import PipelineConfig
-from runsync.errors import ConfigError, ForbiddenError, NotFoundError, SourceError
+from runsync.errors import ConfigError, NotFoundError, SourceError
 from runsync.http.client import Response, checked_path
 from runsync.records import (
     Cursor,
@@ -36,9 +35,9 @@ from runsync.records import (
 )
 from runsync.sources import base
 from runsync.sources.base import Listed, Listing, Page, ResumePoint
-from runsync.sources.default_branch import OWNER, DefaultBranch, check_owner
+from runsync.sources.default_branch import DefaultBranch, ask_repository, check_owner
 from runsync.sources.discovery import rows_of_pages
-from runsync.sources.fields import BadRowError, check_one, distinct, object_in, rows_in, storable
+from runsync.sources.fields import BadRowError, check_one, distinct, object_in, rows_in
 from runsync.sources.gitlab.payloads import iso, read_details, read_run
 from runsync.sources.gitlab.words import ENDINGS, STATUSES
 from runsync.sources.live import header_number, rate_limit
@@ -266,11 +265,7 @@ class GitLab(base.Source):
 
     def _default_branch(self, pipeline: Pipeline, memory: dict[str, Any]) -> str | None:
         """The default branch of a project. Notes the project's number."""
-        with suppress(NotFoundError, ForbiddenError):
-            told = self._told(pipeline)
-            memory[OWNER], name = told.get("id"), told.get("default_branch")
-            return storable(name) if isinstance(name, str) else None
-        return None
+        return ask_repository(partial(self._told, pipeline), memory)
 
     def _project(self, pipeline: Pipeline) -> dict[str, str]:
         """What an ``id`` says: ``path``, and perhaps ``source`` and ``bridges``."""
