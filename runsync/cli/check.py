@@ -81,10 +81,11 @@ def _findings(config: Config, database: "Database", rule: "Checked") -> "Sequenc
 
 
 def _status(config: Config, database: "Database", rule: "Checked") -> list[dict[str, Any]]:
-    from runsync.cli.status import status_rows
+    from runsync.cli.status import status_rows, still_synced
 
+    names = [rule.rule.pipeline] if rule.rule.pipeline else []
     try:
-        return status_rows(config, database, [rule.rule.pipeline] if rule.rule.pipeline else [])
+        return [*still_synced(config, status_rows(config, database, names))]
     except ConfigError as error:
         raise ConfigError(f"{rule.rule.place}: {error}") from None
 

@@ -104,13 +104,13 @@ def status(
         runs = [run for run in runs if (run["source"], run["external_id"]) in shown]
         emit(runs, columns=read.INCOMPLETE_COLUMNS, format=style, output=output)
     elif prometheus:
-        write(exposition(rows), output)
+        write(exposition(still_synced(settings, rows)), output)
     else:
         emit_status(rows, style, output)
         if oldest is None and any(row["incomplete"] for row in rows):
             note("some runs are incomplete; `runsync status --incomplete` lists them")
     if oldest is not None:
-        _check(rows, oldest)
+        _check(still_synced(settings, rows), oldest)
 
 
 def _is_prometheus(
@@ -136,6 +136,13 @@ def status_rows(config: Config, database: "Database", names: Sequence[str]) -> l
 
     rows = read(database, list(_configured(config)))
     return _named(config, database, rows, names) if names else rows
+
+
+def still_synced(config: Config, rows: Sequence[dict[str, Any]]) -> Sequence[dict[str, Any]]:
+    """The rows of listings that the config names, since no others are kept fresh; all of them
+    where it names none of theirs."""
+    listings = {one.listing for one in _configured(config)}
+    return [row for row in rows if row["listing"] in listings] or rows
 
 
 def emit_status(rows: Sequence[dict[str, Any]], format: Format | None, output: Path | None) -> None:

@@ -217,6 +217,31 @@ def test_max_age_fails_where_the_last_good_sync_is_older(shell: Shell, synced: P
     assert shell("status", "--max-age", "4h").code == 0
 
 
+def test_what_the_config_does_not_name_any_more_grows_old_without_alarm(
+    shell: Shell, synced: Path
+) -> None:
+    config = synced / "runsync.toml"
+    named = re.sub(r"\[\[pipelines\]\]\s+application_id.*\n", "", config.read_text())
+    config.write_text(named + "\n[[checks]]\nreport = 'status'\nabove = { age = '2h' }\n")
+    aged(synced, 3)
+    assert shell("sync").code == 0
+    ended = shell("status", "--max-age", "2h", "--json")
+    assert (ended.code, ended.err) == (0, "")
+    assert len(ended.data) == len(ALL_OF_THEM)  # what is stored is shown all the same
+    assert shell("status", "our-build", "--max-age", "2h").code == 0
+    assert shell("status", "deploy", "--max-age", "2h").code == 4  # which was asked for by name
+    rules = shell("check", "--json").data
+    assert [row["status"] for row in rows_of("status", rules)] == ["ok"]
+    text = shell("status", "--format", "prometheus").out
+    assert "wercker/pipeline/" in text
+    assert "wercker/application/" not in text
+
+
+def rows_of(report: str, rules: list[dict[str, str]]) -> list[dict[str, str]]:
+    """The lines of ``runsync check`` about one report."""
+    return [row for row in rules if row["report"] == report]
+
+
 def test_max_age_fails_where_no_sync_went_well(shell: Shell, home: Path) -> None:
     assert shell("db", "upgrade").code == 0
     ended = shell("status", "--max-age", "2h")
