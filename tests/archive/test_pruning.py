@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -298,4 +298,26 @@ def test_a_pruned_run_that_is_listed_as_changed_is_read_unless_all_are_listed(
     assert count(sqlite) == left
     sync(sqlite, [task])
     assert count(sqlite) > left
+    source.close()
+
+
+class Rechecking(Wercker):
+    """A source whose listing is read again at every sync."""
+
+    recheck = timedelta(days=1000)
+
+
+def test_a_sync_that_reads_its_listing_again_fetches_no_pruned_run(
+    sqlite: Database, service: Simulator, tmp_path: Path
+) -> None:
+    source = Rechecking(SourceConfig("wercker", "wercker", service.url))
+    task = Task(source, source.listing(PipelineConfig("wercker", id=service.world.pipelines[0].id)))
+    sync(sqlite, [task])
+    export(sqlite, tmp_path)
+    before = datetime(2024, 3, 1, tzinfo=UTC)
+    assert prune(sqlite, tmp_path, months_to_prune(sqlite, tmp_path, before))
+    left = count(sqlite)
+    (again,) = sync(sqlite, [task])
+    assert (again.outcome, again.counts.runs_new, count(sqlite)) == ("ok", 0, left)
+    assert again.requests > 3
     source.close()

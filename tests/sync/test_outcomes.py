@@ -96,7 +96,9 @@ def test_it_is_told_how_far_a_sync_has_come(make_rig: MakeRig, wanted: str) -> N
     floor, page = created[10], created[-20]
     (task,) = rig.tasks()
     if "made" in wanted:
-        pipelines = [replace(one, created_at=floor) for one in task.listing.pipelines]
+        (one,) = task.listing.pipelines
+        younger = replace(one, external_id="younger", created_at=floor + timedelta(days=1))
+        pipelines = [replace(one, created_at=floor), younger]
         task = Task(task.source, replace(task.listing, pipelines=(*pipelines,)))
     options = Options(since=floor if wanted == "since then" else None)
     told: list[Progress] = []

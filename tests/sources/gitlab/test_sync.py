@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sqlalchemy import delete, select
 
 from runsync.config import PipelineConfig
-from runsync.errors import HistoryRestartedError
+from runsync.errors import HistoryRestartedError, SourceError
 from runsync.http.client import Response
 from runsync.sources.gitlab import source as gitlab
 from runsync.sources.gitlab.source import GitLab
@@ -149,6 +149,44 @@ def test_a_change_that_shows_up_late_below_known_ones_is_brought(
     assert stored(sqlite) == truth(world)
 
 
+@pytest.mark.parametrize("pages", [[7], [7, 1]])
+def test_what_shows_up_late_after_a_first_sync_failed_is_brought(
+    world: World,
+    simulator: GitLabSimulator,
+    sqlite: Database,
+    monkeypatch: pytest.MonkeyPatch,
+    pages: list[int],
+) -> None:
+    """However late the next sync is: the history is read again from when the first one began."""
+    monkeypatch.setattr(gitlab, "PAGE_SIZE", 3)
+    world.history(20, gap=5)
+    late = world.create("build", visible_from=world.now + timedelta(seconds=200))
+    world.pass_time(seconds=1)
+    world.history(6, gap=5)
+    for answered in pages:
+        with opened(simulator) as source:
+            assert run(sqlite, failing(source, answered)).outcome == "failed"
+        world.pass_time(days=30)
+    assert 6 < len(stored(sqlite)) < 26
+    assert str(late.id) not in stored(sqlite)
+    with opened(simulator) as source:
+        assert run(sqlite, source).outcome == "ok"
+    assert stored(sqlite) == truth(world)
+
+
+def failing(source: GitLab, after: int) -> GitLab:
+    """The same source, whose listing cannot be read after so many pages."""
+    left, ask = count(after, -1), source.client.get
+
+    def ask_or_fail(path: str, *args: Any, **kwargs: Any) -> Response:
+        if path.endswith("/pipelines") and next(left) <= 0:
+            raise SourceError("no answer")
+        return ask(path, *args, **kwargs)
+
+    source.client.get = ask_or_fail  # type: ignore[method-assign]
+    return source
+
+
 def test_pipelines_that_move_while_all_are_read(
     world: World, source: GitLab, simulator: GitLabSimulator, sqlite: Database
 ) -> None:
@@ -178,18 +216,8 @@ def test_a_backfill_that_is_killed_goes_on_where_it_was(
 ) -> None:
     world.history(150, gap=60)
     world.pass_time(minutes=20)
-    left = count(after, -1)
-    with opened(simulator) as first:
-        ask = first.client.get
-
-        def ask_or_die(*args: Any, **kwargs: Any) -> Response:
-            if next(left) <= 0:
-                raise KilledError
-            return ask(*args, **kwargs)
-
-        first.client.get = ask_or_die  # type: ignore[method-assign]
-        with pytest.raises(KilledError):
-            run(sqlite, first)
+    with opened(simulator) as first, pytest.raises(KilledError):
+        run(sqlite, dying(first, after))
     # What was in flight when it was killed is still asked, and none of the next sync's.
     for thread in threading.enumerate():
         if thread.name.startswith("runsync-"):
@@ -201,6 +229,19 @@ def test_a_backfill_that_is_killed_goes_on_where_it_was(
     assert stored(sqlite) == truth(world)
     # What is stored is not asked for again; the walk goes back for a page at most.
     assert len(simulator.asked) <= 2 * (150 - done) + 4
+
+
+def dying(source: GitLab, after: int) -> GitLab:
+    """The same source, which is killed at its next request but so many."""
+    left, ask = count(after, -1), source.client.get
+
+    def ask_or_die(*args: Any, **kwargs: Any) -> Response:
+        if next(left) <= 0:
+            raise KilledError
+        return ask(*args, **kwargs)
+
+    source.client.get = ask_or_die  # type: ignore[method-assign]
+    return source
 
 
 def test_history_that_is_not_wanted_is_not_asked_for(
