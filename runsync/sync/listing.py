@@ -354,11 +354,13 @@ class ListingSync:
 
     def _was_unreadable(self, found: RunWithSteps, stored: StoredState | None) -> bool:
         """Whether the answer before this one could not be read either: had it been good, the run
-        would have settled by it."""
-        if stored is None or stored.set_aside or self._source.lists_changes:
+        would have settled by it, or, where only changes are listed, its steps were in."""
+        if stored is None or stored.set_aside:
             return stored is not None
         read_at = stored.steps_synced_at
-        if read_at is None or stored.settled or read_at < stored.last_seen_at:
+        if read_at is None or read_at < stored.last_seen_at:  # its steps did not come
+            return self._source.lists_changes
+        if stored.settled or self._source.lists_changes:
             return False
         return self._source.settles(replace(found, problems=(), as_of=read_at))
 

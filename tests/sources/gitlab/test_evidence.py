@@ -49,6 +49,38 @@ def test_a_passing_404_for_jobs_settles_nothing(
     assert stored(sqlite) == truth(world)
 
 
+def test_one_answer_that_cannot_be_read_sets_no_run_aside_that_was_read_before(
+    world: World, source: GitLab, sqlite: Database
+) -> None:
+    made = world.history(6)
+    world.pass_time(minutes=11)
+    assert run(sqlite, source).outcome == "ok"
+    world.retry(made[4], made[4].jobs[0])
+    world.pass_time(minutes=11)
+    world.end(made[4])
+    world.pass_time(minutes=11)
+    world.spoilt[made[4].jobs[0].id] = lambda raw: raw | {"name": None}
+    outcome = run(sqlite, source)
+    assert (outcome.outcome, len(outcome.problems)) == ("partial", 1)
+    world.spoilt.clear()
+    assert run(sqlite, source).outcome == "ok"
+    assert stored(sqlite) == truth(world)
+
+
+def test_what_cannot_be_read_twice_is_set_aside_and_asked_for_once_a_day(
+    world: World, simulator: GitLabSimulator, source: GitLab, sqlite: Database
+) -> None:
+    made = world.history(6)
+    world.pass_time(minutes=11)
+    world.spoilt[made[4].jobs[0].id] = lambda raw: raw | {"name": None}
+    for outcome, hours in (("partial", 0), ("partial", 1), ("ok", 22), ("ok", 2)):
+        assert run(sqlite, source).outcome == outcome
+        world.pass_time(hours=hours)
+    world.spoilt.clear()
+    assert run(sqlite, source).outcome == "ok"
+    assert stored(sqlite) == truth(world)
+
+
 def test_a_403_for_one_runs_jobs_is_a_problem_of_that_run(
     world: World, simulator: GitLabSimulator, source: GitLab, sqlite: Database
 ) -> None:
