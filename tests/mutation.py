@@ -31,10 +31,10 @@ ROOT = Path(__file__).parents[1]
 MUTMUT = (sys.executable, "-m", "mutmut")
 
 _HTTP = "tests/http"
-_STORE = ["tests/storage/test_store.py", "tests/storage/test_sync_log.py"]
+_STORE = [f"tests/storage/test_{name}.py" for name in ("runs", "store", "sync_log")]
 _SYNC = [
     f"tests/sync/test_{name}.py"
-    for name in ("engine", "evidence", "giving_up", "model", "outcomes")
+    for name in ("engine", "evidence", "giving_up", "memory", "model", "outcomes")
 ]
 # Each file whose code is changed, and the tests that should notice.
 TARGETS = {
@@ -46,6 +46,7 @@ TARGETS = {
     ],
     "runsync/reports/comparison.py": ["tests/reports/test_comparison.py"],
     "runsync/reports/chance.py": ["tests/reports/test_chance.py"],
+    "runsync/reports/segments.py": ["tests/reports/test_segments.py"],
     "runsync/http/redaction.py": [f"{_HTTP}/test_redaction.py"],
     "runsync/http/redirects.py": [f"{_HTTP}/test_redirects.py"],
     "runsync/http/rate_limiter.py": [f"{_HTTP}/test_rate_limiter.py", f"{_HTTP}/test_retry.py"],
@@ -53,12 +54,17 @@ TARGETS = {
     "runsync/http/connections.py": [f"{_HTTP}/test_connections.py"],
     "runsync/http/client.py": [_HTTP],
     "runsync/storage/upserts.py": _STORE,
+    "runsync/storage/runs.py": _STORE,
     "runsync/storage/store.py": _STORE,
+    "runsync/storage/database.py": ["tests/storage/test_database.py"],
     "runsync/sync/walk.py": ["tests/sync/test_walk.py", "tests/sync/test_model.py"],
     "runsync/sync/plan.py": _SYNC,
     "runsync/sync/listing.py": _SYNC,
     "runsync/sync/verify.py": ["tests/sync/test_verify.py"],
     "runsync/sync/engine.py": _SYNC,
+    "runsync/sync/outcome.py": _SYNC,
+    "runsync/sync/status.py": ["tests/cli/test_status.py"],
+    "runsync/sync/validators.py": ["tests/sources/github/test_rereads.py"],
 }
 COPIED = ("runsync", "migrations", "tests", "pyproject.toml", "README.md", "CONTRIBUTING.md")
 CONFIG = """

@@ -3,7 +3,7 @@
 Each of these lost rows, or work, with the first version.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from runsync.records import Cursor, Run, RunWithSteps
-from runsync.sources.base import Listed
+from runsync.sources.base import Listed, Page
 from runsync.sources.pagination import Entry, Slice
 from runsync.sources.wercker.source import Wercker
 from runsync.storage.store import ListingStore
@@ -191,6 +191,21 @@ def test_an_empty_listing_is_doubted_while_its_newest_run_is_there(make_rig: Mak
     assert "the listing shows no run" in (outcome.error or "")
 
 
+def test_nothing_below_what_is_covered_is_no_empty_listing(make_rig: MakeRig) -> None:
+    """All that was older may have been deleted."""
+    rig = settled_rig(make_rig, 60)
+
+    class Ending(Wercker):
+        def pages(self, listing: Any, resume_point: Any, memory: Any) -> Iterator[Page]:
+            for page in super().pages(listing, resume_point, memory):
+                yield replace(page, items=(), at_start=True) if resume_point else page
+
+    since = sorted(run["created_at"] for run in rig.truth(rig.world.pipelines[0].id))[-30]
+    rig.sync(since=since)
+    assert only(rig.sync(rig.source(Ending))).outcome == "ok"
+    assert len(rig.column("id")) == 30
+
+
 def test_a_run_that_is_set_aside_is_asked_for_when_its_version_changes(make_rig: MakeRig) -> None:
     rig = settled_rig(make_rig, 30)
     run = rig.world.run_ids(rig.world.pipelines[0].id)[7]
@@ -301,6 +316,17 @@ def test_stored_steps_that_do_not_come_are_asked_for_again(make_rig: MakeRig, st
     )
     assert not rig.column("settled")[run]
     assert only(rig.sync()).outcome == "ok"
+    rig.assert_exact()
+
+
+def test_steps_that_do_not_come_of_a_run_that_goes_on_are_no_fault(make_rig: MakeRig) -> None:
+    rig = make_rig(empty_world())
+    run = rig.world.add_run(rig.world.pipelines[0].id, status="running", steps=3)
+    rig.sync()
+    rig.simulator.faults.add("empty-page", "steps", first=1)
+    assert [(one.outcome, one.problems) for one in rig.sync()] == [("ok", ())]
+    rig.world.finish(run)
+    rig.sync()
     rig.assert_exact()
 
 
