@@ -96,13 +96,15 @@ def walk(fetch: Fetch, resume_point: ResumePoint | Mark | None, *, name: str) ->
     yield Page(items, page.as_of, at_start=at_start)
     pages_without_news = 0
     while not at_start:
-        overlap = 1 if pages_without_news else _overlap(page)
+        overlap, before = 1 if pages_without_news else _overlap(page), page.entries
         page, skip = scan.overlapping(skip + len(page.entries) - overlap)
         at_start = page.at_start or scan.is_end(page, skip)
         items, has_news = scan.take(page, skip)
         if items or at_start:
             yield Page(items, page.as_of, at_start=at_start)
-        pages_without_news = 0 if has_news else pages_without_news + 1
+        # Rows that cannot be read are new in every position; the same page again is not.
+        is_news = has_news and page.entries != before
+        pages_without_news = 0 if is_news else pages_without_news + 1
         if pages_without_news > _MOST_TRIES:
             raise SourceError(
                 f"{name} shows the same runs on page after page; it ignores paging or moves faster "

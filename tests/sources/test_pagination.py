@@ -4,6 +4,7 @@ import contextlib
 import random
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 
 import pytest
 from hypothesis import given
@@ -406,3 +407,14 @@ def test_runs_of_one_instant_may_change_their_order_from_page_to_page(size: int,
 
     ids = ids_in(list(walk(fetch, None, name="the list")))
     assert sorted(ids) == sorted(f"r{number}" for ties in instants for number in ties)
+
+
+@pytest.mark.parametrize("readable", [[], [entry(5), entry(4)]])
+def test_a_list_that_ignores_paging_is_given_up_also_where_rows_cannot_be_read(
+    readable: list[Entry],
+) -> None:
+    """Such rows are known by their positions, at which nothing was seen before."""
+    page = [*readable, *(Entry(None, Problem("a row that is no object")) for _ in range(3))]
+    pages = walk(lambda _skip: Slice(page, NOW), None, name="the list")
+    with pytest.raises(SourceError, match="the same runs on page after page"):
+        list(islice(pages, 1000))
