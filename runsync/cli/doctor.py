@@ -137,7 +137,7 @@ def _unanswered(settings: SourceConfig, error: RunsyncError) -> Iterator[Finding
     name = settings.name
     if isinstance(error, TokenRefusedError):
         yield Finding(f"{name}: reachable", "ok", settings.base_url)
-        mend = f"create a token at {settings.base_url} and put it into {_token_place(settings)}"
+        mend = f"create a token at {settings.base_url} and {_set_token(settings, 'it')}"
         yield _failed(f"{name}: token", error, mend)
     elif isinstance(error, SourceError) and not isinstance(error, RefusedError):
         mend = "check base_url, the network, and the proxy that the environment names"
@@ -159,10 +159,10 @@ def _token(settings: SourceConfig, access: "Access") -> Finding:
     return Finding(check, "ok", f"accepted{whose}, from {place}{scopes}")
 
 
-def _set_token(settings: SourceConfig) -> str:
+def _set_token(settings: SourceConfig, what: str = "a token") -> str:
     if settings.token_env or settings.token_file or settings.token_command:
-        return f"put a token into {_token_place(settings)}"
-    return f"name a token in [sources.{settings.name}]: token_env, token_file or token_command"
+        return f"put {what} into {_token_place(settings)}"
+    return f"name {what} in [sources.{settings.name}]: token_env, token_file or token_command"
 
 
 def _token_place(settings: SourceConfig) -> str:

@@ -82,7 +82,7 @@ class Database:
     def name(self) -> str:
         """The URL without a password, for people."""
         url = self.engine.url
-        secret = {key: "hidden" for key in url.query if "password" in key.lower()}
+        secret = {key: "hidden" for key in url.query if "pass" in key.lower()}
         return url.update_query_dict(secret).render_as_string(hide_password=True)
 
     @contextmanager

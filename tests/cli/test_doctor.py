@@ -71,6 +71,15 @@ def test_a_token_that_is_refused(
     assert found["schema"]["status"] == "ok"
 
 
+def test_a_token_that_no_config_names(shell: Shell, well: Path) -> None:
+    config = well / "runsync.toml"
+    config.write_text(config.read_text().replace('token_env = "WERCKER_TOKEN"', ""))
+    code, found = examined(shell)
+    assert code == 3
+    mend = found["wercker: token"]["mend"]
+    assert mend.endswith("name it in [sources.wercker]: token_env, token_file or token_command")
+
+
 def test_a_token_that_is_not_there(
     shell: Shell, well: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
