@@ -9,11 +9,14 @@ found again. So one part and many give the same figures, to the last digit.
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, cast
 
+import numpy as np
 import pandas as pd
 
 from runsync.reports.columns import TEXT
 from runsync.reports.group_values import GroupValues
+from runsync.reports.query_spec import Query
 from runsync.reports.report import Frames
+from runsync.reports.statistics import Groups
 
 
 def merged_parts(parts: Iterable[Frames]) -> Frames:
@@ -39,6 +42,15 @@ def stacked(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
         return pd.DataFrame(index=range(sum(map(len, known))))
     columns = {name: _column([frame[name] for frame in known]) for name in known[0]}
     return pd.DataFrame(columns, copy=False)
+
+
+def in_order(tables: Sequence[pd.DataFrame], query: Query) -> pd.DataFrame:
+    """Tables of different pipelines as the one that all of them would have made together."""
+    table = stacked(tables)
+    if query.every:
+        return table.sort_values([*query.keys], ignore_index=True)
+    order = np.argsort(Groups(table, query.outer_keys).codes, kind="stable")
+    return table.iloc[order].reset_index(drop=True)
 
 
 def _column(pieces: Sequence[Any]) -> "pd.Series[Any]":

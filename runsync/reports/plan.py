@@ -68,7 +68,9 @@ def _sizes(reader: "Reader", query: Query) -> list[tuple[int, int]]:
     number = sa.select(run.pipeline_id, sa.func.count().label("runs")).group_by(run.pipeline_id)
     found = reader.backend.rows(number.where(*reader.conditions(v_runs, of_any)))
     runs = {one.pipeline_id: one.runs for one in found}
-    return sorted((one.id, runs.get(one.id, 0)) for one in query.pipelines)
+    ids = (one.id for one in query.pipelines)
+    asked = ids if query.pipeline_ids is None else query.pipeline_ids
+    return sorted((number, runs.get(number, 0)) for number in asked)
 
 
 def _month_cuts(reader: "Reader", query: Query, size: int) -> Iterator[datetime]:

@@ -150,6 +150,8 @@ class Report:
             together.
         whole_pipelines: whether a part must hold all that the query asks of a pipeline, where
             what comes of a run depends on others of its branch.
+        apart: whether a long history is finished pipeline by pipeline, where rows are of one
+            each, so that memory holds what the figures of few of them are made of.
         takes: of the arguments that not all reports take those that it does: ``result``, ``busy``,
             ``prices``.
         example: options of a command that shows what it is good for.
@@ -171,6 +173,7 @@ class Report:
     implied: tuple[str, ...] = ()
     spare: tuple[str, ...] = ()
     whole_pipelines: bool = False
+    apart: bool = False
     takes: tuple[str, ...] = ()
     example: str = "--since 30d"
 
@@ -207,6 +210,18 @@ class Report:
 
         return gathered(reader, self, parts)
 
+    def _table(self, reader: "Reader", query: Query) -> "pd.DataFrame":
+        """The keys and figures, in order."""
+        queries = [query]
+        if self.apart and "pipeline" in query.keys and reader.crew is ALONE:
+            queries = reader.parts(query, whole_pipelines=True)
+        tables = [self.figures(one, *self.gather(reader, one)) for one in queries]
+        if len(tables) == 1:
+            return tables[0]
+        from runsync.reports.parts import in_order
+
+        return in_order(tables, query)
+
     def frame(self, db: AnyDatabase, spec: QuerySpec, crew: Crew = ALONE) -> "pd.DataFrame":
         """The report's frame: keys, then period and partial, then figures, in their dtypes."""
         from runsync.reports.columns import finished
@@ -215,7 +230,7 @@ class Report:
 
         with open_reader(db, crew) as reader:
             query = reader.query(spec, self)
-            table = self.figures(query, *self.gather(reader, query))
+            table = self._table(reader, query)
             return finished(table, self, query, Coverage(reader) if query.every else None)
 
 

@@ -15,8 +15,8 @@ from runsync.reports.coverage_notes import Coverage
 from runsync.reports.definitions import REPORTS
 from runsync.reports.load import Reader, open_reader
 from runsync.reports.parts import merged_parts
-from runsync.reports.query_spec import QuerySpec
-from runsync.reports.report import Report
+from runsync.reports.query_spec import By, Query, QuerySpec
+from runsync.reports.report import Frames, Report
 from runsync.storage.database import Database
 from tests.reports.database_rows import at, fill, pipeline, run, step
 from tests.reports.test_oracles import FEWER, PERIODS, ZONES, History, histories, stored
@@ -49,6 +49,7 @@ def test_many_parts_make_the_frame_of_one(
     rng = Random(seed)
     for name, report in REPORTS.items():
         keys = rng.sample(report.keys, rng.randint(0, 4))
+        keys = [*keys, "pipeline"] if rng.random() < 0.3 and "pipeline" not in keys else keys
         ask: dict[str, Any] = {"by": keys, "every": every, "tz": zone, "since": since}
         prices = {"ubuntu*": 0.3, "mac*": 0.7}
         ask |= {"prices": prices} if "prices" in report.takes else {}
@@ -56,6 +57,10 @@ def test_many_parts_make_the_frame_of_one(
         with open_reader(sqlite) as reader:
             reader.part_runs = size
             found = in_parts(reader, report, QuerySpec(**ask), rng)
+        pd.testing.assert_frame_equal(found, whole, check_exact=True, obj=name)
+        with pytest.MonkeyPatch.context() as patch:  # where some are finished by pipeline
+            patch.setattr("runsync.reports.load.PART_RUNS", size)
+            found = getattr(reports, name)(sqlite, **ask)
         pd.testing.assert_frame_equal(found, whole, check_exact=True, obj=name)
 
 
@@ -137,3 +142,32 @@ def test_a_pipeline_without_a_run_in_the_window_is_in_a_part_all_the_same(
         reader.part_runs = 2
         found = in_parts(reader, report, asked, Random(1))
     assert found["pipeline"].tolist() == ["quiet"]
+
+
+@pytest.mark.parametrize("by", [("pipeline",), ("branch", "pipeline")])
+@pytest.mark.parametrize("name", ["step_durations", "step_failures", "flaky_steps"])
+def test_pipelines_that_are_finished_apart_are_in_order(
+    sqlite: Database, monkeypatch: pytest.MonkeyPatch, name: str, by: tuple[By, ...]
+) -> None:
+    """By their names, whatever their numbers; and so are what stands before them."""
+    runs = [
+        run(f"r{n}-{k}", at(k), pipeline=n, branch="ba"[k % 2], commit_hash="c")
+        for n in (1, 2, 3)
+        for k in range(4)
+    ]
+    steps = [step(r, k, f"s{k}", 9 - k) for r in runs for k in range(3)]
+    names = {1: "zeta", 2: "alpha", 3: "mu"}
+    fill(sqlite, runs, steps, pipelines=[pipeline(*one) for one in names.items()])
+    whole = getattr(reports, name)(sqlite, by=by)
+    monkeypatch.setattr("runsync.reports.load.PART_RUNS", 4)
+    asked: list[Query] = []
+    gather = Report.gather
+
+    def watched(report: Report, reader: Reader, query: Query) -> Frames:
+        asked.append(query)
+        return gather(report, reader, query)
+
+    monkeypatch.setattr(Report, "gather", watched)
+    found = getattr(reports, name)(sqlite, by=by)
+    assert [one.pipeline_ids for one in asked] == [(1,), (2,), (3,)]
+    pd.testing.assert_frame_equal(found, whole, check_exact=True)

@@ -238,6 +238,7 @@ REPORT = Report(
     order=70,
     keys=STEP_KEYS,
     implied=("step", "job"),
+    apart=True,
     spare=("job", "commits"),
     example="--since 30d --branch main",
 )

@@ -75,6 +75,7 @@ REPORT = Report(
     order=30,
     keys=STEP_KEYS,
     implied=("step", "job"),
+    apart=True,
     spare=("mean", "total", "p90", "max", "job"),
     takes=("result",),
     example="--since 30d --pipeline build --result passed",

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from runsync.reports.query_spec import Query
 
 _LAST = ("last_failed_at", "run_created_at", "last_run", "pipeline_id", "web_url")
+_TEXTS = ("last_run", "web_url")
 _FAILED = ("failed", "first_failures", "errors")
 _FAILURE = ("position", "finished_at", "run_created_at", "is_error", "web_url")
 
@@ -89,8 +90,10 @@ def _last(failures: "pd.DataFrame", keys: tuple[str, ...]) -> "pd.DataFrame":
     """The last failure of each group: when it was, and in which run."""
     latest_first = failures.sort_values(list(_LAST[:4]), ascending=False)
     groups = Groups(latest_first, keys)
-    told = latest_first.iloc[groups.first]
-    return groups.keys.assign(**{name: told[name].array for name in _LAST})
+    told = latest_first.iloc[groups.first].reset_index(drop=True)
+    for name in _TEXTS:  # of all runs that failed only those that are told are kept
+        told[name] = told[name].astype("category").cat.remove_unused_categories()
+    return groups.keys.assign(**{name: told[name] for name in _LAST})
 
 
 _BAND = Band("failure_rate", "failure_rate_low", "failure_rate_high")
@@ -141,6 +144,7 @@ REPORT = Report(
     order=25,
     keys=STEP_KEYS,
     implied=("step", "job"),
+    apart=True,
     spare=(
         *("errors", "web_url", "job", "failure_rate_low failure_rate_high", "last_run"),
         *("runs", "last_failed_at"),
