@@ -44,7 +44,7 @@ def stacked(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return pd.DataFrame(columns, copy=False)
 
 
-def in_order(tables: Sequence[pd.DataFrame], query: Query) -> pd.DataFrame:
+def below_each_other(tables: Sequence[pd.DataFrame], query: Query) -> pd.DataFrame:
     """Tables of different pipelines as the one that all of them would have made together."""
     table = stacked(tables)
     if query.every:

@@ -210,27 +210,21 @@ class Report:
 
         return gathered(reader, self, parts)
 
-    def _table(self, reader: "Reader", query: Query) -> "pd.DataFrame":
-        """The keys and figures, in order."""
-        queries = [query]
-        if self.apart and "pipeline" in query.keys and reader.crew is ALONE:
-            queries = reader.parts(query, whole_pipelines=True)
-        tables = [self.figures(one, *self.gather(reader, one)) for one in queries]
-        if len(tables) == 1:
-            return tables[0]
-        from runsync.reports.parts import in_order
-
-        return in_order(tables, query)
-
     def frame(self, db: AnyDatabase, spec: QuerySpec, crew: Crew = ALONE) -> "pd.DataFrame":
         """The report's frame: keys, then period and partial, then figures, in their dtypes."""
         from runsync.reports.columns import finished
         from runsync.reports.coverage_notes import Coverage
         from runsync.reports.load import open_reader
+        from runsync.reports.parts import below_each_other
 
         with open_reader(db, crew) as reader:
             query = reader.query(spec, self)
-            table = self._table(reader, query)
+            if self.apart and "pipeline" in query.keys and crew is ALONE:
+                queries = reader.parts(query, whole_pipelines=True)
+            else:
+                queries = [query]
+            tables = [self.figures(one, *self.gather(reader, one)) for one in queries]
+            table = tables[0] if len(tables) == 1 else below_each_other(tables, query)
             return finished(table, self, query, Coverage(reader) if query.every else None)
 
 
