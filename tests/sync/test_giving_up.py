@@ -85,6 +85,23 @@ def test_five_runs_in_a_row_that_cannot_be_read_again_end_a_sync(
     assert ("5 runs in a row could not be read again" in cause) == (outcome == "failed")
 
 
+def test_a_run_that_may_not_be_read_again_is_named_and_the_others_are_read(
+    make_rig: MakeRig,
+) -> None:
+    rig = rig_of(make_rig, *["running"] * 3, *["finished"] * 30)
+    rig.sync()
+    running = [run for run, is_settled in rig.column("settled").items() if not is_settled]
+    for run in running:
+        rig.world.finish(run)
+    rig.world.clock.advance(timedelta(days=2))
+    rig.simulator.faults.add("403", "run", run=running[1])
+    (outcome,) = rig.sync()
+    assert (outcome.outcome, len(outcome.problems)) == ("partial", 1)
+    assert running[1] in outcome.problems[0]
+    settled = rig.column("settled")
+    assert [run for run in running if settled[run]] == [running[0], running[2]]
+
+
 @pytest.mark.parametrize(("fault", "seconds"), [("401", None), ("429", 3600.0)])
 def test_what_is_read_again_is_kept_where_nothing_more_can_be_asked_for(
     make_rig: MakeRig, fault: str, seconds: float | None

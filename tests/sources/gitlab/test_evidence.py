@@ -81,6 +81,16 @@ def test_what_cannot_be_read_twice_is_set_aside_and_asked_for_once_a_day(
     assert stored(sqlite) == truth(world)
 
 
+def test_a_pipeline_without_a_job_settles(world: World, source: GitLab, sqlite: Database) -> None:
+    empty = world.create(status="canceled", started_at=world.now, finished_at=world.now)
+    world.pass_time(minutes=11)
+    assert run(sqlite, source).outcome == "ok"
+    with sqlite.read() as connection:
+        rows = connection.execute(select(tables.runs)).mappings().all()
+    assert [(row["id"], row["settled"]) for row in rows] == [(str(empty.id), True)]
+    assert rows[0]["started_at"] is not None
+
+
 def test_a_403_for_one_runs_jobs_is_a_problem_of_that_run(
     world: World, simulator: GitLabSimulator, source: GitLab, sqlite: Database
 ) -> None:
