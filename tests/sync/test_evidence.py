@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from runsync.records import Cursor, Run, RunWithSteps
+from runsync.records import Cursor, Pipeline, Run, RunWithSteps
 from runsync.sources.base import Listed, Page
 from runsync.sources.pagination import Entry, Slice
 from runsync.sources.wercker.source import Wercker
-from runsync.storage.store import ListingStore
+from runsync.storage.store import Batch, ListingStore
 from runsync.sync.engine import SyncOutcome
 from tests.sync.rig import MakeRig, Rig, empty_world
 
@@ -232,6 +232,28 @@ def test_where_all_runs_are_gone_the_newest_is_found_gone_by_its_id(make_rig: Ma
         assert gone.keys() == set(ids[:number])
         # By the provider's clock.
         assert abs(rig.world.clock.now() - gone[ids[number - 1]]) < timedelta(seconds=2)
+
+
+class Changing(Wercker):
+    """A source that lists a run at the top again when it changes."""
+
+    lists_changes = True
+
+
+@pytest.mark.parametrize("kind", [Wercker, Changing])
+def test_a_run_that_counted_as_gone_and_is_listed_is_there(
+    make_rig: MakeRig, kind: type[Wercker]
+) -> None:
+    rig = settled_rig(make_rig, 3)
+    rig.sync(rig.source(kind))
+    pipeline, now = rig.world.pipelines[0].id, rig.world.clock.now()
+    run = rig.world.run_ids(pipeline)[1]
+    gone = [(Pipeline(pipeline), run, now - timedelta(hours=hours)) for hours in (2, 1)]
+    store = ListingStore(rig.database, "wercker", rig.tasks()[0].listing.key)
+    store.save(Batch(vanished=gone))
+    assert rig.column("vanished_at")[run] is not None
+    assert only(rig.sync(rig.source(kind))).outcome == "ok"
+    assert set(rig.column("vanished_at").values()) == {None}
 
 
 def test_another_run_of_a_settled_id_is_refused(make_rig: MakeRig) -> None:
