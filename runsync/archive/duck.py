@@ -5,6 +5,7 @@ is downloaded: what DuckDB needs is in its wheel, and files at a URL are read th
 """
 
 import json
+import os
 import tempfile
 from collections import namedtuple
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -36,8 +37,9 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-MEMORY = "256MB"
-"""What DuckDB may hold of a SELECT; it puts the rest into temporary files."""
+MEMORY = f"{64 * max(2, os.cpu_count() or 1)}MB"
+"""What DuckDB may hold of a SELECT, on each processor 64 MB; it puts the rest into temporary
+files."""
 _BATCH = 65_536
 
 
