@@ -5,9 +5,12 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
+from runsync.sources.base import Listing, Page
+from runsync.sources.wercker.source import Wercker
 from runsync.storage.database import Database
 from runsync.storage.store import ListingStore
 from runsync.sync.listing import ListingSync
@@ -66,3 +69,19 @@ def test_the_rows_come_out_right(
         rig.world.clock.advance(timedelta(minutes=40))
     rig.sync()
     rig.assert_exact()
+
+
+def test_all_listings_are_walked_at_once(make_rig: MakeRig) -> None:
+    rig = make_rig(runs=[3, 3], pipelines=2)
+    begun, both, met = set[str](), threading.Event(), list[bool]()
+
+    class Meeting(Wercker):
+        def pages(self, listing: Listing, *args: Any) -> Iterator[Page]:
+            begun.add(listing.key)
+            if len(begun) == 2:
+                both.set()
+            met.append(both.wait(5))
+            yield from super().pages(listing, *args)
+
+    rig.sync(rig.source(Meeting))
+    assert met == [True, True]
