@@ -63,7 +63,7 @@ TARGETS = {
     "runsync/sync/verify.py": ["tests/sync/test_verify.py"],
     "runsync/sync/engine.py": _SYNC,
     "runsync/sync/outcome.py": _SYNC,
-    "runsync/sync/status.py": ["tests/cli/test_status.py"],
+    "runsync/sync/status.py": ["tests/sync/test_status.py", "tests/cli/test_status.py"],
     "runsync/sync/validators.py": ["tests/sources/github/test_rereads.py"],
 }
 COPIED = ("runsync", "migrations", "tests", "pyproject.toml", "README.md", "CONTRIBUTING.md")
