@@ -31,9 +31,15 @@ _HEADS = {
 
 @dataclass(frozen=True, slots=True)
 class ChangesView:
-    """What has changed, as the template draws it: sentences, and a row for every comparison."""
+    """What has changed, as the template draws it: sentences, and a row for every comparison.
+
+    Attributes:
+        key: what the sentences' charts show.
+        about: which windows are compared, and how.
+    """
 
     sentences: list[Sentence]
+    key: str
     about: str
     table: Table
 
@@ -56,6 +62,8 @@ def changes_view(dataset: Dataset, reports: list[Report]) -> ChangesView:
     table = [row for r, c, frame in frames for row in _table_rows(c, frame)]
     return ChangesView(
         sorted([*dated, *compared_only], key=lambda one: not one.is_worse),
+        key="Durations are medians, and the band reaches to the 95th percentile; of a rate it is "
+        f"the 95% interval. The dashed line is where it changed. {dataset.hollow}",
         about=_about(dataset),
         table=Table(_HEADS, table, len(table)),
     )
@@ -67,9 +75,9 @@ def _about(dataset: Dataset) -> str:
         return ""
     begin, end = (day_in_words(dataset, when) for when in (window.since, window.end))
     return (
-        f"{begin} to {end} against the window of the same length before. How much runs fail or "
-        "slow down together is allowed for, and so is the number of rows: where nothing has "
-        "changed, few pages tell of any change."
+        f"{begin} to {end} against the window of the same length before. That runs fail and slow "
+        "down together is reckoned with, and so is how many figures are compared: where nothing "
+        "has changed, few pages tell of any change."
     )
 
 

@@ -48,6 +48,14 @@ class Dataset:
         """The period in which figures are followed over time."""
         return self.query.every or "day"
 
+    @property
+    def hollow(self) -> str:
+        """What a chart's hollow points are."""
+        return (
+            f"Hollow points: a {self.every} that is not over, cut by the window, or not wholly "
+            "synced."
+        )
+
     def table(self, report: Report, *by: str, over_time: bool = False) -> pd.DataFrame:
         """A report grouped by these keys, as its function would give it; each is made once."""
         wanted = report.name, by, over_time

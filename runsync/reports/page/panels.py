@@ -76,8 +76,7 @@ def section_view(dataset: Dataset, report: Report) -> SectionView:
     panels = [drawn for panel in section.panels for drawn in _panels(dataset, report, panel)]
     caption = section.caption.format(
         every=dataset.every,
-        hollow=f"Hollow points: a {dataset.every} that is not over, cut by the window, or not "
-        "wholly synced.",
+        hollow=dataset.hollow,
         left_out=f"{len(every_row) - len(chosen):,}",
         total=f"{len(every_row):,}",
     )
