@@ -69,6 +69,12 @@ def test_a_walk_ends_at_since_also_below_a_row_that_cannot_be_read() -> None:
     assert walk.take(read) == ([covered(5, 5)], Turn.END)
 
 
+def test_a_first_page_of_which_nothing_can_be_read_ends_no_walk() -> None:
+    walk = Walk([], since=place(3).at)
+    assert walk.take(Page((Problem("bad"), Problem("worse")), LATER)) == ([], Turn.NEXT_PAGE)
+    assert walk.take(Page((run(5), run(2)), LATER))[1] is Turn.END
+
+
 def test_a_walk_that_is_to_read_all_again_ends_at_since() -> None:
     walk = Walk([], since=place(3).at, recheck_since=lambda _: LONG_AGO)
     assert walk.take(page(9, 4))[1] is Turn.NEXT_PAGE
