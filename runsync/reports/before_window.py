@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from runsync.reports.backend import Columns
 from runsync.reports.query_spec import Query
-from runsync.storage.tables import UTCDateTime, pipelines, runs, v_runs
+from runsync.storage.tables import UTCDateTime, runs, v_runs
 
 if TYPE_CHECKING:
     from runsync.reports.load import Reader
@@ -41,7 +41,7 @@ def verdicts_before(reader: "Reader", query: Query, wanted: Columns) -> list[sa.
 
 def _joined(earlier: sa.Select[Any], last: sa.CTE) -> Iterator[sa.Select[Any]]:
     """By the index of verdicts: however long the history is, only the rows that are told are
-    read."""
+    looked at."""
     for of_branch in _of_branch(last):
         yield earlier.join_from(last, v_runs, sa.and_(*of_branch))
 
@@ -64,13 +64,14 @@ def _of_branch(last: sa.CTE) -> Iterator[tuple[sa.ColumnElement[bool], ...]]:
 
 
 def _matters(last: sa.CTE, since: datetime) -> sa.ColumnElement[bool]:
-    """Whether a branch has failed after its last pass, or has a run in the window."""
+    """Whether a branch never passed, has a verdict behind its last pass, or a run in the window."""
     run = sa.alias(runs).c
     within = sa.select(run.pipeline_id, run.branch).where(run.created_at >= since)
     return sa.or_(
-        last.c.branch.is_(None),
         last.c.passed_at.is_(None),
         last.c.failed_at >= last.c.passed_at,
+        last.c.ended_at >= since,
+        last.c.branch.is_(None),  # which is not found in a list
         sa.tuple_(last.c.pipeline_id, last.c.branch).in_(within),
     )
 
@@ -97,43 +98,25 @@ def _by_scan(earlier: sa.Select[Any], since: datetime) -> sa.Select[Any]:
 
 
 def _last_verdicts(since: datetime, pipeline_ids: Sequence[int] | None) -> sa.CTE:
-    """When each branch passed and failed last before ``since``; null where it had not."""
-    branches = _branches(pipeline_ids)
-    ends = (
-        _last(branches, result, since).label(name)
-        for name, result in (("passed_at", _PASSED), ("failed_at", _FAILED))
-    )
-    return sa.select(branches.c.pipeline_id, branches.c.branch, *ends).cte("last_verdict")
-
-
-def _last(branches: sa.CTE, result: Any, since: datetime) -> sa.ColumnElement[Any]:
+    """When each branch passed and failed last before ``since``, null where it had not; and when its
+    last verdict came. The index alone tells."""
     run = sa.alias(runs).c
-    last = sa.select(sa.func.max(_ended(run), type_=UTCDateTime())).where(
-        *_has_verdict(run),
-        run.result == result,
-        run.pipeline_id == branches.c.pipeline_id,
-        _ended(run) < since,
-    )
-    of_named = last.where(run.branch == branches.c.branch).scalar_subquery()
-    of_none = last.where(run.branch.is_(None)).scalar_subquery()
-    return sa.case((branches.c.branch.is_(None), of_none), else_=of_named)
+    ended = _ended(run)
 
+    def last(result: Any) -> sa.ColumnElement[Any]:
+        of_result = sa.case(((run.result == result) & (ended < since), ended))
+        return sa.func.max(of_result, type_=UTCDateTime())
 
-def _branches(pipeline_ids: Sequence[int] | None) -> sa.CTE:
-    """Every branch of the pipelines, found one after the other by the index, and for each pipeline
-    one row without a branch."""
-    run = sa.alias(runs).c
-    least = sa.select(sa.func.min(run.branch)).where(*_has_verdict(run))
-    first = least.where(run.pipeline_id == pipelines.c.id).scalar_subquery()
-    begin = sa.select(pipelines.c.id.label("pipeline_id"), first.label("branch"))
+    found = sa.select(
+        run.pipeline_id,
+        run.branch,
+        last(_PASSED).label("passed_at"),
+        last(_FAILED).label("failed_at"),
+        sa.func.max(ended, type_=UTCDateTime()).label("ended_at"),
+    ).where(*_has_verdict(run))
     if pipeline_ids is not None:
-        begin = begin.where(pipelines.c.id.in_(pipeline_ids))
-    found = begin.cte("known_branch", recursive=True)
-    after = least.where(
-        run.pipeline_id == found.c.pipeline_id, run.branch > found.c.branch
-    ).scalar_subquery()
-    following = sa.select(found.c.pipeline_id, after).where(found.c.branch.is_not(None))
-    return found.union_all(following)
+        found = found.where(run.pipeline_id.in_(pipeline_ids))
+    return found.group_by(run.pipeline_id, run.branch).cte("last_verdict")
 
 
 def _has_verdict(run: Any) -> tuple[sa.ColumnElement[bool], ...]:

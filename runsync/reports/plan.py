@@ -65,7 +65,10 @@ def _sizes(reader: "Reader", query: Query) -> list[tuple[int, int]]:
     may have broken before that."""
     run = v_runs.c
     of_any = replace(query, branches=None, result=None)
-    number = sa.select(run.pipeline_id, sa.func.count().label("runs")).group_by(run.pipeline_id)
+    # SQLite would rather follow the key, through all history, than the index of the window.
+    pipeline_id = run.pipeline_id if query.window.since is None else run.pipeline_id + 0
+    number = sa.select(pipeline_id.label("pipeline_id"), sa.func.count().label("runs"))
+    number = number.group_by(pipeline_id)
     found = reader.backend.rows(number.where(*reader.conditions(v_runs, of_any)))
     runs = {one.pipeline_id: one.runs for one in found}
     ids = (one.id for one in query.pipelines)

@@ -1,6 +1,7 @@
 """PostgreSQL finds the steps of the few runs that count by their key, and the verdicts before a
 window by their index, as its statistics are."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -98,8 +99,9 @@ def test_how_branches_entered_a_window_is_found_by_the_index_of_verdicts(
         connection.exec_driver_sql(MORE_RUNS)
         connection.exec_driver_sql("ANALYZE runs")
         connection.commit()
-    with plans_of(long_history, "known_branch") as plans:
+    with plans_of(long_history, "last_verdict") as plans:
         getattr(reports, name)(long_history, since="28d")
     (plan,) = plans
-    assert "Seq Scan on runs" not in plan, plan
+    # The ends of all branches may be of all runs; what is told of them is found by the index.
+    assert not re.search(r"Seq Scan on runs r(_\d+)? ", plan), plan
     assert "ix_runs_verdicts" in plan, plan

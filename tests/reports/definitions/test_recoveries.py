@@ -1,15 +1,20 @@
 """Recoveries against histories made by hand."""
 
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import pandas as pd
+from hypothesis import given
+from hypothesis import strategies as st
 
 from runsync import reports
+from runsync.reports.breaks import BREAK_COLUMNS, breaks_of
 from runsync.reports.definitions import REPORTS
 from runsync.reports.load import open_reader
 from runsync.reports.query_spec import QuerySpec
 from runsync.storage.database import Database
-from tests.reports.database_rows import at, fill, pipeline, records, run, seconds
+from tests.reports.database_rows import at, empty, fill, pipeline, records, run, seconds
 
 
 def test_recoveries_go_from_the_first_failure_to_the_next_pass(database: Database) -> None:
@@ -156,3 +161,50 @@ def test_no_run_before_the_last_pass_of_its_branch_is_read(database: Database) -
         read = reader.verdicts(query, ["run_created_at", "branch"])
     assert sorted(read["run_created_at"]) == [pd.Timestamp(at(n)) for n in (2, 3, 4, 5)]
     assert read["branch"].isna().sum() == 1
+
+
+def test_a_run_that_only_ends_in_the_window_may_break_a_branch_without_another_run_in_it(
+    database: Database,
+) -> None:
+    fill(database, [run("a", at(0)), run("b", at(9), "failed", took=86400 * 2)])
+    (row,) = records(reports.recoveries(database, since=at(10)))
+    assert (row["failures"], row["open_since"]) == (1, pd.Timestamp(at(11, seconds=1)))
+
+
+MOMENTS = st.integers(0, 12).map(at)
+VERDICTS = st.tuples(
+    st.integers(1, 2),
+    st.sampled_from(["main", "", None]),
+    st.sampled_from(["passed", "failed", "failed", "aborted"]),
+    MOMENTS,
+    st.none() | st.integers(0, 5),  # days to its end
+)
+
+
+@given(told=st.lists(VERDICTS, max_size=14), since=MOMENTS)
+def test_what_is_read_of_before_a_window_is_enough(
+    database: Database, told: list[Any], since: datetime
+) -> None:
+    """The breaks of the window, and those that are open, are those that all runs tell."""
+    empty(database)
+    runs = [
+        run(f"r{n}", created, result, pipeline=number, branch=branch)
+        | {"finished_at": None if days is None else created + timedelta(days)}
+        for n, (number, branch, result, created, days) in enumerate(told)
+    ]
+    fill(database, runs, pipelines=[pipeline(1), pipeline(2, "test")])
+    with open_reader(database) as reader:
+        query = QuerySpec(since=since).query(reader.pipelines, REPORTS["recoveries"])
+        everything = replace(query, window=replace(query.window, since=None))
+        read = (reader.verdicts(one, [*BREAK_COLUMNS, "id"]) for one in (query, everything))
+        few, every = (breaks_of(frame, since) for frame in read)
+    of_window, of_all = (
+        sorted(
+            frame.loc[frame["is_new"] | frame["ms"].isna(), ["id", "is_new", "ms", "later"]]
+            .astype({"id": object})
+            .itertuples(index=False, name=None),
+            key=str,
+        )
+        for frame in (few, every)
+    )
+    assert str(of_window) == str(of_all)
