@@ -175,15 +175,7 @@ class Buildbot(Source):
         return RunWithSteps(run, unique_by_id(steps), as_of, tuple(problems))
 
     def reread(self, pipeline: Pipeline, run_id: str) -> RunWithSteps:
-        run = self._one(run_id)
-        # Who asks by hand may not know whose run it is.
-        known = self._api.builder(pipeline.external_id) if pipeline.external_id else run.pipeline
-        if run.pipeline.external_id != known.external_id:
-            raise NotFoundError(
-                f"{self.name}: run {run_id} is of builder {run.pipeline.name!r}, not of "
-                f"{known.name!r}: has the master a new database?"
-            )
-        return self.complete(run)
+        return self.complete(self._one(run_id, pipeline.external_id))
 
     # The live API.
 
@@ -198,7 +190,7 @@ class Buildbot(Source):
         number, _, attempt = run_id.partition(".")
         if attempt:
             return self._one(number if attempt == "1" else run_id)
-        return self._attempts(number)[0]
+        return self._attempts(number)[0][0]
 
     def find_runs(self, wanted: RunFilter) -> list[Run]:
         for name in ("application", "branch", "commit", "source_run", "author"):
@@ -301,17 +293,26 @@ class Buildbot(Source):
             runs.append(item.run)
         return runs
 
-    def _one(self, run_id: str) -> Run:
+    def _one(self, run_id: str, builder: str = "") -> Run:
+        """One run, of this builder; who asks by hand may not know whose it is."""
         request = run_id.partition(".")[0]
         if not (request.isascii() and request.isdecimal()):
             raise NotFoundError(f"{self.name}: {run_id!r} is no run; runs are 12 or 12.2, say")
-        for run in self._attempts(request):
-            if run.id == run_id:
-                return run
-        raise NotFoundError(f"{self.name}: build request {request} has no run {run_id}")
+        runs, as_of = self._attempts(request)
+        run = next((run for run in runs if run.id == run_id), None)
+        if run is None:
+            raise NotFoundError(f"{self.name}: build request {request} has no run {run_id}", as_of)
+        known = self._api.builder(builder) if builder else run.pipeline
+        if run.pipeline.external_id != known.external_id:
+            raise NotFoundError(
+                f"{self.name}: run {run_id} is of builder {run.pipeline.name!r}, not of "
+                f"{known.name!r}: has the master a new database?",
+                as_of,
+            )
+        return run
 
-    def _attempts(self, request: str) -> list[Run]:
-        """The runs of a request, newest first.
+    def _attempts(self, request: str) -> tuple[list[Run], datetime]:
+        """The runs of a request, newest first; and when, by the master's clock.
 
         Raises:
             NotFoundError: there is no such request.
@@ -320,7 +321,7 @@ class Buildbot(Source):
         runs = self._runs(rows)
         if not runs:
             raise NotFoundError(f"{self.name}: there is no build request {request}", as_of)
-        return runs
+        return runs, as_of
 
     def _complete_unbuilt(self, run: Run) -> RunWithSteps:
         """A run without a build has no steps; what it was to build stands in its buildset."""

@@ -135,15 +135,18 @@ def test_a_run_that_is_not_there(source: Buildbot, run_id: str) -> None:
 def test_an_attempt_that_is_not_there(farm: Farm, source: Buildbot) -> None:
     name = farm.fresh_builder()
     (request,) = farm.history(name, (0,))
-    with pytest.raises(NotFoundError, match=f"has no run {request}.2"):
+    with pytest.raises(NotFoundError, match=f"has no run {request}.2") as caught:
         source.reread(Pipeline(name), f"{request}.2")
+    # That it is gone is so by the master's clock, not by this machine's.
+    assert caught.value.as_of is not None
 
 
 def test_a_run_of_another_builder_is_not_mistaken(farm: Farm, source: Buildbot) -> None:
     name = farm.fresh_builder()
     (request,) = farm.history(name, (0,))
-    with pytest.raises(NotFoundError, match="not of 'slow'"):
+    with pytest.raises(NotFoundError, match="not of 'slow'") as caught:
         source.reread(Pipeline("slow"), str(request))
+    assert caught.value.as_of is not None
     for owner in ("", name, str(farm.builder(name))):
         assert source.reread(Pipeline(owner), str(request)).run.id == str(request)
 
