@@ -84,8 +84,6 @@ class Groups:
         first = np.cumsum(counts) - counts
         is_known = (low >= 0) & (high < counts)
         ends = (np.where(is_known, first + rank, 0).astype(np.int64) for rank in (low, high))
-        if not len(ordered):
-            return low, high
         low, high = (np.where(is_known, ordered[end], np.nan) for end in ends)
         return low, high
 

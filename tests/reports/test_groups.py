@@ -64,6 +64,25 @@ def test_more_possible_groups_than_rows_are_told_apart() -> None:
     assert groups.total(frame(rows)["value"])[:3].tolist() == [0, 1, 10]  # w0, w1, w10
 
 
+@pytest.mark.parametrize("categories", [False, True])
+def test_a_missing_second_key_is_no_other_group(categories: bool) -> None:
+    rows: list[Row] = [(word, number, 1) for number in (1, 0) for word in ("b", None, "a")]
+    groups = Groups(frame(rows, categories=categories), ["number", "word"])
+    assert groups.keys["number"].tolist() == [0, 0, 0, 1, 1, 1]
+    assert groups.keys["word"].astype(object).fillna("-").tolist() == ["a", "b", "-"] * 2
+
+
+def test_keys_of_more_combinations_than_a_number_can_count_are_told_apart() -> None:
+    """Five keys of 8200 values each: over 2**64 groups that could be, of which 8200 are."""
+    rng, count = np.random.default_rng(1), 8200
+    table = pd.DataFrame({name: rng.permutation(count) for name in "edcba"})
+    keys = Groups(table, list("abcde")).keys
+    assert keys["a"].tolist() == list(range(count))
+    pd.testing.assert_frame_equal(
+        keys, table[list("abcde")].sort_values("a", ignore_index=True), check_dtype=False
+    )
+
+
 @given(ROWS)
 def test_the_spread_of_each_group(rows: list[Row]) -> None:
     spread = Groups(frame(rows), ["word", "number"]).spread(frame(rows)["value"])
@@ -82,6 +101,18 @@ def test_the_spread_of_each_group(rows: list[Row]) -> None:
 def test_the_interval_of_a_quantile_ends_at_two_of_its_own_values(
     rows: list[Row], share: float
 ) -> None:
+    _holds_intervals_of_own_values(rows, share)
+
+
+@pytest.mark.parametrize("share", [0.05, 0.1, 0.5, 0.9, 0.95])
+def test_groups_of_any_size_have_intervals_of_their_own_values_or_none(share: float) -> None:
+    """A group that is too small by one rank, at either end, does not borrow from its neighbour."""
+    rows: list[Row] = [(f"w{size:02}", 0, size * n) for size in range(1, 90) for n in range(size)]
+    _holds_intervals_of_own_values(rows, share)
+    _holds_intervals_of_own_values(rows[:1], share)
+
+
+def _holds_intervals_of_own_values(rows: list[Row], share: float) -> None:
     groups, values = Groups(frame(rows), ["word"]), frame(rows)["value"]
     ones = np.ones(len(groups.first))
     lows, highs = groups.quantile_intervals(values, share, ones, Z * ones)
@@ -107,7 +138,15 @@ def test_no_rows_have_no_groups_and_no_intervals() -> None:
 @pytest.mark.parametrize(
     ("count", "share", "ranks"),
     # By hand: n q -+ z sqrt(n q (1 - q)), half a rank outwards.
-    [(6, 0.5, (0, 5)), (100, 0.5, (39, 60)), (200, 0.95, (183, 196)), (1000, 0.9, (880, 919))],
+    # Of 44 and of 51 values a tenth of a rank more or less would make another one.
+    [
+        (6, 0.5, (0, 5)),
+        (44, 0.5, (14, 29)),
+        (51, 0.5, (18, 32)),
+        (100, 0.5, (39, 60)),
+        (200, 0.95, (183, 196)),
+        (1000, 0.9, (880, 919)),
+    ],
 )
 def test_ranks_by_hand(count: int, share: float, ranks: tuple[int, int]) -> None:
     low, high = quantile_ranks(np.array([float(count)]), share)

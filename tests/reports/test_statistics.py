@@ -51,6 +51,13 @@ def test_wilson_holds_the_rate_and_stays_a_rate(seen: tuple[int, int]) -> None:
     assert low < high
 
 
+def test_never_and_always_have_ends_of_exactly_0_and_1() -> None:
+    trials = np.arange(1.0, 500)
+    for z in (Z, 2.2, 12.7):
+        assert (wilson(0 * trials, trials, z)[0] == 0).all()
+        assert (wilson(trials, trials, z)[1] == 1).all()
+
+
 def test_no_trials_say_nothing() -> None:
     assert np.isnan([*wilson([0], [0]), rate([0], [0])]).all()
 
