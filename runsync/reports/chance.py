@@ -76,7 +76,7 @@ def design_effects(samples: Samples) -> DesignEffects:
     """The design effect of each row; NaN where there are no two blocks to compare."""
     of_pieces, of_blocks = _ratios(samples), _ratios(samples.in_blocks())
     steadied = _steadied(of_blocks)
-    known = of_blocks.is_known & of_pieces.is_known
+    known = of_blocks.is_known  # and so are its pieces, which are more of the same scores
     growth = np.exp(np.mean(of_blocks.logs[known] - of_pieces.logs[known])) if known.any() else 1.0
     values = np.maximum(steadied.values, 1) * max(1.0, float(growth)) ** _GROWTH
     degrees = np.minimum(steadied.degrees, samples.sizes.sum(axis=1) / values - 2)
@@ -98,11 +98,8 @@ def p_values(samples: Samples, effects: DesignEffects) -> Floats:
         variance = np.maximum(samples.squares / whole - mean**2, 0)
         error = np.sqrt(variance * effects.values * (1 / sizes).sum(axis=1))
         away = np.where(means[:, 0] == means[:, 1], 0, np.abs(means[:, 1] - means[:, 0]) / error)
-        found: Floats = np.where(
-            (effects.degrees >= 1) & (sizes > 0).all(axis=1),
-            2 * stdtr(effects.degrees, -away),
-            np.nan,
-        )
+        p = 2 * stdtr(effects.degrees, -away)  # NaN where there is no mean
+        found: Floats = np.where(effects.degrees >= 1, p, np.nan)
     return found
 
 

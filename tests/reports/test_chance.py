@@ -153,6 +153,94 @@ def test_degrees_of_freedom_are_of_the_pieces_that_are_there() -> None:
     np.testing.assert_array_equal(found.is_known, [True, True, True, False])
 
 
+@pytest.mark.parametrize("scale", [1.0, 1e-5, 1e6 / 3])
+def test_ratios_are_those_of_plain_loops(scale: float) -> None:
+    """Rows with empty windows, with too little to compare, and all of whose scores are alike."""
+    rng = np.random.default_rng(11)
+    counts = rng.integers(0, 4, (9, *WINDOWS)).astype(np.float64)
+    counts[0, 1] = counts[1, 0] = counts[2, :, 1:] = 0
+    counts[3:5] = 0
+    counts[3, 0, :2] = 10  # just one degree of freedom
+    counts[4, 0, :2] = 10, 1  # less than one
+    totals = rng.binomial(counts.astype(int), 0.6).astype(np.float64)
+    totals[3:5, 0, 0] = 4  # not all alike
+    totals[5] = counts[5]
+    totals[6] = counts[6] * [[0], [1]]
+    sample = Samples(counts, totals * scale, totals.sum(axis=(1, 2)) * scale**2)
+    found = _ratios(sample)
+    expected = [_ratio(*row) for row in zip(counts, totals, strict=True)]
+    np.testing.assert_allclose(found.values, [value for value, _ in expected])
+    np.testing.assert_allclose(found.degrees, [max(degrees, 1e-9) for _, degrees in expected])
+
+
+def _ratio(counts: Floats, totals: Floats) -> tuple[float, float]:
+    """Of hits and misses: the squares between pieces by what they would be, and the degrees."""
+    between = expected = within = degrees = 0.0
+    for n, k in zip(counts, totals, strict=True):
+        if not n.sum():
+            continue
+        mean = k.sum() / n.sum()
+        between += sum((have - mean * size) ** 2 for have, size in zip(k, n, strict=True))
+        expected += sum(size - size**2 / n.sum() for size in n)
+        within += n.sum() * mean * (1 - mean)
+        degrees += n.sum() ** 2 / sum(size**2 for size in n) - 1
+    if degrees < 1 or not within:
+        return float("nan"), degrees
+    return between / (within / (counts.sum() - 2) * expected), degrees
+
+
+def _alternating(rows: int) -> Samples:
+    """Three and four hits of seven in turn: so regular that all blocks are the same."""
+    counts = np.full((rows, *WINDOWS), 7.0)
+    return hits(counts, np.broadcast_to(3.0 + np.arange(PIECES) % 2, counts.shape))
+
+
+@pytest.mark.parametrize("rows", [1, 4])
+def test_what_is_more_regular_than_chance_counts_as_independent(rows: int) -> None:
+    effects = design_effects(_alternating(rows))
+    np.testing.assert_array_equal(effects.values, 1)
+    # What two windows of seven blocks tell of each row; and no more than 392 runs do.
+    np.testing.assert_allclose(effects.degrees, min(12 * rows, 390))
+
+
+def test_the_least_ratio_is_a_twentieth() -> None:
+    logs = _Ratios(np.array([0.0, 0.04, 0.06]), np.full(3, 6.0)).logs
+    np.testing.assert_allclose(logs - np.log(3) + digamma(3), np.log([0.05, 0.05, 0.06]))
+
+
+def test_where_no_score_differs_runs_count_as_independent() -> None:
+    counts = np.full((3, *WINDOWS), 7.0)
+    totals = counts * np.array([[0, 0], [1, 1], [0, 1]])[:, :, None]
+    sample = hits(counts, totals)
+    effects = design_effects(sample)
+    np.testing.assert_array_equal(effects.values, 1)
+    p = p_values(sample, effects)
+    assert p[:2].tolist() == [1, 1]
+    assert p[2] < 1e-6
+
+
+def test_a_row_of_a_single_block_has_no_say_in_how_the_others_grow() -> None:
+    rng = np.random.default_rng(12)
+    rates = np.repeat(rng.beta(8, 2, (6, 2, PIECES // BLOCK)), BLOCK, axis=2)
+    counts, totals = np.full(rates.shape, 50.0), np.round(50 * rates)
+    counts[5, :, BLOCK:] = totals[5, :, BLOCK:] = 0
+    all_rows, others = hits(counts, totals), hits(counts[:5], totals[:5])
+    found, expected = design_effects(all_rows), design_effects(others)
+    np.testing.assert_allclose(found.values[:5], expected.values)
+    assert (expected.values > PIECES / BLOCK).all()
+
+
+def test_growth_is_that_of_the_mean_logarithm() -> None:
+    """Which it is worth log 7 / log 4 times: a window has seven blocks, a block four pieces."""
+    rng = np.random.default_rng(13)
+    rates = np.repeat(rng.beta(8, 2, (6, 2, PIECES // BLOCK)), BLOCK, axis=2)
+    sample = hits(np.full(rates.shape, 50.0), np.round(50 * rates))
+    pieces, blocks = _ratios(sample), _ratios(sample.in_blocks())
+    growth = np.exp((blocks.logs - pieces.logs).mean())
+    expected = _steadied(blocks).values * growth ** (np.log(7) / np.log(4))
+    np.testing.assert_allclose(design_effects(sample).values, expected)
+
+
 @pytest.mark.parametrize("effect", [1.0, 4.0])
 def test_p_values_are_those_of_the_test_of_two_proportions(effect: float) -> None:
     counts, totals = np.zeros((1, *WINDOWS)), np.zeros((1, *WINDOWS))
@@ -184,13 +272,13 @@ def test_runs_that_come_in_fours_have_one_of_four() -> None:
 
 
 def test_each_row_has_a_p_value_of_its_own() -> None:
-    counts, totals = np.zeros((4, *WINDOWS)), np.zeros((4, *WINDOWS))
-    counts[:, :, 3] = (100, 150), (50, 50), (60, 0), (1, 99)
-    totals[:, :, 3] = (80, 90), (20, 20), (30, 0), (0, 99)
-    effects = DesignEffects(np.ones(4), np.full(4, 1e9))
+    counts, totals = np.zeros((7, *WINDOWS)), np.zeros((7, *WINDOWS))
+    counts[:, :, 3] = (100, 150), (50, 50), (60, 0), (1, 99), (5, 7), (9, 9), (0, 0)
+    totals[:, :, 3] = (80, 90), (20, 20), (30, 0), (0, 99), (5, 7), (0, 0), (0, 0)
+    effects = DesignEffects(np.ones(7), np.full(7, 1e9))
     p = p_values(hits(counts, totals), effects)
     z = 0.2 / np.sqrt(0.68 * 0.32 * (1 / 100 + 1 / 150)), 1 / np.sqrt(0.99 * 0.01 * (1 + 1 / 99))
-    expected = [2 * stats.norm.sf(z[0]), 1, np.nan, 2 * stats.norm.sf(z[1])]
+    expected = [2 * stats.norm.sf(z[0]), 1, np.nan, 2 * stats.norm.sf(z[1]), 1, 1, np.nan]
     np.testing.assert_allclose(p, expected, rtol=1e-3)
 
 
@@ -198,6 +286,14 @@ def test_a_few_rows_tell_what_they_have_in_common() -> None:
     logs, degrees = np.array([0.1, 2.0, 3.1]), np.array([4.0, 6.0, 8.0])
     spread = np.std(logs) ** 2 * 3 / 2 - polygamma(1, degrees / 2).mean()
     assert polygamma(1, _prior(logs, degrees)[1] / 2) == pytest.approx(spread)
+    apart = _Ratios(np.array([0.5, 3.0, 9.0]), np.array([30.0, 30.0, 40.0]))
+    prior, weight = _prior(apart.logs, apart.degrees)
+    drawn = _steadied(apart)
+    np.testing.assert_allclose(drawn.degrees, apart.degrees + weight)
+    np.testing.assert_allclose(
+        drawn.values, (weight * prior + apart.degrees * apart.values) / (weight + apart.degrees)
+    )
+    assert apart.degrees.tolist() == [30, 30, 40]
     two = _steadied(_Ratios(np.array([2.0, 2.1]), np.array([6.0, 6.0])))
     np.testing.assert_allclose(two.degrees, 12)
     same = _steadied(_Ratios(np.array([np.nan, np.nan]), np.array([1.0, 0.9])))
