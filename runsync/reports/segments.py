@@ -160,7 +160,7 @@ def _confirmed(
     return [
         replace(one, p_value=float(value))
         for one, value in zip(found, p, strict=True)
-        if value <= _LIMIT and _survives_shuffling(every_series, one)
+        if value <= _LIMIT and _shuffled_chance(every_series, one) <= _LIMIT
     ]
 
 
@@ -184,7 +184,7 @@ def _chances(split_once: Sequence[_Pieces], split_deeper: Sequence[_Pieces]) -> 
     """The p-value of each best split, for all places at which it could have been."""
     effects = design_effects(_samples(split_deeper, 4))
     effects = DesignEffects(effects.values * _CHOSEN, effects.degrees)
-    places = np.array([max(1.0, one.length / BLOCK) for one in split_once])
+    places = np.array([one.length / BLOCK for one in split_once])  # two weeks or more: over three
     chances: Floats = np.minimum(p_values(_samples(split_once, 2), effects) * places, 1)
     return chances
 
@@ -223,8 +223,8 @@ def _samples(parts: Sequence[_Pieces], most: int) -> Samples:
     return Samples(counts, totals, np.array([one.squares for one in parts]))
 
 
-def _survives_shuffling(every_series: Sequence[Series], change: ChangePoint) -> bool:
-    """Whether blocks of days in random order are split so well in less than 5% of cases."""
+def _shuffled_chance(every_series: Sequence[Series], change: ChangePoint) -> float:
+    """In what share of cases blocks of days in random order are split as well, or better."""
     series = _cut(every_series[change.series], change.begin, change.end)
     days, scores = series.days, series.scores - series.scores.mean()
     count, split = len(days), change.at - change.begin
@@ -247,7 +247,7 @@ def _survives_shuffling(every_series: Sequence[Series], change: ChangePoint) -> 
         squares = (so_far[block] + within)[is_open] ** 2
         at = at[is_open]
         better += int((squares / (at * (count - at))).max() >= own)
-    return (better + 1) / (_SHUFFLES + 1) <= _LIMIT
+    return (better + 1) / (_SHUFFLES + 1)
 
 
 def _with_neighbours(found: Sequence[ChangePoint]) -> list[ChangePoint]:
