@@ -418,3 +418,42 @@ def test_a_list_that_ignores_paging_is_given_up_also_where_rows_cannot_be_read(
     pages = walk(lambda _skip: Slice(page, NOW), None, name="the list")
     with pytest.raises(SourceError, match="the same runs on page after page"):
         list(islice(pages, 1000))
+
+
+@pytest.mark.parametrize(
+    ("asked", "shown", "then"),
+    [
+        (3, [20], []),  # one row alone that was never seen, and nothing below it
+        (2, [20, 3, 2, 1], None),  # one new row above those that were jumped to
+    ],
+)
+def test_a_newer_row_proves_neither_an_end_nor_that_nothing_was_jumped_over(
+    asked: int, shown: list[int], then: list[int] | None
+) -> None:
+    moving = MovingList(10, [], page=4)
+    lies = iter([shown] if then is None else [shown, then])
+    calls = 0
+    below = -1
+
+    def fetch(skip: int) -> Slice:
+        nonlocal calls, below
+        calls += 1
+        if calls == asked or skip == below:
+            below = skip + 1
+            return Slice([entry(n) for n in next(lies, [])], NOW)
+        below = -1
+        return moving.fetch(skip)
+
+    pages, _ = walked(moving, fetch)
+    assert set(ids_in(pages)) >= {f"r{n}" for n in moving.numbers}
+
+
+def test_where_an_answer_tells_that_it_is_the_last_nothing_more_is_asked() -> None:
+    moving = MovingList(9, [], page=4)
+
+    def fetch(skip: int) -> Slice:
+        return replace(moving.fetch(skip), at_start=skip + 4 >= 9)
+
+    pages, _ = walked(moving, fetch)
+    assert moving.asked == [0, 2, 4, 6]
+    assert [page.at_start for page in pages] == [False, False, False, True]
