@@ -219,7 +219,8 @@ class Report:
 
         with open_reader(db, crew) as reader:
             query = reader.query(spec, self)
-            if self.apart and "pipeline" in query.keys and crew is ALONE:
+            is_alone = crew is ALONE or (crew.workers == "auto" and reader.is_archive)
+            if self.apart and "pipeline" in query.keys and is_alone:
                 queries = reader.parts(query, whole_pipelines=True)
             else:
                 queries = [query]

@@ -1,6 +1,7 @@
 """One part or many, cut anywhere and merged in any order: the same frame, to the last digit."""
 
 from collections import Counter
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -10,13 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runsync import reports
+from runsync.archive.export import export
 from runsync.reports.columns import finished
 from runsync.reports.coverage_notes import Coverage
 from runsync.reports.definitions import REPORTS
 from runsync.reports.load import Reader, open_reader
 from runsync.reports.parts import merged_parts
 from runsync.reports.query_spec import By, Query, QuerySpec
-from runsync.reports.report import Frames, Report
+from runsync.reports.report import Frames, Report, Workers
 from runsync.storage.database import Database
 from tests.reports.database_rows import at, fill, pipeline, run, step
 from tests.reports.test_oracles import FEWER, PERIODS, ZONES, History, histories, stored
@@ -146,8 +148,14 @@ def test_a_pipeline_without_a_run_in_the_window_is_in_a_part_all_the_same(
 
 @pytest.mark.parametrize("by", [("pipeline",), ("branch", "pipeline")])
 @pytest.mark.parametrize("name", ["step_durations", "step_failures", "flaky_steps"])
+@pytest.mark.parametrize("workers", [1, "auto"])
 def test_pipelines_that_are_finished_apart_are_in_order(
-    sqlite: Database, monkeypatch: pytest.MonkeyPatch, name: str, by: tuple[By, ...]
+    sqlite: Database,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    by: tuple[By, ...],
+    workers: Workers,
 ) -> None:
     """By their names, whatever their numbers; and so are what stands before them."""
     runs = [
@@ -159,7 +167,12 @@ def test_pipelines_that_are_finished_apart_are_in_order(
     names = {1: "zeta", 2: "alpha", 3: "mu"}
     fill(sqlite, runs, steps, pipelines=[pipeline(*one) for one in names.items()])
     whole = getattr(reports, name)(sqlite, by=by)
+    database: Any = sqlite
+    if workers == "auto":  # of an archive that is one process too
+        export(sqlite, tmp_path / "archive")
+        database = f"archive:{tmp_path}/archive"
     monkeypatch.setattr("runsync.reports.load.PART_RUNS", 4)
+    monkeypatch.setattr("runsync.reports.load.PART_RUNS_IN_GROUPS", 4)
     asked: list[Query] = []
     gather = Report.gather
 
@@ -168,6 +181,6 @@ def test_pipelines_that_are_finished_apart_are_in_order(
         return gather(report, reader, query)
 
     monkeypatch.setattr(Report, "gather", watched)
-    found = getattr(reports, name)(sqlite, by=by)
+    found = getattr(reports, name)(database, by=by, workers=workers)
     assert [one.pipeline_ids for one in asked] == [(1,), (2,), (3,)]
     pd.testing.assert_frame_equal(found, whole, check_exact=True)
