@@ -104,7 +104,8 @@ def check(rig: Rig, ks: Callable[[int], list[int]]) -> None:
         emptied(rig.database)
         rig.simulator.reset_log()
         killed = synced_in_a_child(rig, k)
-        rig.sync()
+        # A server lets go of the lock of one that was killed when it notices that.
+        assert [one.outcome for one in rig.sync(wait=True)] == ["ok"], f"killed at event {k}"
         assert canonical(rig.database) == undisturbed, f"killed at event {k}"
         if not killed:
             # It resumes: what was in flight, the pages of uncommitted runs, and the first page.

@@ -536,8 +536,11 @@ def live(sqlite: Database, steps: list[Any], during: list[Any], size: int, view:
             # The two views have words of their own.
             step |= {"raw_status": None, "raw_result": None}
     assert {key: rows.get(key) for key in due} == due
-    with sqlite.read() as connection:
-        assert connection.execute(select(CoverageRow.reaches_start)).scalars().all() in ([], [True])
+    # A folder that shows no build any more does not prove that there were no older ones.
+    if due:
+        with sqlite.read() as connection:
+            found = connection.execute(select(CoverageRow.reaches_start)).scalars().all()
+        assert found == [True]
 
 
 def happen(world: World, spare: dict[str, Item], step: tuple[int, str, int]) -> None:
