@@ -408,7 +408,10 @@ class ListingSync:
         if batch.runs or batch.intervals or batch.vanished or batch.pipelines:
             self._counts.add(self._store.save(batch))
         if batch.vanished or gone:
-            self._note(Problem(_NOT_FOUND.format(run)) for run in self._store.not_found_once())
+            # Of those alone: others may be asked for again later in this sync.
+            asked = {run_id for _, run_id, _ in (*batch.vanished, *gone)}
+            once = asked.intersection(self._store.not_found_once())
+            self._note(Problem(_NOT_FOUND.format(run)) for run in sorted(once))
         for key, run in zip(keys, batch.runs, strict=True):
             self._validators.pop(key, None)
             if run.details.validator and not run.settled:

@@ -81,3 +81,24 @@ def test_a_run_that_counts_as_gone_and_comes_back_unreadable_is_open(gone: tuple
     rig.simulator.faults.clear()
     assert asks_for(rig, run)
     rig.assert_exact()
+
+
+def test_a_run_that_is_not_found_again_is_named_once_though_another_one_is_looked_for_first(
+    make_rig: MakeRig,
+) -> None:
+    """Of an empty listing the newest run is asked for: each time another one."""
+    world = empty_world()
+    (pipeline,) = world.pipelines
+    old = world.add_run(pipeline.id, status="finished")
+    world.clock.advance(timedelta(hours=1))
+    new = world.add_run(pipeline.id, status="running")
+    rig = make_rig(world)
+    rig.sync()
+    for run in (old, new):
+        world.delete_run(run)
+    (outcome,) = rig.sync()
+    assert [problem.split(":")[0] for problem in outcome.problems] == [f"run {new}"]
+    world.clock.advance(timedelta(minutes=11))
+    (outcome,) = rig.sync()
+    assert (outcome.outcome, outcome.problems) == ("ok", ())
+    assert all(rig.column("vanished_at").values())

@@ -536,11 +536,12 @@ def live(sqlite: Database, steps: list[Any], during: list[Any], size: int, view:
             # The two views have words of their own.
             step |= {"raw_status": None, "raw_result": None}
     assert {key: rows.get(key) for key in due} == due
-    # A folder that shows no build any more does not prove that there were no older ones.
+    # A folder that shows no build any more does not prove that there were no older ones; and where
+    # the newest builds have gone, what is below them stays open until the next one.
     if due:
         with sqlite.read() as connection:
             found = connection.execute(select(CoverageRow.reaches_start)).scalars().all()
-        assert found == [True]
+        assert any(found)
 
 
 def happen(world: World, spare: dict[str, Item], step: tuple[int, str, int]) -> None:
