@@ -44,7 +44,10 @@ TARGETS = {
         "tests/reports/test_statistics.py",
         "tests/reports/test_groups.py",
     ],
-    "runsync/reports/comparison.py": ["tests/reports/test_comparison.py"],
+    "runsync/reports/comparison.py": [
+        "tests/reports/test_comparison_figures.py",
+        "tests/reports/test_comparison.py",
+    ],
     "runsync/reports/chance.py": ["tests/reports/test_chance.py"],
     "runsync/reports/segments.py": ["tests/reports/test_segments.py"],
     "runsync/http/redaction.py": [f"{_HTTP}/test_redaction.py"],

@@ -118,7 +118,6 @@ def _compared(reader: Reader, report: Report, query: Query, figure: str | None) 
     """The comparison with its p-values as they are, not corrected."""
     if query.every:
         raise ConfigError("a comparison is of two windows; leave every away")
-    report.check_comparable()
     figure = _checked(figure, report)
     windows = (replace(query, window=query.window.before()), query)
     both = _joined([_side(reader, report, one) for one in windows], query.keys)
@@ -189,10 +188,10 @@ def _of_durations(both: _Both, figure: str) -> pd.DataFrame:
     samples = both.samples(scores, scores**2)
     effects = design_effects(samples)
     estimate = _estimates(both, figure, *_with_default(effects))
-    moved = np.sign(np.diff(rate(samples.totals.sum(axis=2), samples.sizes), axis=1)[:, 0])
-    shown = np.sign(np.diff(estimate[0], axis=1)[:, 0])
+    moved = np.diff(rate(samples.totals.sum(axis=2), samples.sizes), axis=1)[:, 0]
+    shown = np.diff(estimate[0], axis=1)[:, 0]
     p = np.where(shown * moved <= 0, 1.0, p_values(samples, effects))
-    beyond = samples.sizes * min(_SHARES[figure], 1 - _SHARES[figure])
+    beyond = samples.sizes * (1 - _SHARES[figure])
     p[(beyond < _BEYOND - 1e-9).any(axis=1)] = np.nan
     return _table(both.keys, samples, estimate, p)
 
