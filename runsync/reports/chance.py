@@ -28,6 +28,8 @@ BLOCK = 4
 
 _GROWTH = log(PIECES / BLOCK) / log(BLOCK)
 _LEAST = 0.05
+_ROUNDING = 1e-12
+"""Which part of the mean square may be left of a variance where all scores are the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +97,11 @@ def p_values(samples: Samples, effects: DesignEffects) -> Floats:
     with np.errstate(divide="ignore", invalid="ignore"):
         means = samples.totals.sum(axis=2) / sizes
         mean = samples.totals.sum(axis=(1, 2)) / whole
-        variance = np.maximum(samples.squares / whole - mean**2, 0)
+        square = samples.squares / whole
+        variance = square - mean**2
         error = np.sqrt(variance * effects.values * (1 / sizes).sum(axis=1))
-        away = np.where(means[:, 0] == means[:, 1], 0, np.abs(means[:, 1] - means[:, 0]) / error)
+        moved = np.abs(means[:, 1] - means[:, 0])
+        away = np.where(variance <= _ROUNDING * square, 0 * moved, moved / error)
         p = 2 * stdtr(effects.degrees, -away)  # NaN where there is no mean
         found: Floats = np.where(effects.degrees >= 1, p, np.nan)
     return found
@@ -150,7 +154,7 @@ def _ratios(samples: Samples) -> _Ratios:
         degrees = (parts - 1).sum(axis=1)
         within = samples.squares - (means**2 * sizes).sum(axis=(1, 2))
         variance = within / (sizes.sum(axis=(1, 2)) - 2)
-        is_known = (degrees >= 1) & (variance > 1e-12 * samples.squares)
+        is_known = (degrees >= 1) & (variance > _ROUNDING * samples.squares)
         values = np.where(is_known, between / (variance * expected), np.nan)
     return _Ratios(values, np.maximum(degrees, 1e-9))
 

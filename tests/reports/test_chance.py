@@ -219,6 +219,17 @@ def test_where_no_score_differs_runs_count_as_independent() -> None:
     assert p[2] < 1e-6
 
 
+def test_equal_scores_are_no_change_whatever_rounding_says() -> None:
+    """A tenth thirty times adds up to a little less than three."""
+    counts, totals = np.zeros((2, 200, *WINDOWS))
+    for n in range(200):
+        counts[n, :, 0] = 30 + n, 21
+        totals[n, :, 0] = np.cumsum(np.full(30 + n, 0.1))[-1], np.cumsum(np.full(21, 0.1))[-1]
+    sample = Samples(counts, totals, counts.sum(axis=(1, 2)) * 0.1**2)
+    effects = DesignEffects(np.ones(200), np.full(200, 9.0))
+    np.testing.assert_array_equal(p_values(sample, effects), 1)
+
+
 def test_a_row_of_a_single_block_has_no_say_in_how_the_others_grow() -> None:
     rng = np.random.default_rng(12)
     rates = np.repeat(rng.beta(8, 2, (6, 2, PIECES // BLOCK)), BLOCK, axis=2)

@@ -266,6 +266,14 @@ def test_a_change_is_beyond_what_both_tests_allow(seed: int, is_found: bool) -> 
     assert bool(changes_in([Series(days, scores)])) is is_found
 
 
+def test_series_that_never_vary_make_no_other_change_likelier() -> None:
+    """Of 21 series one can have changed: the best of 21 tries."""
+    stepped = coins(np.random.default_rng(5), np.repeat([0.95, 0.7], 210))
+    same = [Series(np.arange(n) / 7, np.full(n, (n + 1) / 2 / n)) for n in range(300, 320)]
+    (alone,), (among,) = changes_in([stepped]), changes_in([stepped, *same])
+    assert among.p_value == pytest.approx(21 * alone.p_value)
+
+
 def test_a_few_bad_days_are_no_change() -> None:
     rng = np.random.default_rng(4)
     shares = np.full(420, 0.95)
