@@ -234,6 +234,22 @@ def test_comparisons_read_together_are_corrected_for_the_rows_of_all(sqlite: Dat
     assert len(set(p)) > 3
 
 
+def test_a_branch_that_is_still_broken_is_no_time_to_recover(sqlite: Database) -> None:
+    def runs(day: int, letters: str, branch: str) -> list[dict[str, Any]]:
+        words = {"p": "passed", "f": "failed"}
+        return [
+            run(f"{branch}{day}-{n}", at(day, hours=n), words[letter], branch=branch)
+            for n, letter in enumerate(letters)
+        ]
+
+    fill(sqlite, [*runs(1, "pfp", "a"), *runs(11, "pffp", "a"), *runs(12, "pf", "b")])
+    with open_reader(sqlite) as reader:
+        report = REPORTS["recoveries"]
+        asked = reader.query(QuerySpec(since=at(10), until=at(20), by=["pipeline"]), report)
+        (found,) = comparisons(reader, [(report, asked)])
+    assert found[["n_before", "n_after"]].to_numpy().tolist() == [[1, 1]]
+
+
 def test_an_interval_reaches_as_far_as_students_does_and_needs_a_degree_of_freedom() -> None:
     values, degrees = np.array([1.0, 2.0, 3.0]), np.array([0.99, 1.0, 7.0])
     effects, z = _with_default(DesignEffects(values, degrees))
