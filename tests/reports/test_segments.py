@@ -146,7 +146,8 @@ def test_the_chance_of_a_change_is_that_of_plain_loops(seed: int) -> None:
     count = 300
     days = np.sort(rng.uniform(100, 128 + 9 * seed, count)).round(1)
     shares = np.repeat([0.9, 0.75, 0.5, 0.6], count // 4)
-    one = Series(days, (rng.random(count) < shares).astype(np.float64))
+    scores = (rng.random(count) < shares).astype(np.float64)
+    one = Series(days, 0.1 + 0.6 * scores if seed % 2 else scores)
     split = best_split(one)
     assert split
     sides = [(0, split), (split, count)]
