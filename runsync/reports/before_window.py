@@ -30,18 +30,18 @@ def verdicts_before(reader: "Reader", query: Query, wanted: Columns) -> list[sa.
     """
     since = query.window.until
     assert since is not None  # noqa: S101 - the caller's window has a beginning
-    if reader.is_archive:
-        return [_by_scan(reader.select(v_runs, query, wanted), since)]
     last = _last_verdicts(since, query.pipeline_ids)
-    # Told which pipelines, SQLite would follow the key, through all of their history.
-    earlier = reader.select(v_runs, replace(query, pipeline_ids=None), wanted)
-    join = _joined if reader.backend.dialect_name == "sqlite" else _one_by_one
+    dialect = reader.backend.dialect_name
+    if dialect == "sqlite":  # told which pipelines, it would follow the key, through their history
+        query = replace(query, pipeline_ids=None)
+    earlier = reader.select(v_runs, query, wanted)
+    join = _one_by_one if dialect == "postgresql" else _joined
     return [one.where(_matters(last, since)) for one in join(earlier, last)]
 
 
 def _joined(earlier: sa.Select[Any], last: sa.CTE) -> Iterator[sa.Select[Any]]:
-    """By the index of verdicts: however long the history is, only the rows that are told are
-    looked at."""
+    """In SQLite by the index of verdicts: however long the history is, only the rows that are told
+    are looked at."""
     for of_branch in _of_branch(last):
         yield earlier.join_from(last, v_runs, sa.and_(*of_branch))
 
@@ -76,30 +76,9 @@ def _matters(last: sa.CTE, since: datetime) -> sa.ColumnElement[bool]:
     )
 
 
-def _by_scan(earlier: sa.Select[Any], since: datetime) -> sa.Select[Any]:
-    run = v_runs.c
-    # No branch and an empty name are two branches.
-    branch = sa.func.coalesce(run.branch, "")
-    has_none = sa.case((run.branch.is_(None), 1), else_=0)
-    passed = earlier.with_only_columns(
-        run.pipeline_id,
-        branch.label("branch"),
-        has_none.label("has_none"),
-        sa.func.max(_ended(run)).label("passed_at"),
-    ).where(run.is_passed == 1, _ended(run) < since)
-    last = passed.group_by(run.pipeline_id, branch, has_none).subquery("last_pass")
-    same_branch = (
-        (last.c.pipeline_id == run.pipeline_id)
-        & (last.c.branch == branch)
-        & (last.c.has_none == has_none)
-    )
-    came_after = last.c.passed_at.is_(None) | (_ended(run) >= last.c.passed_at)
-    return earlier.outerjoin_from(v_runs, last, same_branch).where(run.in_rate == 1, came_after)
-
-
 def _last_verdicts(since: datetime, pipeline_ids: Sequence[int] | None) -> sa.CTE:
     """When each branch passed and failed last before ``since``, null where it had not; and when its
-    last verdict came. The index alone tells."""
+    last verdict came. In SQLite the index alone tells."""
     run = sa.alias(runs).c
     ended = _ended(run)
 
