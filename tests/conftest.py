@@ -6,6 +6,7 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,9 @@ from runsync.storage.database import Database
 
 # Each commit of a database waits for the disk: temporary files are in memory where that has room.
 _MEMORY = Path("/dev/shm")
-if "TMPDIR" not in os.environ and os.access(_MEMORY, os.W_OK):
-    if shutil.disk_usage(_MEMORY).free > 2 * 2**30:
-        os.environ["TMPDIR"], tempfile.tempdir = str(_MEMORY), None
+_HAS_ROOM = os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > 2 * 2**30
+if _HAS_ROOM and "TMPDIR" not in os.environ:
+    os.environ["TMPDIR"], tempfile.tempdir = str(_MEMORY), None
 
 # Suites and rigs that tests share assert too, and should say as much when they fail.
 pytest.register_assert_rewrite("tests.sources.contract", "tests.sync.rig")
@@ -111,10 +112,24 @@ def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
 @pytest.fixture
 def postgres_url(postgres_server: URL, postgres_template: str) -> Iterator[str]:
     """A migrated PostgreSQL database of the test's own."""
+    with copied(postgres_server, postgres_template) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def postgres_url_of_module(postgres_server: URL, postgres_template: str) -> Iterator[str]:
+    """The same for tests that only read what one of them all costs to write."""
+    with copied(postgres_server, postgres_template) as url:
+        yield url
+
+
+@contextmanager
+def copied(server: URL, template: str) -> Iterator[str]:
+    """The URL of a copy of the template, while it is needed."""
     name = f"test_{next(_numbers)}"
-    _admin(postgres_server, f"CREATE DATABASE {name} TEMPLATE {postgres_template}")
-    yield postgres_server.set(database=name).render_as_string(hide_password=False)
-    _admin(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
+    _admin(server, f"CREATE DATABASE {name} TEMPLATE {template}")
+    yield server.set(database=name).render_as_string(hide_password=False)
+    _admin(server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

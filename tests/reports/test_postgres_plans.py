@@ -30,10 +30,10 @@ FROM runs, generate_series(1, 9) AS n
 """
 
 
-@pytest.fixture
-def long_history(postgres_url: str) -> Iterator[Database]:
+@pytest.fixture(scope="module")
+def long_history(postgres_url_of_module: str) -> Iterator[Database]:
     """Six thousand runs of 1000 days, with twenty steps each."""
-    begin, postgres = at(0), Database(postgres_url)
+    begin, postgres = at(0), Database(postgres_url_of_module)
     runs = [
         run(
             f"r{n:05}",
@@ -51,6 +51,16 @@ def long_history(postgres_url: str) -> Iterator[Database]:
         connection.commit()
     yield postgres
     postgres.close()
+
+
+@pytest.fixture(scope="module")
+def longer_history(long_history: Database) -> Database:
+    """The same with nine more runs, without steps, for each."""
+    with long_history.engine.connect() as connection:
+        connection.exec_driver_sql(MORE_RUNS)
+        connection.exec_driver_sql("ANALYZE runs")
+        connection.commit()
+    return long_history
 
 
 @contextmanager
@@ -93,14 +103,10 @@ def test_the_steps_of_few_runs_are_not_looked_for_in_all(
 
 @pytest.mark.parametrize("name", ["recoveries", "broken_branches"])
 def test_how_branches_entered_a_window_is_found_by_the_index_of_verdicts(
-    long_history: Database, end: None, name: str
+    longer_history: Database, end: None, name: str
 ) -> None:
-    with long_history.engine.connect() as connection:
-        connection.exec_driver_sql(MORE_RUNS)
-        connection.exec_driver_sql("ANALYZE runs")
-        connection.commit()
-    with plans_of(long_history, "last_verdict") as plans:
-        getattr(reports, name)(long_history, since="28d")
+    with plans_of(longer_history, "last_verdict") as plans:
+        getattr(reports, name)(longer_history, since="28d")
     (plan,) = plans
     # The ends of all branches may be of all runs; what is told of them is found by the index.
     assert not re.search(r"Seq Scan on runs r(_\d+)? ", plan), plan
