@@ -61,10 +61,10 @@ class UnchangedRun:
 
 
 def load(memory: dict[str, Any]) -> dict[RunKey, Validator]:
-    """Those that a listing's memory holds. Another version may read more of a run, so it knows
-    none."""
-    kept = memory.get(MEMORY_KEY, {})
-    rows = kept.get("runs", ()) if kept.get("version") == __version__ else ()
+    """Those of a listing's memory that holds some. Another version may read more of a run, so it
+    knows none."""
+    kept = memory[MEMORY_KEY]
+    rows = kept["runs"] if kept["version"] == __version__ else ()
     return {
         (pipeline, run_id): Validator(text, parse_time(read), parse_time(at) if at else None)
         for pipeline, run_id, text, read, at in rows

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from runsync import __version__
 from runsync.sources.github.source import GitHub
 from runsync.storage.database import Database
 from tests.sources.github.rig import repository
@@ -105,6 +106,44 @@ def test_another_process_knows_as_much(github: GitHub, service: Service, sqlite:
     renewed = GitHub(github._config)
     assert spent(service, sqlite, renewed) == 0
     renewed.close()
+
+
+def test_what_another_version_kept_is_not_asked_by(
+    github: GitHub, service: Service, sqlite: Database
+) -> None:
+    """It may have read less of a run."""
+    waiting(service.world)
+    run_sync(sqlite, github)
+    kept = text("SELECT json_extract(memory, '$.validators') FROM listings")
+    with sqlite.write() as connection:
+        assert f'"version":"{__version__}"' in connection.execute(kept).scalar_one()
+        another = "json_set(memory, '$.validators.version', '0.0.1')"
+        connection.execute(text(f"UPDATE listings SET memory = {another}"))
+    service.asked.clear()
+    run_sync(sqlite, github)
+    assert [asked.etag is None for asked in service.asked] == [False, True, True]
+    with sqlite.read() as connection:
+        assert f'"version":"{__version__}"' in connection.execute(kept).scalar_one()
+
+
+class Prompt(GitHub):
+    """A service whose runs do not change any more once they are over."""
+
+    grace = SECOND
+
+
+def test_an_unchanged_run_settles_after_the_grace_period_of_its_source(
+    github: GitHub, service: Service, sqlite: Database
+) -> None:
+    run = service.world.add_run(NOW - 2 * MINUTE)
+    service.world.finish(run, NOW)
+    prompt = Prompt(github._config)
+    run_sync(sqlite, prompt)
+    assert not settled(sqlite, run)
+    service.world.now += SECOND
+    run_sync(sqlite, prompt)
+    assert settled(sqlite, run)
+    prompt.close()
 
 
 def test_jobs_that_change_are_found(github: GitHub, service: Service, sqlite: Database) -> None:
