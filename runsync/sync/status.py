@@ -101,7 +101,8 @@ def status(
 
 
 def incomplete_runs(database: Database) -> list[dict[str, Any]]:
-    """The runs whose steps are not in, newest first, with :data:`INCOMPLETE_COLUMNS`.
+    """The runs whose steps are not in, newest first, with :data:`INCOMPLETE_COLUMNS` and the
+    pipeline's ``external_id``.
 
     ``reason`` is why a run was set aside: its steps came and cannot be read, so that it is asked
     for again once a day, and by a full sync. ``set_aside_at``, by the provider's clock, is when
@@ -136,16 +137,13 @@ def _called(connection: Connection, query: Select[Any]) -> list[dict[str, Any]]:
 
 
 def _pipelines(connection: Connection) -> list[dict[str, Any]]:
-    unfinished = case(
-        ((runs.c.status != Status.FINISHED.value) & runs.c.vanished_at.is_(None), 1),
-        else_=0,
-    )
+    unfinished = (runs.c.status != Status.FINISHED.value) & runs.c.vanished_at.is_(None)
     counts = (
         select(
             runs.c.pipeline_id,
             func.count().label("runs"),
-            func.sum(unfinished).label("unfinished"),
-            func.sum(case((_INCOMPLETE, 1), else_=0)).label("incomplete"),
+            func.sum(case((unfinished, 1))).label("unfinished"),
+            func.sum(case((_INCOMPLETE, 1))).label("incomplete"),
             func.count(runs.c.vanished_at).label("vanished"),
         )
         .group_by(runs.c.pipeline_id)

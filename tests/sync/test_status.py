@@ -4,11 +4,15 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import pytest
+from sqlalchemy import text
+
 from runsync.coverage import Interval
 from runsync.records import Cursor, Pipeline, Result, Run, RunWithSteps, Status
+from runsync.storage import database
 from runsync.storage.database import Database
 from runsync.storage.store import Batch, Counts, ListingStore, RunToWrite, SetAside
-from runsync.sync.status import Wanted, incomplete_runs, status
+from runsync.sync.status import INCOMPLETE_COLUMNS, Wanted, incomplete_runs, status
 from tests.storage.run_histories import EPOCH
 
 HOUR = timedelta(hours=1)
@@ -20,6 +24,7 @@ def a_run(pipeline: Pipeline, run_id: str, hours: int = 0, *, is_over: bool = Tr
         pipeline=pipeline,
         id=run_id,
         created_at=EPOCH + hours * HOUR,
+        url=f"https://ci/{run_id}",
         status=Status.FINISHED if is_over else Status.RUNNING,
         result=Result.PASSED if is_over else Result.UNKNOWN,
     )
@@ -59,13 +64,31 @@ def test_incomplete_runs_come_newest_first_with_why_they_are(sqlite: Database) -
     # Another listing of the first pipeline, which found it unreadable before.
     earlier = replace(aside, at=EPOCH, reason="step 4 has no name")
     ListingStore(sqlite, "ci", "ci/all").save(Batch(set_aside=[earlier]))
+    found = incomplete_runs(sqlite)
     columns = ("pipeline", "id", "set_aside_at", "reason")
-    assert [tuple(row[name] for name in columns) for row in incomplete_runs(sqlite)] == [
+    assert [tuple(row[name] for name in columns) for row in found] == [
         ("one", "b", None, None),
         ("one", "a", EPOCH, "step 3 has no name"),
         ("one", "c", None, None),
         ("another", "a", None, None),
     ]
+    assert all(row.keys() == {*INCOMPLETE_COLUMNS, "external_id"} for row in found)
+    told_of_run = ("source", "created_at", "status", "result", "url")
+    told_of_b = ("ci", EPOCH + 2 * HOUR, "finished", "passed", "https://ci/b")
+    assert tuple(found[0][name] for name in told_of_run) == told_of_b
+
+
+def test_it_is_told_while_a_sync_writes(
+    sqlite: Database, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored(sqlite, Batch([replace(a_run(ONE, "1"), with_steps=False)]))
+    before = status(sqlite), incomplete_runs(sqlite)
+    monkeypatch.setattr(database, "_BUSY_SECONDS", 0)
+    reader = Database(sqlite_url)
+    with sqlite.write() as connection:
+        connection.execute(text("DELETE FROM runs"))
+        assert (status(reader), incomplete_runs(reader)) == before
+    reader.close()
 
 
 def test_what_stretch_is_covered_and_how_many_gaps_lie_below_it(sqlite: Database) -> None:
