@@ -137,16 +137,14 @@ class ListingStore(SyncLog):
         rows = self.database.rows(query)
         return (Pipeline(rows[0][0], rows[0][1]), rows[0][2]) if rows else None
 
-    def not_found_once(self) -> list[str]:
+    def not_found_once(self) -> set[str]:
         """The runs that the provider did not know when last asked, and that are asked for again:
         not those that are set aside."""
         r = tables.runs.c
-        query = (
-            runs_of_listing(self.listing, r.id)
-            .where(tables.is_unsettled, r.vanished_at.is_not(None), not_(is_set_aside()))
-            .order_by(r.id)
+        query = runs_of_listing(self.listing, r.id).where(
+            tables.is_unsettled, r.vanished_at.is_not(None), not_(is_set_aside())
         )
-        return [row[0] for row in self.database.rows(query)]
+        return {row[0] for row in self.database.rows(query)}
 
     def set_aside_runs(self) -> list[SetAside]:
         """The runs of this listing that are set aside, those first that have been so longest."""

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, delete, select, update
 
 from runsync.records import Pipeline, Run, RunWithSteps, Status, Step
 from runsync.storage.database import Database
-from runsync.storage.models import MonthRow, RunRow
+from runsync.storage.models import MonthRow, PipelineRow, RunRow
 from runsync.storage.store import Batch, ListingStore, RunToWrite
 
 JANUARY, MARCH = datetime(2024, 1, 31, 23, 59, 59, 999_000, UTC), datetime(2024, 3, 1, tzinfo=UTC)
@@ -52,6 +52,20 @@ def test_a_month_is_that_of_the_creation_in_utc(store: ListingStore) -> None:
 
 def test_a_sync_that_finds_the_same_changes_none(store: ListingStore) -> None:
     assert changed(store, lambda: store.save(Batch(runs=[run("a", JANUARY)]))) == []
+
+
+def test_a_month_is_pruned_for_its_own_pipeline_alone(store: ListingStore) -> None:
+    other = ListingStore(store.database, "other", "other/p1")
+    other.save(Batch(runs=[run("a", JANUARY)]))
+    of_store = select(PipelineRow.id).where(PipelineRow.source == store.source)
+    with store.database.write() as connection:
+        connection.execute(
+            update(MonthRow)
+            .where(MonthRow.pipeline_id.in_(of_store), MonthRow.month == "2024-01")
+            .values(pruned_at=MARCH)
+        )
+    assert store.pruned() == {("p1", "2024-01")}
+    assert other.pruned() == set()
 
 
 @pytest.mark.parametrize(

@@ -506,6 +506,15 @@ def test_a_run_that_is_set_aside_is_named_until_it_is_read_whole(one_run: OneRun
     assert one_run.store.set_aside_runs() == []
 
 
+def test_those_that_have_been_set_aside_longest_come_first(one_run: OneRun) -> None:
+    asides = [
+        SetAside(one_run.pipeline, run_id, "a step has no name", EPOCH + timedelta(hours=hours))
+        for run_id, hours in (("c", 1), ("b", 2), ("a", 2), ("d", 0))
+    ]
+    one_run.store.save(Batch(set_aside=asides))
+    assert [one.run_id for one in one_run.store.set_aside_runs()] == ["d", "c", "a", "b"]
+
+
 # Pipelines and listings.
 
 
@@ -643,6 +652,8 @@ def test_unsettled_runs_come_in_the_order_in_which_they_were_read(one_run: OneRu
     one_run.store.save(Batch(vanished=gone))
     unsettled = [run_id for _, run_id in one_run.store.unsettled()]
     assert unsettled == ["run 1", "run 2", "run 3", "stepless"]
+    incomplete = one_run.store.unsettled(incomplete_only=True)
+    assert [run_id for _, run_id in incomplete] == ["run 2", "stepless"]
     # Once may be a passing fault; after a second time, the grace period later, a day may pass.
     one_run.store.save(Batch(vanished=[(one_run.pipeline, "run 2", EPOCH + GRACE / 2)]))
     assert "run 2" in [run_id for _, run_id in one_run.store.unsettled()]
@@ -652,6 +663,10 @@ def test_unsettled_runs_come_in_the_order_in_which_they_were_read(one_run: OneRu
     assert unsettled == ["run 1", "run 3", "stepless"]
     incomplete = one_run.store.unsettled(incomplete_only=True, but_set_aside_after=EPOCH)
     assert [run_id for _, run_id in incomplete] == ["stepless"]
+    aside = SetAside(one_run.pipeline, "run 1", "a step cannot be read", EPOCH)
+    one_run.store.save(Batch(set_aside=[aside]))
+    incomplete = one_run.store.unsettled(incomplete_only=True)
+    assert [run_id for _, run_id in incomplete] == ["run 1", "run 2", "stepless"]
     audit = AuditStore(one_run.database, one_run.store.source, one_run.store.listing)
     assert len(list(audit.present())) == audit.count_present() == 4
     assert len(list(audit.present(EPOCH + timedelta(minutes=1)))) == 2
@@ -680,10 +695,10 @@ def test_the_newest_run_and_those_that_were_not_found_once(one_run: OneRun) -> N
     running = one_run.run(id="run 4", status=Status.RUNNING, finished_at=None)
     one_run.save(answer(running))
     one_run.store.save(Batch(vanished=[(one_run.pipeline, "run 4", EPOCH)]))
-    assert one_run.store.not_found_once() == ["run 4"]
+    assert one_run.store.not_found_once() == {"run 4"}
     aside = SetAside(one_run.pipeline, "run 4", "a step cannot be read", EPOCH)
     one_run.store.save(Batch(set_aside=[aside]))
-    assert one_run.store.not_found_once() == []
+    assert one_run.store.not_found_once() == set()
 
 
 def test_a_run_is_settled_only_as_it_was_read(one_run: OneRun) -> None:

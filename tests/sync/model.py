@@ -300,9 +300,9 @@ class MemoryStore(ListingStore):
             if not row.settled and key not in left_out
         ]
 
-    def not_found_once(self) -> list[str]:
+    def not_found_once(self) -> set[str]:
         unsettled = {key for key in self.vanished if not self.rows[key].settled}
-        return sorted(unsettled - self.aside.keys())
+        return unsettled - self.aside.keys()
 
     def save(self, batch: Batch) -> Counts:
         for run in batch.runs:

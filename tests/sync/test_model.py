@@ -134,7 +134,7 @@ class History(RuleBasedStateMachine):
         assert bad & over <= self.store.aside.keys()
         outcome = run_sync(self.store, self.provider)
         # What is set aside is asked for once a day, without a word.
-        doubted = set(self.store.not_found_once())
+        doubted = self.store.not_found_once()
         assert outcome.outcome == ("partial" if bad - over or doubted else "ok")
         assert all(run in str(outcome.problems) for run in doubted)
         requests = self.provider.requests
