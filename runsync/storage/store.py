@@ -234,12 +234,12 @@ class ListingStore(SyncLog):
         """Keeps what the source wants to know next time."""
         if memory == self.memory():
             return
-        row = {"listing": self.listing, "memory": memory}
 
         def write(connection: Connection) -> None:
-            of_listing = tables.listings.c.listing == self.listing
-            connection.execute(delete(tables.listings).where(of_listing))
-            connection.execute(insert(tables.listings), row)
+            statement = insert_for(connection.dialect.name, tables.listings).on_conflict_do_update(
+                index_elements=["listing"], set_={"memory": memory}
+            )
+            connection.execute(statement, {"listing": self.listing, "memory": memory})
 
         self.database.transact(write, self.listing)
 

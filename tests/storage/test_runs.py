@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from runsync.coverage import Interval
 from runsync.records import (
@@ -20,8 +21,9 @@ from runsync.records import (
     Step,
 )
 from runsync.storage.database import Database
+from runsync.storage.models import StepRow
 from runsync.storage.runs import RunToWrite, StoredState, lacks_proof, without_known_steps
-from runsync.storage.store import Batch, ListingStore, SetAside
+from runsync.storage.store import Batch, Counts, ListingStore, SetAside
 from tests.storage.run_histories import EPOCH
 
 INSTANT, DAY = timedelta(microseconds=1), timedelta(days=1)
@@ -79,6 +81,92 @@ def read(pipeline: Pipeline, hours: int = 0, *steps: Step, **fields: Any) -> Run
     going_on = {"status": Status.RUNNING, "result": Result.UNKNOWN, "finished_at": None}
     run = a_run(pipeline, **going_on | fields)
     return RunToWrite(RunWithSteps(run, steps, EPOCH + timedelta(hours=hours)), settled=False)
+
+
+def known(store: ListingStore, run_id: str = "1") -> StoredState:
+    (found,) = store.known([(HERE.external_id, run_id)]).values()
+    return found
+
+
+def test_what_is_known_of_a_run_is_what_was_read_of_it(database: Database) -> None:
+    store, hour = ListingStore(database, "ci", "ci/here"), timedelta(hours=1)
+    # Of its id in another pipeline, and beside it, runs that have steps and are set aside.
+    there = Pipeline("there", "build")
+    others = [read(there, 0, STEP), read(HERE, 0, STEP, id="2")]
+    asides = [SetAside(there, "1", "?", EPOCH), SetAside(HERE, "2", "?", EPOCH)]
+    counts = store.save(Batch([read(HERE), *others], set_aside=asides))
+    assert counts == Counts(runs_new=3, steps_written=2)
+    told = state(finished=False)
+    assert known(store) == told
+    store.save(Batch([replace(read(HERE, 1), with_steps=False)]))
+    told = replace(told, last_seen_at=EPOCH + hour)
+    assert known(store) == told
+    store.save(Batch([read(HERE, 2, STEP, version="7")]))
+    read_at: dict[str, Any] = {
+        "last_seen_at": EPOCH + 2 * hour,
+        "steps_synced_at": EPOCH + 2 * hour,
+    }
+    told = replace(told, version="7", has_steps=True, **read_at)
+    assert known(store) == told
+    store.save(Batch(set_aside=[SetAside(HERE, "1", "?", EPOCH)]))
+    assert known(store) == replace(told, set_aside=True)
+    gone = (HERE, "1", EPOCH + 3 * hour)
+    store.save(Batch(vanished=[gone]))
+    told = replace(told, vanished=True)
+    assert known(store) == told
+    over = {"status": Status.FINISHED, "result": Result.PASSED, "finished_at": EPOCH}
+    store.save(Batch([replace(read(HERE, 4, **over, version="8"), settled=True)]))
+    read_at = {"last_seen_at": EPOCH + 4 * hour, "steps_synced_at": EPOCH + 4 * hour}
+    told = replace(told, version="8", vanished=False, settled=True, finished=True, **read_at)
+    assert known(store) == told
+    store.save(Batch(vanished=[gone]))
+    assert known(store) == replace(told, vanished=True, settled=False)
+    assert known(store, "2").set_aside
+
+
+def test_a_guess_of_another_time_says_nothing_of_a_run(sqlite: Database) -> None:
+    store = ListingStore(sqlite, "ci", "ci/here")
+    store.save(Batch([read(HERE)]))
+    before = known(store)
+    guess = read(HERE, 1, created_at=EPOCH - DAY)
+    store.save(Batch([replace(guess, with_steps=False)]))
+    assert known(store) == before
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "stays"),
+    [
+        # The provider's own word of which is newer, whatever the hours.
+        ((9, "a", True), (2, "b", True), "after"),
+        ((2, "b", True), (9, "a", True), "before"),
+        ((9, "a", True), (2, "b", False), "after"),
+        # Else the settled answer, and then the later one.
+        ((9, "a", False), (2, None, True), "after"),
+        ((2, None, True), (9, "a", False), "before"),
+        ((2, None, False), (9, "a", False), "after"),
+        ((9, "a", False), (2, "a", False), "before"),
+    ],
+)
+def test_whose_steps_are_the_newer(
+    sqlite: Database,
+    before: tuple[int, str | None, bool],
+    after: tuple[int, str | None, bool],
+    stays: str,
+) -> None:
+    store = ListingStore(sqlite, "ci", "ci/here")
+    for name, (hours, version, settled) in (("before", before), ("after", after)):
+        answer = read(HERE, hours, replace(STEP, name=name), version=version)
+        store.save(Batch([replace(answer, settled=settled)]))
+    with sqlite.read() as connection:
+        assert connection.execute(select(StepRow.name)).scalars().all() == [stays]
+
+
+def test_an_older_answer_finishes_a_step_of_a_run_that_has_not_settled(sqlite: Database) -> None:
+    store = ListingStore(sqlite, "ci", "ci/here")
+    for hours, status in ((2, Status.RUNNING), (1, Status.FINISHED)):
+        store.save(Batch([read(HERE, hours, replace(STEP, status=status))]))
+    with sqlite.read() as connection:
+        assert connection.execute(select(StepRow.status)).scalars().all() == ["finished"]
 
 
 def told_of(store: ListingStore, pipeline: Pipeline) -> tuple[Any, ...]:

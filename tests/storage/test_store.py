@@ -414,6 +414,20 @@ def test_a_run_that_turns_up_again_is_no_longer_gone(one_run: OneRun) -> None:
     assert one_run.row["vanished_at"] is None
 
 
+def test_a_settled_run_that_is_not_found_is_in_doubt_where_its_listing_shows_it(
+    one_run: OneRun,
+) -> None:
+    gone = [(one_run.pipeline, "run", EPOCH + timedelta(hours=2))]
+    for batch, settled in (
+        (Batch(vanished=gone), True),
+        (Batch(vanished_though_listed=gone), False),
+    ):
+        one_run.save(answer(one_run.run(), hours=3))
+        assert one_run.store.save(batch) == Counts(runs_updated=1)
+        assert one_run.row["settled"] is settled
+        assert one_run.store.save(batch) == Counts()
+
+
 def test_a_batch_is_written_whole_or_not_at_all(one_run: OneRun) -> None:
     good = answer(one_run.run(id="good"), a_step("a"))
     bad = answer(one_run.run(id="zzz"), a_step("a", started_at=datetime(2024, 1, 1)))  # noqa: DTZ001
@@ -721,6 +735,22 @@ def test_a_listing_remembers_for_its_source(one_run: OneRun) -> None:
     with statements(one_run.database) as sent:
         one_run.store.save_memory({"etag": 'W/"2"'})
     assert [one.split()[0] for one in sent] == ["SELECT"]
+
+
+def test_memory_that_came_in_between_is_replaced(postgres_url: str) -> None:
+    """Another sync keeps some between our look at what is kept and our own write."""
+    database, rival = Database(postgres_url), Database(postgres_url)
+    ours, theirs = (ListingStore(one, "ci", "ci/p") for one in (database, rival))
+
+    def come_in_between(_: Any, __: Any, statement: str, *___: Any) -> None:
+        if statement.startswith("INSERT") and not theirs.memory():
+            theirs.save_memory({"page": 1})
+
+    event.listen(database.engine, "before_cursor_execute", come_in_between)
+    ours.save_memory({"page": 2})
+    assert theirs.memory() == {"page": 2}
+    database.close()
+    rival.close()
 
 
 @contextmanager
