@@ -522,11 +522,14 @@ def test_a_run_that_is_set_aside_is_named_until_it_is_read_whole(one_run: OneRun
 
 def test_those_that_have_been_set_aside_longest_come_first(one_run: OneRun) -> None:
     asides = [
-        SetAside(one_run.pipeline, run_id, "a step has no name", EPOCH + timedelta(hours=hours))
+        SetAside(one_run.pipeline, run_id, "a\x00b\ud800" * 9_999, EPOCH + timedelta(hours=hours))
         for run_id, hours in (("c", 1), ("b", 2), ("a", 2), ("d", 0))
     ]
     one_run.store.save(Batch(set_aside=asides))
-    assert [one.run_id for one in one_run.store.set_aside_runs()] == ["d", "c", "a", "b"]
+    found = one_run.store.set_aside_runs()
+    assert [one.run_id for one in found] == ["d", "c", "a", "b"]
+    assert found[0].reason.startswith(r"a\x00b\ud800a")
+    assert len(found[0].reason) <= 10_000
 
 
 # Pipelines and listings.
@@ -565,6 +568,19 @@ def test_the_users_own_name_wins_however_many_listings_hold_the_pipeline(
     for store in (ListingStore(database, "ci", "ci/application"),) * 2:
         store.save(Batch(pipelines=[replace(theirs, name="renamed")]))
         assert name_of_the_pipeline(database) == "mine"
+
+
+def test_a_label_is_of_its_own_pipeline_and_of_two_the_first_by_letter_counts(
+    sqlite: Database,
+) -> None:
+    theirs, other = Pipeline("p", "theirs"), Pipeline("other", "another")
+    for number, label in enumerate(("b", "a", "c")):
+        store = ListingStore(sqlite, "ci", f"ci/{number}", label=label)
+        store.save(Batch(pipelines=[theirs]))
+    ListingStore(sqlite, "ci", "ci/other").save(Batch(pipelines=[other]))
+    with sqlite.read() as connection:
+        names = dict(connection.execute(select(PipelineRow.external_id, PipelineRow.name)).all())
+    assert names == {"p": "a", "other": "another"}
 
 
 def test_a_label_that_is_taken_out_of_the_config_gives_the_name_back(database: Database) -> None:
