@@ -520,6 +520,22 @@ def test_a_run_that_is_set_aside_is_named_until_it_is_read_whole(one_run: OneRun
     assert one_run.store.set_aside_runs() == []
 
 
+def test_a_run_that_is_not_found_for_a_month_is_given_up(one_run: OneRun) -> None:
+    one_run.save(answer(one_run.run(status=Status.RUNNING, finished_at=None)))
+    one_run.save(answer(one_run.run(id="settled")))
+    month = timedelta(days=30)
+    for after, aside, settled in (
+        (timedelta(0), [], False),
+        (GRACE, ["run"], False),
+        (month - timedelta(microseconds=1), ["run"], False),
+        (month, [], True),
+    ):
+        gone = [(one_run.pipeline, run_id, EPOCH + after) for run_id in ("run", "settled")]
+        one_run.store.save(Batch(vanished=gone))
+        assert [one.run_id for one in one_run.store.set_aside_runs()] == aside
+        assert (one_run.row["vanished_at"], one_run.row["settled"]) == (EPOCH, settled)
+
+
 def test_those_that_have_been_set_aside_longest_come_first(one_run: OneRun) -> None:
     asides = [
         SetAside(one_run.pipeline, run_id, "a\x00b\ud800" * 9_999, EPOCH + timedelta(hours=hours))
