@@ -18,6 +18,7 @@ from runsync.records import (
     GRACE,
     Cursor,
     Pipeline,
+    Problem,
     Result,
     Run,
     RunWithSteps,
@@ -377,6 +378,14 @@ WAITING = text(
 )
 
 
+def until_it_waits(writer: threading.Thread, database: Database) -> None:
+    """Waits for a thread to wait for a lock of the database, or to end."""
+    waiting = 0
+    while writer.is_alive() and not waiting:
+        with database.read() as connection:
+            waiting = connection.execute(WAITING).scalar_one()
+
+
 def test_an_older_answer_waits_for_a_newer_that_is_being_written(postgres_url: str) -> None:
     """Else it goes by what was stored before, and takes the newer steps back."""
     ours, theirs = OneRun(Database(postgres_url)), OneRun(Database(postgres_url))
@@ -391,10 +400,7 @@ def test_an_older_answer_waits_for_a_newer_that_is_being_written(postgres_url: s
 
     def meanwhile(_: Connection) -> None:
         late.start()
-        waiting = 0
-        while late.is_alive() and not waiting:
-            with theirs.database.read() as connection:
-                waiting = connection.execute(WAITING).scalar_one()
+        until_it_waits(late, theirs.database)
 
     event.listen(ours.database.engine, "commit", meanwhile, once=True)
     ours.save(told(3, "newer"))
@@ -514,8 +520,10 @@ def test_a_run_that_is_set_aside_is_named_until_it_is_read_whole(one_run: OneRun
     assert one_run.store.known([one_run.run(id="bad").key])[
         one_run.pipeline.external_id, "bad"
     ].set_aside
-    one_run.save(bad)
-    assert one_run.store.set_aside_runs() == [found]
+    still_bad = replace(bad.details, problems=(Problem("run bad: step 4 has no name"),))
+    for unreadable in (bad, RunToWrite(still_bad, settled=False)):
+        one_run.save(unreadable)
+        assert one_run.store.set_aside_runs() == [found]
     one_run.save(answer(one_run.run(id="bad"), a_step("a"), hours=2))
     assert one_run.store.set_aside_runs() == []
 
@@ -767,6 +775,26 @@ def test_a_listing_remembers_for_its_source(one_run: OneRun) -> None:
     with statements(one_run.database) as sent:
         one_run.store.save_memory({"etag": 'W/"2"'})
     assert [one.split()[0] for one in sent] == ["SELECT"]
+
+
+def test_coverage_that_comes_in_between_is_not_lost(postgres_url: str) -> None:
+    """Another machine adds some between our look at what is covered and our own write."""
+    database, rival = Database(postgres_url), Database(postgres_url)
+    ours, theirs = (ListingStore(one, "ci", "ci/p") for one in (database, rival))
+    old, new = Interval(cursor(2), cursor(1)), Interval(cursor(9), cursor(8))
+    late = threading.Thread(target=lambda: theirs.save(Batch(intervals=[new])))
+
+    def meanwhile(_: Any, __: Any, statement: str, *___: Any) -> None:
+        if statement.startswith("DELETE FROM coverage"):
+            late.start()
+            until_it_waits(late, rival)
+
+    event.listen(database.engine, "before_cursor_execute", meanwhile)
+    ours.save(Batch(intervals=[old]))
+    late.join()
+    assert ours.coverage() == [new, old]
+    database.close()
+    rival.close()
 
 
 def test_memory_that_came_in_between_is_replaced(postgres_url: str) -> None:
