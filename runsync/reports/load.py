@@ -29,8 +29,8 @@ from runsync.reports.computed import (
     is_superseded,
 )
 from runsync.reports.group_values import GroupValues
-from runsync.reports.local_time import can_group, time_keys
-from runsync.reports.query_spec import DEFAULT_BRANCH, Query, QuerySpec
+from runsync.reports.local_time import time_keys
+from runsync.reports.query_spec import DEFAULT_BRANCH, OF_TIME, Query, QuerySpec
 from runsync.reports.report import ALONE, AnyDatabase, Crew, Report
 from runsync.reports.statistics import tally
 from runsync.storage.default_branches import default_branches, told_default_branches
@@ -39,6 +39,8 @@ from runsync.storage.tables import UTCDateTime, v_runs, v_steps
 
 PART_RUNS = 25_000
 """How many runs a part of the history holds at most, with their steps."""
+RUNS_ALONE = 40
+"""How many times more runs it may hold where no steps are read, or those of few runs."""
 PART_RUNS_OF_ARCHIVE = 100_000
 """The same where columns come without a Python object for each value, and parts cost more."""
 PART_RUNS_IN_GROUPS = 1_000_000
@@ -73,7 +75,7 @@ class Reader:
         self.backend, self.crew = backend, crew
         self.is_archive = backend.dialect_name == "duckdb"
         self.part_runs = PART_RUNS_IN_GROUPS if self.is_archive else PART_RUNS
-        self._is_sqlite = backend.dialect_name == "sqlite"
+        self.is_sqlite = backend.dialect_name == "sqlite"
 
     @cached_property
     def told_default_branches(self) -> dict[int, str | None]:
@@ -89,6 +91,11 @@ class Reader:
     def pipelines(self) -> tuple[StoredPipeline, ...]:
         """Every pipeline, by label."""
         return all_labelled(self.backend.rows)
+
+    def can_group(self, query: Query) -> bool:
+        """Whether the database can tell rows of one group from others, by all of the query's keys:
+        none can by the pieces of a window, and SQLite knows nothing of time zones."""
+        return query.every != "piece" and not (self.is_sqlite and OF_TIME.intersection(query.keys))
 
     def query(self, spec: QuerySpec, report: Report | None = None) -> Query:
         """The spec, checked against what the database holds.
@@ -139,18 +146,16 @@ class Reader:
     def counted(
         self, query: Query, flags: Sequence[str], *, where: Sequence[str] = ()
     ) -> pd.DataFrame:
-        """The query's runs, counted by its keys: a row for each group, with the sums of the flags.
+        """The query's runs, counted by its keys: rows that add up to the sums of the flags.
 
-        The database adds up, so that no row comes for each run; but for SQLite, which would
-        follow the key to group, through all history, and not the index of the window.
+        The database adds up, where it can, so that no row comes for each run.
         """
-        if self._is_sqlite or not can_group(query):
+        if not self.can_group(query):
             rows = self._read(v_runs, query, flags, where, (), None)
             return tally(rows, query.keys, flags)
         columns = {flag: self._column(v_runs, flag) for flag in flags}
         sums = {n: sa.type_coerce(sa.func.sum(one), sa.Integer) for n, one in columns.items()}
-        counted = self.grouped(v_runs, query, sums, [v_runs.c[flag] == 1 for flag in where])
-        return tally(counted, query.keys, flags)
+        return self.grouped(v_runs, query, sums, [v_runs.c[flag] == 1 for flag in where])
 
     def run_durations(self, query: Query, column: str, *, where: Sequence[str] = ()) -> GroupValues:
         """A column of ``v_runs`` in milliseconds, by the query's keys; where it is not null."""
@@ -187,23 +192,32 @@ class Reader:
         first, last = self.backend.rows(ends.where(*conditions))[0]
         return None if first is None else (first, last)
 
-    def parts(self, query: Query, *, whole_pipelines: bool) -> list[Query]:
+    def parts(
+        self, query: Query, *, whole_pipelines: bool, reads_steps: bool = True
+    ) -> list[Query]:
         """The query cut into parts that fit in little memory; itself where it is small.
 
         Args:
             whole_pipelines: whether no part may hold only some of a pipeline's runs.
+            reads_steps: whether those of all runs are read.
         """
-        number = sa.select(sa.func.count()).select_from(v_runs)
-        on_any = self.conditions(v_runs, replace(query, branches=None, result=None))
         has_helpers = self.crew.executor is not None or self.crew.workers not in (1, "auto")
         size = self.part_runs
-        if self.is_archive and (has_helpers or not can_group(query)):
+        if not (self.is_archive or reads_steps):
+            size *= RUNS_ALONE
+        if self.is_archive and (has_helpers or not self.can_group(query)):
             size = min(size, PART_RUNS_OF_ARCHIVE)
-        if self.backend.rows(number.where(*on_any))[0][0] <= size:
+        if self.number_of_runs(query) <= size:
             return [query]
         from runsync.reports.plan import parts_of
 
         return parts_of(self, query, size, whole_pipelines=whole_pipelines)
+
+    def number_of_runs(self, query: Query) -> int:
+        """How many runs there are in the query's window, on any branch and with any result."""
+        on_any = self.conditions(v_runs, replace(query, branches=None, result=None))
+        number = sa.select(sa.func.count()).select_from(v_runs).where(*on_any)
+        return int(self.backend.rows(number)[0][0])
 
     def _check_branches(self, query: Query, wanted: tuple[str, ...]) -> None:
         """A branch is looked for in the window, by its index, and only then in all history."""
@@ -235,7 +249,7 @@ class Reader:
     def _durations(
         self, view: sa.Table, query: Query, column: str, where: Sequence[str]
     ) -> GroupValues:
-        if not self.is_archive or not can_group(query):
+        if not self.can_group(query):
             rows = self._read(view, query, [column], where, [column], None)
             return GroupValues.of(rows, query.keys, column)
         from runsync.reports.value_lists import lists_by_group
@@ -249,6 +263,8 @@ class Reader:
     ) -> pd.DataFrame:
         """A row for each group of what the query's keys are made of, with what is made of it."""
         keys = self.wanted(view, query, ())
+        if "pipeline_id" in keys:
+            keys["pipeline_id"] = self.pipeline_id(view, query)
         shown, alike = self.in_groups(keys, query)
         select = self.select(view, query, {**shown, **made}).where(*only)
         select = select.group_by(*alike).having(sa.func.count() > 0)
@@ -259,13 +275,17 @@ class Reader:
     ) -> tuple[dict[str, sa.ColumnElement[Any]], list[sa.ColumnElement[Any]]]:
         """The columns as a group of rows shows them, and what the rows of a group share: the values
         in these columns; of the times of creation, the first of which is shown, only the query's
-        keys."""
+        keys; and nothing that is the same for the whole query."""
         shown, alike = dict(columns), dict(columns)
+        if "pipeline_id" in shown and len(query.pipeline_ids or ()) == 1:
+            shown["pipeline_id"] = sa.func.min(alike.pop("pipeline_id"))
         created_at = alike.pop("run_created_at", None)
-        if created_at is None:
-            return shown, [*alike.values()]
-        shown["run_created_at"] = sa.func.min(created_at)
-        return shown, [*alike.values(), *time_keys(created_at, query, *self._ends)]
+        keys = list(alike.values())
+        if created_at is not None:
+            shown["run_created_at"] = sa.func.min(created_at)
+            keys += time_keys(created_at, query, *self._ends)
+        # Without a group SQLite before 3.39 takes no HAVING.
+        return shown, keys or ([sa.null()] if self.is_sqlite else [])
 
     @cached_property
     def _ends(self) -> tuple[datetime, datetime]:
@@ -291,7 +311,7 @@ class Reader:
             since = (query.part and query.part.since) or query.window.since
             return is_superseded(since, query.pipeline_ids)
         if name == "busy_ms":
-            return BUSY_MS["sqlite" if self._is_sqlite else "postgresql"]
+            return BUSY_MS["sqlite" if self.is_sqlite else "postgresql"]
         return COMPUTED[name][view] if name in COMPUTED else view.c[name]
 
     def select(
@@ -310,7 +330,7 @@ class Reader:
             *(self._column(view, name).is_not(None) for name in known),
         ]
         # Of some pipelines SQLite would rather look at all steps than begin with aborted runs.
-        if self._is_sqlite and "run_is_aborted" in where and query.pipeline_ids is not None:
+        if self.is_sqlite and "run_is_aborted" in where and query.pipeline_ids is not None:
             ids = sa.select(v_runs.c.id).where(*self.conditions(v_runs, query), IS_ABORTED)
             only.append(v_steps.c.run_id.in_(ids))
         return sa.select(*map(self._quick, wanted.values())).where(*only)
@@ -324,21 +344,31 @@ class Reader:
             yield from _bounds(run_id, query.part.first_id, query.part.end_id)
         yield from _bounds(created_at, window.since, window.until)
         if query.pipeline_ids is not None:
-            # SQLite would rather follow the key, through all of a pipeline's history, than the
-            # index of the window; `+ 0` takes the key away from it.
-            by_key = query.part is not None and (query.part.first_id or query.part.end_id)
-            is_bounded = self._is_sqlite and window.since is not None and not by_key
-            pipeline_id = view.c.pipeline_id + 0 if is_bounded else view.c.pipeline_id
-            yield pipeline_id.in_(query.pipeline_ids)
+            yield self.pipeline_id(view, query).in_(query.pipeline_ids)
         if query.branches is not None:
             yield is_on(view, query.branches, lambda: self.default_branches)
         if query.result is not None:
             yield view.c.result == query.result
 
+    def pipeline_id(self, view: sa.Table, query: Query) -> sa.ColumnElement[int]:
+        """A view's pipeline, to choose or to group the query's rows by.
+
+        SQLite would rather follow the key, through all of a pipeline's history, than the index of
+        the window, or look up one run after the other than group all of them as they lie there:
+        ``+ 0`` takes the key away from it.
+        """
+        if query.part is not None and (query.part.first_id or query.part.end_id):
+            goes_by_key = True
+        elif query.window.since is None:
+            goes_by_key = view is v_steps or query.pipeline_ids is not None
+        else:
+            goes_by_key = False
+        return view.c.pipeline_id + 0 if self.is_sqlite and not goes_by_key else view.c.pipeline_id
+
     def _quick(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
         """A column in the form that is quickest to read: a time as text or as microseconds."""
         if isinstance(column.type, UTCDateTime):
-            if self._is_sqlite:
+            if self.is_sqlite:
                 return sa.type_coerce(column, sa.Text)
             if self.backend.dialect_name == "postgresql":
                 return sa.cast(sa.func.extract("epoch", column) * 1_000_000, sa.BigInteger)

@@ -16,15 +16,11 @@ _STEP = timedelta(hours=6)
 _INSTANT = timedelta(seconds=1)
 
 
-def can_group(query: Query) -> bool:
-    """Whether :func:`time_keys` knows all of the query's keys of time."""
-    return query.every != "piece"
-
-
 def time_keys(
     column: sa.ColumnElement[Any], query: Query, first: datetime, last: datetime
 ) -> list[sa.ColumnElement[Any]]:
-    """Equal for times that make the same keys; for PostgreSQL and DuckDB.
+    """Equal for times that make the same keys, of which no period is a piece of the window; for
+    PostgreSQL and DuckDB.
 
     Args:
         column: times, none of them before ``first`` or after ``last``.

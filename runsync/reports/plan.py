@@ -63,11 +63,9 @@ def _by_key(reader: "Reader", query: Query, size: int, *, whole_pipelines: bool)
 def _sizes(reader: "Reader", query: Query) -> list[tuple[int, int]]:
     """How many runs each pipeline has, by its number; also where it has none in the window, as it
     may have broken before that."""
-    run = v_runs.c
     of_any = replace(query, branches=None, result=None)
-    # SQLite would rather follow the key, through all history, than the index of the window.
-    pipeline_id = run.pipeline_id if query.window.since is None else run.pipeline_id + 0
-    number = sa.select(pipeline_id.label("pipeline_id"), sa.func.count().label("runs"))
+    pipeline_id = reader.pipeline_id(v_runs, query)
+    number: Any = sa.select(pipeline_id.label("pipeline_id"), sa.func.count().label("runs"))
     number = number.group_by(pipeline_id)
     found = reader.backend.rows(number.where(*reader.conditions(v_runs, of_any)))
     runs = {one.pipeline_id: one.runs for one in found}

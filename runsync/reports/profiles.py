@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import sqlalchemy as sa
 
-from runsync.reports.columns import with_keys
+from runsync.reports.backend import Columns
+from runsync.reports.columns import sources_of, with_keys
 from runsync.reports.query_spec import Query, keys_of_runs, keys_of_steps
 from runsync.reports.verdicts import RUN
-from runsync.storage.tables import v_steps
+from runsync.storage.tables import v_runs, v_steps
 
 if TYPE_CHECKING:
     from runsync.reports.load import Reader
@@ -48,21 +49,15 @@ def profiles_of(
     """
     of_runs = replace(query, by=keys_of_runs(query.by), implied=())
     of_steps = replace(query, by=keys_of_steps(query.keys), implied=(), every=None)
-    run = [v_steps.c.pipeline_id, v_steps.c.run_id]
     told = reader.wanted(v_steps, of_steps, said)
-    shared = reader.wanted(v_steps, of_runs, columns)
-    shared.pop("pipeline_id", None)
-    wanted: dict[str, sa.ColumnElement[Any]] = dict(zip(RUN, run, strict=True))
-    wanted.update({name: sa.func.max(column) for name, column in shared.items()})
-    wanted["profile"] = _profile(list(told.values()), reader.backend.dialect_name)
-    wanted["runs"] = sa.literal_column("1", sa.Integer)
-    select = reader.select(v_steps, query, wanted, where, known)
-    # SQLite would rather follow the key, through all history, than the index of the window.
-    is_bounded = reader.backend.dialect_name == "sqlite" and query.window.since is not None
-    select = select.group_by(run[0] + 0 if is_bounded else run[0], run[1])
+    profile = _profile(list(told.values()), reader.backend.dialect_name)
+    shared = [name for name in (*sources_of(of_runs.keys), *columns) if name != "pipeline_id"]
+    put_together = _of_steps if reader.is_archive else _of_runs
+    wanted, select = put_together(reader, query, shared, profile, where, known)
     if reader.is_archive:
         select = _alike(reader, select, wanted, of_runs)
-    runs = with_keys(reader.backend.fetch(select, wanted), of_runs)
+    runs = reader.backend.fetch(select, wanted).dropna(subset="profile", ignore_index=True)
+    runs = with_keys(runs, of_runs)
     runs["profile"] = pd.factorize(runs["profile"])[0]
     one_of_each = runs.loc[~runs["profile"].duplicated(), [*RUN, "profile"]]
     are_few = len(one_of_each) * _FEW < runs["runs"].sum()
@@ -71,6 +66,51 @@ def profiles_of(
     steps, one_of_each = (frame.astype({"run_id": object}) for frame in (steps, one_of_each))
     steps = steps.merge(one_of_each, on=list(RUN))
     return runs, steps.drop(columns=list(RUN))
+
+
+def _of_steps(
+    reader: "Reader",
+    query: Query,
+    columns: Sequence[str],
+    profile: sa.ColumnElement[Any],
+    where: Sequence[str],
+    known: Sequence[str],
+) -> tuple[Columns, sa.Select[Any]]:
+    """A row for each run, put together of its steps, each of which has what an archive knows of its
+    run."""
+    run_id = v_steps.c.run_id
+    shared = reader.wanted(v_steps, replace(query, by=(), implied=(), every=None), columns)
+    shown = _named(v_steps.c.pipeline_id, run_id, profile)
+    shown.update({name: sa.func.max(one) for name, one in shared.items()})
+    select = reader.select(v_steps, query, shown, where, known)
+    return shown, select.group_by(v_steps.c.pipeline_id, run_id)
+
+
+def _of_runs(
+    reader: "Reader",
+    query: Query,
+    columns: Sequence[str],
+    profile: sa.ColumnElement[Any],
+    where: Sequence[str],
+    known: Sequence[str],
+) -> tuple[Columns, sa.Select[Any]]:
+    """The same from the runs of a database, whose steps are looked up by its key; of a run without
+    such a step the profile is null."""
+    is_its_own = [v_steps.c.pipeline_id == v_runs.c.pipeline_id, v_steps.c.run_id == v_runs.c.id]
+    steps = sa.select(profile).where(*is_its_own, *(v_steps.c[flag] == 1 for flag in where))
+    its_profile = steps.correlate(v_runs).scalar_subquery()
+    shown = reader.wanted(v_runs, replace(query, by=(), implied=(), every=None), columns)
+    shown |= _named(v_runs.c.pipeline_id, v_runs.c.id, its_profile)
+    return shown, reader.select(v_runs, query, shown, known=known)
+
+
+def _named(
+    pipeline_id: sa.ColumnElement[Any],
+    run_id: sa.ColumnElement[Any],
+    profile: sa.ColumnElement[Any],
+) -> dict[str, sa.ColumnElement[Any]]:
+    one = sa.literal_column("1", sa.Integer)
+    return dict(zip((*RUN, "profile", "runs"), (pipeline_id, run_id, profile, one), strict=True))
 
 
 def _profile(columns: Sequence[sa.ColumnElement[Any]], dialect: str) -> sa.ColumnElement[Any]:
@@ -83,11 +123,18 @@ def _profile(columns: Sequence[sa.ColumnElement[Any]], dialect: str) -> sa.Colum
         # Hashed twice: with one flag's change alone two hashes are too much alike to be added.
         summed = sa.func.sum(sa.func.hash(sa.func.hash(*columns)))
         return sa.type_coerce(sa.cast(summed % (1 << 63), sa.BigInteger), sa.Integer)
-    texts = (sa.cast(column, sa.Text) for column in columns)
-    # With its length before it no text can be taken for another one, or for two.
-    each = [sa.func.coalesce(_length(text) + ":" + text, "-") for text in texts]
-    said = reduce(add, each, sa.literal_column("''", sa.Text))
+    said = reduce(add, map(_said, columns), sa.literal_column("''", sa.Text))
     return sa.type_coerce(sa.func.aggregate_strings(said, ""), sa.Text)
+
+
+def _said(column: sa.ColumnElement[Any]) -> sa.ColumnElement[str]:
+    """The column as a text that cannot be taken for another one, or for two: flags are one
+    character, and other texts begin with their length."""
+    if isinstance(column.type, sa.Integer):
+        return sa.cast(column, sa.Text)
+    told = sa.cast(sa.func.length(column), sa.Text) + ":" + column
+    is_known = isinstance(column, sa.Column) and not column.nullable
+    return told if is_known else sa.func.coalesce(told, "-")
 
 
 def _alike(
@@ -101,7 +148,3 @@ def _alike(
     shared = {name: one for name, one in of.items() if name not in made}
     shown, alike = reader.in_groups(shared, query)
     return sa.select(*((shown | made)[name] for name in of)).group_by(*alike)
-
-
-def _length(text: sa.ColumnElement[str]) -> sa.ColumnElement[str]:
-    return sa.cast(sa.func.length(text), sa.Text)

@@ -103,13 +103,13 @@ class QuerySpec:
             window=window(self.since, self.until, self.tz),
             pipelines=tuple(known) if picked is None else picked,
             pipeline_ids=None if picked is None else tuple(p.id for p in picked),
-            branches=_checked_branches(self.branches),
+            branches=None if self.branches is None else _checked_branches(self.branches),
             by=() if report is None else _checked_by(self.by, report),
             implied=() if report is None else report.implied,
             every=checked_every(self.every),
-            result=_checked_result(self.result, report),
+            result=None if self.result is None else _checked_result(self.result, report),
             busy=self.busy,
-            prices=_checked_prices(self.prices),
+            prices={} if self.prices is None else _checked_prices(self.prices),
         )
 
 
@@ -156,16 +156,12 @@ class Query:
     @property
     def keys(self) -> tuple[str, ...]:
         """The keys of the report's rows, ``period`` last."""
-        return (*dict.fromkeys([*self.by, *self.implied]), *self._period)
+        return (*dict.fromkeys([*self.by, *self.implied]), *("period",) * bool(self.every))
 
     @property
     def outer_keys(self) -> tuple[str, ...]:
         """The keys of the group whose total a step has a share of."""
-        return (*(key for key in self.by if key != "step"), *self._period)
-
-    @property
-    def _period(self) -> tuple[str, ...]:
-        return ("period",) if self.every else ()
+        return (*(key for key in self.by if key != "step"), *("period",) * bool(self.every))
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,14 +258,12 @@ def _checked_by(by: str | Iterable[str] | None, report: "Report") -> tuple[str, 
     return keys
 
 
-def _checked_branches(branches: Words | None) -> tuple[str, ...] | None:
+def _checked_branches(branches: Words) -> tuple[str, ...]:
     """The names, ``""`` for runs without a branch."""
-    return None if branches is None else tuple(name or "" for name in listed("branches", branches))
+    return tuple(name or "" for name in listed("branches", branches))
 
 
-def _checked_result(result: str | None, report: "Report | None") -> str | None:
-    if result is None:
-        return None
+def _checked_result(result: str, report: "Report | None") -> str:
     known = [str(word) for word in Result]
     if result not in known:
         raise ConfigError(f"result={result!r} is no result{did_you_mean(result, known)}")
@@ -278,9 +272,7 @@ def _checked_result(result: str | None, report: "Report | None") -> str | None:
     return result
 
 
-def _checked_prices(prices: Mapping[str, float] | None) -> Mapping[str, float]:
-    if prices is None:
-        return {}
+def _checked_prices(prices: Mapping[str, float]) -> Mapping[str, float]:
     if not isinstance(prices, Mapping) or not all(map(_is_price, prices.values())):
         raise ConfigError(f"prices={prices!r} must be prices of a minute, by a runner's pattern")
     return prices

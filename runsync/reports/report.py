@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, cast
 from runsync.errors import ConfigError
 from runsync.reports.query_spec import (
     NOT_FOR_ALL,
+    OF_STEPS,
     By,
     Every,
     Moment,
@@ -150,6 +151,7 @@ class Report:
             together.
         whole_pipelines: whether a part must hold all that the query asks of a pipeline, where
             what comes of a run depends on others of its branch.
+        reads_steps: whether those of all runs are read, also where no key is of steps.
         apart: whether a long history is finished pipeline by pipeline, where rows are of one
             each, so that memory holds what the figures of few of them are made of.
         takes: of the arguments that not all reports take those that it does: ``result``, ``busy``,
@@ -173,6 +175,7 @@ class Report:
     implied: tuple[str, ...] = ()
     spare: tuple[str, ...] = ()
     whole_pipelines: bool = False
+    reads_steps: bool = True
     apart: bool = False
     takes: tuple[str, ...] = ()
     example: str = "--since 30d"
@@ -203,7 +206,11 @@ class Report:
 
     def gather(self, reader: "Reader", query: Query) -> Frames:
         """What the figures are made of: loaded part by part, and merged."""
-        parts = reader.parts(query, whole_pipelines=self.whole_pipelines)
+        parts = reader.parts(
+            query,
+            whole_pipelines=self.whole_pipelines,
+            reads_steps=self.reads_steps or not OF_STEPS.isdisjoint(query.keys),
+        )
         if len(parts) == 1:
             return self.load(reader, query)
         from runsync.reports.gather import gathered

@@ -9,7 +9,6 @@ import pandas as pd
 import sqlalchemy as sa
 
 from runsync.reports.columns import with_keys
-from runsync.reports.local_time import can_group
 from runsync.reports.parts import stacked
 from runsync.reports.query_spec import OF_STEPS, Query, keys_of_runs, keys_of_steps
 from runsync.reports.statistics import Groups, tally
@@ -35,7 +34,7 @@ def times_of_runs(
         and rows that add up to the time, with the query's keys, ``runner``, the flags, and
         ``ms``: how many milliseconds.
     """
-    if reader.is_archive and can_group(query):
+    if reader.is_archive and reader.can_group(query):
         return _counted(reader, query), _added_up(reader, query, flags)
     told = _read(reader, query, flags)
     runs = tally(Groups(told, [*query.keys, *RUN]).keys, query.keys, rows="runs")

@@ -1,11 +1,13 @@
-"""Values by group from an archive: DuckDB makes a list of those of each group, so that no row comes
-for each run or step."""
+"""Values by group: the database makes a list of those of each group, so that no row comes for each
+run or step."""
 
 from collections.abc import Sequence
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from runsync.reports.backend import NumberLists
 from runsync.reports.group_values import GroupValues
 from runsync.reports.query_spec import Query
 
@@ -27,8 +29,12 @@ def lists_by_group(
 
     Args:
         only: which rows.
-        columns: those of 64 bits are asked for in 32, where all values fit.
+        columns: of integers; an archive's of 64 bits are asked for in 32, where all values fit.
     """
+    if not reader.is_archive:
+        made = {"values": _text_of(columns)}
+        groups = reader.grouped(view, query, made, only)
+        return GroupValues.of_lists(groups, query.keys, "values", len(columns))
     small = [sa.func.as_32_bits(one) if _is_long(one) else one for one in columns]
     does_not_fit = sa.or_(sa.false(), *(one.is_(None) for one in small))
     left_out = sa.type_coerce(sa.func.sum(sa.case((does_not_fit, 1), else_=0)), sa.Integer)
@@ -49,3 +55,9 @@ def _list_of(columns: Sequence[sa.ColumnElement[Any]]) -> sa.ColumnElement[Any]:
         return sa.func.array_agg(columns[0], type_=_LIST)
     named = (sa.literal_column(f'"{n}"').op(":=")(one) for n, one in enumerate(columns))
     return sa.func.array_agg(sa.func.struct_pack(*named), type_=_LIST)
+
+
+def _text_of(columns: Sequence[sa.ColumnElement[Any]]) -> sa.ColumnElement[Any]:
+    texts: list[sa.ColumnElement[str]] = [sa.cast(column, sa.Text) for column in columns]
+    each = reduce(lambda one, other: one + "," + other, texts)
+    return sa.type_coerce(sa.func.aggregate_strings(each, ","), NumberLists(len(columns)))

@@ -23,6 +23,7 @@ from tests.reports.database_rows import Row, at, fill, run, step
 @pytest.fixture(autouse=True)
 def _small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("runsync.reports.load.PART_RUNS", 7)
+    monkeypatch.setattr("runsync.reports.load.RUNS_ALONE", 1)
 
 
 def filled(database: Database) -> list[Row]:

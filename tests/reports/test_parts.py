@@ -62,6 +62,7 @@ def test_many_parts_make_the_frame_of_one(
         pd.testing.assert_frame_equal(found, whole, check_exact=True, obj=name)
         with pytest.MonkeyPatch.context() as patch:  # where some are finished by pipeline
             patch.setattr("runsync.reports.load.PART_RUNS", size)
+            patch.setattr("runsync.reports.load.RUNS_ALONE", 1)
             found = getattr(reports, name)(sqlite, **ask)
         pd.testing.assert_frame_equal(found, whole, check_exact=True, obj=name)
 
@@ -172,6 +173,7 @@ def test_pipelines_that_are_finished_apart_are_in_order(
         export(sqlite, tmp_path / "archive")
         database = f"archive:{tmp_path}/archive"
     monkeypatch.setattr("runsync.reports.load.PART_RUNS", 4)
+    monkeypatch.setattr("runsync.reports.load.RUNS_ALONE", 1)
     monkeypatch.setattr("runsync.reports.load.PART_RUNS_IN_GROUPS", 4)
     asked: list[Query] = []
     gather = Report.gather

@@ -111,6 +111,7 @@ REPORT = Report(
         change=Change("abort rate", "is aborted more", "is aborted less"),
     ),
     order=50,
+    reads_steps=False,
     spare=(
         "never_started",
         "median_time_to_abort",

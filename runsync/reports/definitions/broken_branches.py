@@ -104,6 +104,7 @@ REPORT = Report(
         rows=Rows(by=("pipeline", "branch"), link="run"),
     ),
     order=5,
+    reads_steps=False,
     by=("pipeline", "branch"),
     implied=("pipeline", "branch"),
     whole_pipelines=True,

@@ -86,6 +86,7 @@ REPORT = Report(
         ),
     ),
     order=10,
+    reads_steps=False,
     keys=STEP_KEYS,
     spare=("unknown", "skipped", "errors", "pass_rate_low pass_rate_high"),
     example="--since 90d --every week",

@@ -46,6 +46,7 @@ REPORT = Report(
         change=Change("median wait", "waits longer", "waits less", is_share=False),
     ),
     order=40,
+    reads_steps=False,
     spare=("mean", "p90", "max"),
     example="--since 30d --by weekday --by hour",
 )

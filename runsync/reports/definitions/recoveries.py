@@ -96,6 +96,7 @@ REPORT = Report(
         ),
     ),
     order=60,
+    reads_steps=False,
     by=("pipeline", "branch"),
     whole_pipelines=True,
     spare=("p90", "mean_time_to_recovery"),

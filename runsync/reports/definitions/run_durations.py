@@ -46,6 +46,7 @@ REPORT = Report(
         ),
     ),
     order=20,
+    reads_steps=False,
     spare=("mean", "p90", "max"),
     takes=("result", "busy"),
     example="--since 90d --every month --result passed",

@@ -33,17 +33,21 @@ class KeptReader(Reader):
     def __init__(self, reader: Reader) -> None:
         super().__init__(reader.backend, reader.crew)
         self._frames: dict[Hashable, pd.DataFrame] = {}
-        self._small: set[Hashable] = set()
+        self._numbers: dict[Hashable, int] = {}
 
-    def parts(self, query: Query, *, whole_pipelines: bool) -> list[Query]:
-        """As :meth:`.Reader.parts`; the runs of each window are counted once."""
-        key = query.window, query.pipeline_ids
-        if key in self._small:
-            return [query]
-        found = super().parts(query, whole_pipelines=whole_pipelines)
-        if found == [query]:
-            self._small.add(key)
-        return found
+    def number_of_runs(self, query: Query) -> int:
+        """As :meth:`.Reader.number_of_runs`; each window's are counted once."""
+        key = query.window, query.pipeline_ids, query.part
+        if key not in self._numbers:
+            self._numbers[key] = super().number_of_runs(query)
+        return self._numbers[key]
+
+    def can_group(self, query: Query) -> bool:
+        """As :meth:`.Reader.can_group`; rows of SQLite that are kept are grouped here."""
+        return super().can_group(query) and not (self.is_sqlite and self._keeps(query))
+
+    def _keeps(self, query: Query) -> bool:
+        return query.part is None and self.number_of_runs(query) <= self.part_runs
 
     def _read(
         self,
@@ -56,7 +60,7 @@ class KeptReader(Reader):
     ) -> pd.DataFrame:
         wanted = list(dict.fromkeys([*sources_of(query.keys), *columns]))
         is_kept = {*wanted, *where, *known} <= {*_KEPT[view]}
-        if ids is not None or query.part is not None or not is_kept:
+        if ids is not None or not is_kept or not self._keeps(query):
             return super()._read(view, query, columns, where, known, ids)
         rows = self._rows(view, query)
         is_wanted = pd.Series(True, rows.index)
