@@ -81,7 +81,9 @@ class CancelledError(SourceError):
     """The request was given up since the sync is being stopped."""
 
 
-NOTHING_MORE_TO_ASK = (CancelledError, TokenRefusedError, RateLimitedError)
+STOPS = (CancelledError, RateLimitedError)
+"""After these nothing more is asked of the source, so they are no fault of what was asked for."""
+NOTHING_MORE_TO_ASK = (*STOPS, TokenRefusedError)
 """After these every other request of the source would fail in the same way."""
 
 

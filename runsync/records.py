@@ -56,6 +56,8 @@ class Ending(NamedTuple):
 
 PASSED = Ending(Result.PASSED, Outcome.SUCCESS)
 FAILED = Ending(Result.FAILED, Outcome.FAILURE)
+ERRORED = Ending(Result.FAILED, Outcome.ERROR)
+TIMED_OUT = Ending(Result.FAILED, Outcome.TIMEOUT)
 ABORTED = Ending(Result.ABORTED, Outcome.CANCELLATION)
 SKIPPED = Ending(Result.SKIPPED, Outcome.SKIP)
 UNEXPLAINED = Ending(Result.UNKNOWN, None)

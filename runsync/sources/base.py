@@ -18,7 +18,7 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from runsync.config import PipelineConfig, SourceConfig
-from runsync.errors import SourceError
+from runsync.errors import ConfigError, SourceError
 from runsync.http.client import Client, Limits
 from runsync.records import (
     GRACE,
@@ -217,6 +217,22 @@ class Source(LiveSource):
             yield
         except BadRowError as error:
             raise SourceError(f"{self.name}: {error}") from error
+
+    def bad_key(self, kind: str, due: str) -> ConfigError:
+        """An error for a ``[[pipelines]]`` with a key that means nothing here.
+
+        Args:
+            due: what to write instead.
+        """
+        return ConfigError(f"{self.title} has no `{kind}` (source {self.name!r}); write {due}")
+
+    def bad_name(self, value: str, what: str) -> ConfigError:
+        """An error for what a config names and nothing here can be called.
+
+        Args:
+            what: what it is not, and what to write: ``Wercker id; those are 24 hex digits``.
+        """
+        return ConfigError(f"{value!r} of source {self.name!r} is no {what}")
 
     def check_run_id(self, run: Run, run_id: str) -> None:
         """Refuses another run than the one that was asked for.

@@ -10,7 +10,7 @@ from typing import Any
 
 from runsync.errors import ForbiddenError, NotFoundError, SourceError
 from runsync.records import parse_time
-from runsync.sources.fields import storable
+from runsync.sources.fields import BadRowError, storable
 
 KEY = "default_branch"
 """Under which key of a listing's memory it stands, with the day on which it was asked for."""
@@ -24,7 +24,8 @@ class DefaultBranch:
 
     Args:
         memory: of the listing.
-        ask: the provider's answer; None where it has or tells none.
+        ask: the provider's answer; None where it has or tells none. So it counts where this is not
+            found, forbidden, or cannot be read.
     """
 
     def __init__(self, memory: dict[str, Any], ask: Callable[[], str | None]) -> None:
@@ -34,10 +35,9 @@ class DefaultBranch:
         """Its name, ``now`` by the provider's clock."""
         known = self._memory.get(KEY)
         if known is None or now >= parse_time(known[1]) + _VALID:
-            known = [
-                self._ask(),
-                now.replace(hour=0, minute=0, second=0, microsecond=0).isoformat(),
-            ]
+            known = [None, now.replace(hour=0, minute=0, second=0, microsecond=0).isoformat()]
+            with suppress(NotFoundError, ForbiddenError, BadRowError):
+                known[0] = self._ask()
             self._memory[KEY] = known
         name: str | None = known[0]
         return name

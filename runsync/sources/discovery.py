@@ -1,11 +1,15 @@
 """Reads whole lists whose order matters to nobody, such as those of what a token can see."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from itertools import count
+from typing import Generic, TypeVar
 
 from runsync.errors import SourceError
 from runsync.sources.fields import BadRowError, Fields
 
+Row = TypeVar("Row")
 _MOST_PAGES = 100
 
 
@@ -36,22 +40,31 @@ def rows_of_pages(ask: Callable[[int], object], size: int, *, what: str) -> Iter
         seen = rows
 
 
-def rows_by_token(
-    ask: Callable[[str | None], tuple[Sequence[object], str | None]], *, what: str
-) -> Iterator[object]:
-    """The rows of all pages of a list in which each page tells the token of the next.
+@dataclass(frozen=True, slots=True)
+class TokenPage(Generic[Row]):
+    """A page of a list in which each page tells the token of the next; the last tells none."""
+
+    rows: Sequence[Row]
+    as_of: datetime
+    token: str | None = None
+
+
+def pages_by_token(
+    ask: Callable[[str | None], TokenPage[Row]], *, what: str
+) -> Iterator[TokenPage[Row]]:
+    """All pages of such a list.
 
     Args:
-        ask: brings the page of that token, the first for None, and the token of the next.
+        ask: brings the page of that token, the first for None.
 
     Raises:
         SourceError: a page comes again, or there is always one more.
     """
     tokens: list[str | None] = [None]
     while tokens[-1] not in tokens[:-1] and len(tokens) <= _MOST_PAGES:
-        rows, token = ask(tokens[-1])
-        yield from rows
-        if not token:
+        page = ask(tokens[-1])
+        yield page
+        if not page.token:
             return
-        tokens.append(token)
+        tokens.append(page.token)
     raise SourceError(f"{what} shows pages without an end; check base_url")

@@ -6,7 +6,7 @@ so each becomes U+FFFD. So are numbers: JSON has no infinity, and a column ends 
 
 import math
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, TypeVar
@@ -117,6 +117,18 @@ class Fields:
         value = self.raw.get(key)
         return None if value is None else Fields(value, f"{self.what}: `{key}`")
 
+    def first_text(self, *places: str) -> str | None:
+        """The first text at one of these places, such as ``user/name`` for ``name`` in the object
+        ``user``; None where all of them are absent, null or empty."""
+        for place in places:
+            *above, key = place.split("/")
+            within: Fields | None = self
+            for name in above:
+                within = within and within.child(name)
+            if within and (text := within.text(key)):
+                return text
+        return None
+
     def objects(self, key: str) -> Iterator["Fields"]:
         """The objects of a list; nothing where the key is absent or null."""
         value = self.raw.get(key)
@@ -138,11 +150,16 @@ class Fields:
 
     def nonblank_rest(self, taken: Collection[str]) -> dict[str, Any]:
         """Like :meth:`rest`, without what is empty or false, and so says nothing."""
-        rest = self.rest(taken).items()
-        return {key: value for key, value in rest if value is not False and value not in _BLANKS}
+        return nonblank(self.rest(taken))
 
     def _wrong(self, key: str, due: str, value: object) -> BadRowError:
         return BadRowError(f"{self.what}: `{key}` must be {due}, not {describe(value)}")
+
+
+def nonblank(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What says anything: what is neither null, false nor empty."""
+    told = ((key, value) for key, value in values.items() if value is not None)
+    return {key: value for key, value in told if value is not False and value not in _BLANKS}
 
 
 def row_name(kind: str, raw: object) -> str:
@@ -274,6 +291,20 @@ def rows_in(data: object, what: str, key: str | None = None) -> list[Any]:
         due = f"`{key}`, a list," if key else "a list"
         raise SourceError(f"{what}: {due} is due and {describe(found)} came; check base_url")
     return found
+
+
+def check_any_read(items: Sequence[object], what: str, many: int = 1) -> None:
+    """Gives up where of many rows none can be read: then it is not the rows' fault.
+
+    Raises:
+        SourceError: there are so ``many`` or more, and each is a problem.
+    """
+    problems = [item for item in items if isinstance(item, Problem)]
+    if len(problems) == len(items) >= many:
+        raise SourceError(
+            f"{what}: not one of {len(items)} rows can be read; check base_url, then sync again; "
+            f"the last: {problems[-1].what}"
+        )
 
 
 def object_in(data: object, what: str) -> dict[str, Any]:

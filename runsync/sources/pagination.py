@@ -19,7 +19,7 @@ Why no run can be missed:
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -94,22 +94,15 @@ def walk(fetch: Fetch, resume_point: ResumePoint | Mark | None, *, name: str) ->
     items, _ = scan.take(page, skip)
     at_start = page.at_start or not page.entries
     yield Page(items, page.as_of, at_start=at_start)
-    pages_without_news = 0
     while not at_start:
-        overlap, before = 1 if pages_without_news else _overlap(page), page.entries
+        overlap, before = 1 if scan.seen.repeats else _overlap(page), page.entries
         page, skip = scan.overlapping(skip + len(page.entries) - overlap)
         at_start = page.at_start or scan.is_end(page, skip)
         items, has_news = scan.take(page, skip)
         if items or at_start:
             yield Page(items, page.as_of, at_start=at_start)
         # Rows that cannot be read are new in every position; the same page again is not.
-        is_news = has_news and page.entries != before
-        pages_without_news = 0 if is_news else pages_without_news + 1
-        if pages_without_news > _MOST_TRIES:
-            raise SourceError(
-                f"{name} shows the same runs on page after page; it ignores paging or moves faster "
-                "than it can be read: check base_url, then sync again"
-            )
+        scan.seen.check(has_news=has_news and page.entries != before)
 
 
 def page_of(skip: int, most: int) -> tuple[int, int, int]:
@@ -128,13 +121,45 @@ def page_of(skip: int, most: int) -> tuple[int, int, int]:
     return skip // size + 1, size, skip % size
 
 
+class SeenPages:
+    """What the latest pages of a walk showed, and how many in a row brought nothing new.
+
+    Args:
+        name: what the listing is called in an error.
+        most_repeats: how many of these may be.
+    """
+
+    def __init__(self, name: str, most_repeats: int) -> None:
+        self._name, self._most_repeats = name, most_repeats
+        self._recent: deque[frozenset[str | int]] = deque(maxlen=_REMEMBERED_PAGES)
+        self.repeats = 0
+
+    def __contains__(self, key: str | int) -> bool:
+        return any(key in keys for keys in self._recent)
+
+    def add(self, keys: Iterable[str | int]) -> None:
+        """Notes what a page shows."""
+        self._recent.append(frozenset(keys))
+
+    def check(self, *, has_news: bool) -> None:
+        """Refuses to go in a circle.
+
+        Raises:
+            SourceError: page after page had no news.
+        """
+        self.repeats = 0 if has_news else self.repeats + 1
+        if self.repeats > self._most_repeats:
+            raise SourceError(
+                f"{self._name} shows the same runs on page after page; it ignores paging or moves "
+                "faster than it can be read: check base_url, then sync again"
+            )
+
+
 class _Scan:
-    """What one walk has seen: the ids of the latest pages, the newest of the last, the longest
-    page."""
+    """What one walk has seen: the latest pages, the newest of the last, the longest."""
 
     def __init__(self, fetch: Fetch, name: str) -> None:
-        self._fetch, self._name = fetch, name
-        self._recent: deque[frozenset[str | int]] = deque(maxlen=_REMEMBERED_PAGES)
+        self._fetch, self._name, self.seen = fetch, name, SeenPages(name, _MOST_TRIES)
         self._newest: Any = None
         self._longest = 0
 
@@ -196,9 +221,9 @@ class _Scan:
         if len(found) < len(page.entries):
             rows = _unambiguous(page.entries)
             found = {_key(entry, skip + n): entry for n, entry in enumerate(rows)}
-        new = [key for key in found if not self._has_seen(key)]
+        new = [key for key in found if key not in self.seen]
         items = tuple(e.item for key, e in found.items() if key in new or e.id is None)
-        self._recent.append(frozenset(found))
+        self.seen.add(found)
         self._longest = max(self._longest, len(page.entries))
         self._newest = max((at for e in page.entries if (at := e.order)), default=self._newest)
         return items, bool(new)
@@ -210,7 +235,7 @@ class _Scan:
         A longer page may repeat what was seen because runs have arrived, and more may follow; a
         page of one row alone may have been cut short.
         """
-        is_last = len(page.entries) == 1 and self._has_seen(_key(page.entries[0], skip))
+        is_last = len(page.entries) == 1 and _key(page.entries[0], skip) in self.seen
         return is_last and not self._fetch(skip + 1).entries
 
     def _overlaps(self, page: Slice, skip: int) -> bool:
@@ -218,13 +243,10 @@ class _Scan:
 
         One time alone proves nothing: a row may stand out of order.
         """
-        if any(self._has_seen(_key(entry, skip + n)) for n, entry in enumerate(page.entries)):
+        if any(_key(entry, skip + n) in self.seen for n, entry in enumerate(page.entries)):
             return True
         found = [at for entry in page.entries if (at := entry.order)]
         return bool(found) and self._newest is not None and min(found) > self._newest
-
-    def _has_seen(self, key: str | int) -> bool:
-        return any(key in keys for keys in self._recent)
 
     def _moves_too_fast(self) -> SourceError:
         return SourceError(

@@ -22,12 +22,12 @@ from typing import Any
 from runsync.coverage import Interval
 from runsync.errors import (
     NOTHING_MORE_TO_ASK,
+    STOPS,
     BugError,
     CancelledError,
     ForbiddenError,
     LockedError,
     NotFoundError,
-    RateLimitedError,
     RunsyncError,
     SourceError,
     TokenRefusedError,
@@ -308,7 +308,7 @@ class ListingSync:
             ask = partial(self._source.complete_if_changed, run, known.text)
         try:
             return self._read((run.pipeline, run.id), ask, known, stored, as_of)
-        except (CancelledError, RateLimitedError):
+        except STOPS:
             raise
         except NotFoundError as error:
             self._vanished[run.key] = (run.pipeline, run.id, error.as_of or as_of)
@@ -489,7 +489,7 @@ class ListingSync:
                     continue
                 vanished.append((pipeline, run_id, error.as_of or datetime.now(UTC)))
                 self._validators.pop((pipeline.external_id, run_id), None)
-            except (CancelledError, RateLimitedError) as error:
+            except STOPS as error:
                 ended = ended or error
             except (SourceError, ForbiddenError) as error:
                 self._note([Problem(f"run {run_id}: {error}")])

@@ -38,10 +38,7 @@ class Organisation(base.Source):
                 f"https://{_CLOUD}/ORGANISATION"
             )
         if _NAME.fullmatch(name) is None:
-            raise ConfigError(
-                f"{name!r} of source {self.name!r} is no project of Azure DevOps; write its name "
-                "or id, and no URL"
-            )
+            raise self.bad_name(name, "project of Azure DevOps; write its name or id, and no URL")
         return Project(self._config.base_url, name.lower())
 
     def definition(self, external_id: str) -> tuple[Project, int]:
@@ -51,10 +48,8 @@ class Organisation(base.Source):
             ConfigError: it is none.
         """
         if (found := _ID.fullmatch(external_id)) is None:
-            raise ConfigError(
-                f"id {external_id!r} of source {self.name!r} is no definition of Azure Pipelines; "
-                "write the project and the definition's number, such as project/12"
-            )
+            what = "definition of Azure Pipelines; write the project and the definition's number"
+            raise self.bad_name(external_id, f"{what}, such as project/12")
         return self.project(found[1]), int(found[2])
 
     @staticmethod

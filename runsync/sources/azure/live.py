@@ -11,7 +11,7 @@ from runsync.sources.azure.api import CONTINUATION, VERSION, Asked, Organisation
 from runsync.sources.azure.payloads import Project, read_run
 from runsync.sources.azure.words import RESULT_FILTERS, STATUS_FILTERS
 from runsync.sources.base import Access, Discovered, RunFilter, TriggerRequest
-from runsync.sources.discovery import rows_by_token
+from runsync.sources.discovery import TokenPage, pages_by_token
 from runsync.sources.fields import Fields
 from runsync.sources.live import rate_limit
 
@@ -90,8 +90,8 @@ class LiveApi(Organisation):
         """Azure DevOps tells no scopes, so it is tried whether builds may be read."""
         answer = self.client.get("/_apis/connectionData", {"api-version": "7.1-preview"})
         with self.reading():
-            user = Fields(answer.data, "the connection").child("authenticatedUser")
-            account = user.text("providerDisplayName") if user else None
+            told = Fields(answer.data, "the connection")
+            account = told.first_text("authenticatedUser/providerDisplayName")
         missing: tuple[str, ...] = ()
         try:
             answer = self.client.get(checked_path("_apis", "build", "controllers"), VERSION)
@@ -113,14 +113,16 @@ class LiveApi(Organisation):
     def _all(self, *parts: str) -> Iterator[Fields]:
         """The rows of all pages of a list."""
         path = checked_path(*parts)
+        what = f"{self.name}: {path}"
 
-        def ask(token: str | None) -> tuple[list[object], str | None]:
+        def ask(token: str | None) -> TokenPage[object]:
             asked: Asked = {**VERSION, "$top": _MOST_LISTED, "continuationToken": token}
             answer = self.client.get(path, asked)
-            return counted_rows(answer, f"{self.name}: {path}"), answer.headers.get(CONTINUATION)
+            rows, token = counted_rows(answer, what), answer.headers.get(CONTINUATION)
+            return TokenPage(rows, answer.as_of, token)
 
-        for raw in rows_by_token(ask, what=f"{self.name}: {path}"):
-            yield Fields(raw, path)
+        for page in pages_by_token(ask, what=what):
+            yield from (Fields(raw, path) for raw in page.rows)
 
     def _path(self, pipeline: Pipeline | None, run_id: str) -> str:
         return self.path(self.require_pipeline(pipeline), "builds", self.valid_run_id(run_id))

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from runsync.records import Outcome, Pipeline, Run
 from runsync.sources.azure.words import ENDINGS, EVENTS, STATUSES
-from runsync.sources.fields import BadRowError, Fields, read_progress, row_name
+from runsync.sources.fields import BadRowError, Fields, nonblank, read_progress, row_name
 
 _COLUMNS = (
     "id buildNumber status result queueTime startTime finishTime sourceVersion reason "
@@ -51,8 +51,7 @@ class Project:
 def read_run(raw: object, project: Project) -> Run:
     """A run from a build, as the listing or its detail shows it: both tell the same."""
     fields = Fields(raw, row_name("run", raw))
-    number, who = fields.needed_number("id"), fields.child("requestedFor")
-    definition, trigger = fields.child("definition"), fields.child("triggerInfo")
+    number, definition = fields.needed_number("id"), fields.child("definition")
     if definition is None:
         raise BadRowError(f"{fields.what}: `definition` is missing")
     upstream = fields.child("triggeredByBuild")
@@ -65,11 +64,11 @@ def read_run(raw: object, project: Project) -> Run:
         pipeline=project.pipeline(definition.needed_number("id"), definition),
         id=str(number),
         created_at=fields.needed_time("queueTime"),
-        branch=_branch(fields, trigger),
+        branch=_branch(fields),
         commit_hash=fields.text("sourceVersion"),
-        message=(trigger.text("ci.message") or trigger.text("pr.title")) if trigger else None,
-        author=who.text("displayName") if who else None,
-        author_id=who.text("id") if who else None,
+        message=fields.first_text("triggerInfo/ci.message", "triggerInfo/pr.title"),
+        author=fields.first_text("requestedFor/displayName"),
+        author_id=fields.first_text("requestedFor/id"),
         number=fields.text("buildNumber"),
         event=reason and EVENTS.get(reason, reason),
         source_run_id=str(upstream.needed_number("id")) if upstream else None,
@@ -100,11 +99,11 @@ def _version(build: Fields) -> str:
     return iso(max(when for name in names if (when := build.time(name))))
 
 
-def _branch(build: Fields, trigger: Fields | None) -> str | None:
+def _branch(build: Fields) -> str | None:
     """The branch; of a pull request the one that is to be merged, where that is told."""
     ref = build.text("sourceBranch")
-    if ref and ref.startswith("refs/pull/") and trigger:
-        ref = trigger.text("pr.sourceBranch") or ref
+    if ref and ref.startswith("refs/pull/"):
+        ref = build.first_text("triggerInfo/pr.sourceBranch") or ref
     return ref.removeprefix(_HEADS) if ref else None
 
 
@@ -116,4 +115,4 @@ def _told(build: Fields, definition: Fields, invalid: list[Fields]) -> dict[str,
         "sourceBranch": None if ref.startswith(_HEADS) else ref,
         "errors": [one.text("message") for one in invalid],
     }
-    return build.nonblank_rest(_RUN_KEYS) | {key: value for key, value in own.items() if value}
+    return build.nonblank_rest(_RUN_KEYS) | nonblank(own)

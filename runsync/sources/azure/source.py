@@ -11,14 +11,13 @@ earlier attempt.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
 from runsync.config import PipelineConfig
-from runsync.errors import ConfigError, ForbiddenError, NotFoundError, SourceError
+from runsync.errors import NotFoundError, SourceError
 from runsync.records import Cursor, Pipeline, Problem, Run, RunWithSteps, Status, parse_time
 from runsync.sources.azure.api import CONTINUATION, VERSION, Asked, counted_rows
 from runsync.sources.azure.live import LiveApi
@@ -28,7 +27,7 @@ from runsync.sources.azure.words import UNFINISHED
 from runsync.sources.base import Listed, Listing, Page, ResumePoint, basic_auth
 from runsync.sources.by_time import TimedPage, by_time, rows_in_place
 from runsync.sources.default_branch import DefaultBranch
-from runsync.sources.fields import BadRowError, Fields, distinct
+from runsync.sources.fields import Fields, distinct
 from runsync.sources.steps import without_steps
 
 PAGE_SIZE = 100
@@ -72,10 +71,7 @@ class Azure(LiveApi):
             key = f"{self.name}/definition/{one.external_id}"
             return Listing(key, one.external_id, wanted.name, (one,))
         if kind != "application_id":
-            raise ConfigError(
-                f"source {self.name!r} is an Azure Pipelines one: write `id` for a definition, or "
-                f"`application_id` for a project, not `{kind}`"
-            )
+            raise self.bad_key(kind, "`id` for a definition, or `application_id` for a project")
         ref = self.project(value).name
         return Listing(f"{self.name}/application/{ref}", ref, wanted.name)
 
@@ -227,11 +223,8 @@ class Azure(LiveApi):
         )
 
     def _default_branch(self, pipeline: Pipeline) -> str | None:
-        with suppress(NotFoundError, ForbiddenError, BadRowError):
-            repository = self._definition(pipeline).child("repository")
-            name = repository.text("defaultBranch") if repository else None
-            return name.removeprefix("refs/heads/") if name else None
-        return None
+        name = self._definition(pipeline).first_text("repository/defaultBranch")
+        return name.removeprefix("refs/heads/") if name else None
 
     def _check_owner(self, listing: Listing, raws: list[object]) -> None:
         """What is foreign may be any row, so none is taken.

@@ -1,6 +1,6 @@
 """Azure DevOps' words in ours."""
 
-from runsync.records import ABORTED, FAILED, PASSED, SKIPPED, Ending, Outcome, Result, Status
+from runsync.records import ABORTED, ERRORED, FAILED, PASSED, SKIPPED, Outcome, Result, Status
 
 STATUSES = {
     # Builds.
@@ -21,7 +21,7 @@ ENDINGS = {
     "canceled": ABORTED,
     "skipped": SKIPPED,
     # The agent was lost.
-    "abandoned": Ending(Result.FAILED, Outcome.ERROR),
+    "abandoned": ERRORED,
 }
 EVENTS = {
     "individualCI": "push",

@@ -16,7 +16,7 @@ from itertools import count
 from typing import Any
 
 from runsync.config import PipelineConfig
-from runsync.errors import ConfigError, NotFoundError, RefusedError, SourceError
+from runsync.errors import NotFoundError, RefusedError, SourceError
 from runsync.http.client import checked_path
 from runsync.records import Cursor, Pipeline, Problem, Run, RunWithSteps, Status, Step
 from runsync.sources.base import (
@@ -81,10 +81,7 @@ class Buildbot(Source):
     def listing(self, wanted: PipelineConfig) -> Listing:
         kind, value = wanted.key
         if kind != "id":
-            raise ConfigError(
-                f"source {self.name!r} is a Buildbot one and has no `{kind}`; "
-                "write `id`, a builder's name"
-            )
+            raise self.bad_key(kind, "`id`, a builder's name")
         # A pipeline goes by its builder's name; where a number stands, the runs will tell it.
         known = () if value.isdecimal() else (Pipeline(value),)
         return Listing(f"{self.name}/builder/{value}", value, wanted.name, known)

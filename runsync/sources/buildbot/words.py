@@ -1,6 +1,6 @@
 """Buildbot's words in ours, by its numbers for how something ended."""
 
-from runsync.records import ABORTED, FAILED, PASSED, SKIPPED, Ending, Outcome, Result
+from runsync.records import ABORTED, ERRORED, FAILED, PASSED, SKIPPED, Ending, Outcome, Result
 
 RETRY = 5
 NAMES = {
@@ -18,7 +18,7 @@ ENDINGS = {
     "failure": FAILED,
     "skipped": SKIPPED,
     # A fault of Buildbot's own or of its configuration, not of what it ran.
-    "exception": Ending(Result.FAILED, Outcome.ERROR),
+    "exception": ERRORED,
     # The worker was lost, or never came up; the request is built again.
     "retry": Ending(Result.ABORTED, Outcome.ERROR),
     "cancelled": ABORTED,

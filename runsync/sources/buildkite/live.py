@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from runsync.errors import ConfigError, NotFoundError, RefusedError
+from runsync.errors import NotFoundError, RefusedError
 from runsync.http.client import Response, checked_path
 from runsync.records import Pipeline, Run, RunWithSteps, Status, Step
 from runsync.sources import base
@@ -114,8 +114,7 @@ class LiveApi(base.Source):
         answer = self.client.get(path)
         with self.reading():
             token = Fields(answer.data, path)
-            user = token.child("user")
-            account = user.text("name") if user else None
+            account = token.first_text("user/name")
         scopes = token.raw.get("scopes")
         held = tuple(map(str, scopes)) if isinstance(scopes, list) else None
         told = [rate_limit(answer, prefix) for prefix in _LIMITS]
@@ -133,10 +132,8 @@ class LiveApi(base.Source):
     def organization_path(self, slug: str) -> str:
         """Where the builds of an organisation are listed; what is no slug of one is refused."""
         if not SLUG.fullmatch(slug):
-            raise ConfigError(
-                f"{slug!r} of source {self.name!r} is no Buildkite organisation; write its slug, "
-                "as in https://buildkite.com/my-org"
-            )
+            what = "Buildkite organisation; write its slug, as in https://buildkite.com/my-org"
+            raise self.bad_name(slug, what)
         return checked_path("v2", "organizations", slug, "builds")
 
     def path(self, pipeline: Pipeline, *parts: str) -> str:
@@ -147,10 +144,8 @@ class LiveApi(base.Source):
         """
         organization, _, slug = pipeline.external_id.partition("/")
         if not SLUG.fullmatch(organization) or not SLUG.fullmatch(slug):
-            raise ConfigError(
-                f"id {pipeline.external_id!r} of source {self.name!r} is no Buildkite pipeline; "
-                "write its slugs, such as my-org/my-pipeline, and no URL"
-            )
+            what = "Buildkite pipeline; write its slugs, such as my-org/my-pipeline, and no URL"
+            raise self.bad_name(pipeline.external_id, what)
         return checked_path("v2", "organizations", organization, "pipelines", slug, *parts)
 
     def _one(self, answer: Response, pipeline: Pipeline) -> RunWithSteps:

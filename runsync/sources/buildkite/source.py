@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any
 
 from runsync.config import PipelineConfig
-from runsync.errors import ConfigError, NotFoundError, SourceError, TooLargeError
+from runsync.errors import NotFoundError, SourceError, TooLargeError
 from runsync.http.client import Response
 from runsync.records import Cursor, Pipeline, Run, RunWithSteps, Status, parse_time
 from runsync.sources.base import BEGUN, Listed, Listing, Page, ResumePoint
@@ -52,10 +52,8 @@ class Buildkite(LiveApi):
             return Listing(f"{self.name}/pipeline/{value}", path, wanted.name, (pipeline,))
         if kind == "application_id":
             return Listing(f"{self.name}/organization/{value}", self.organization_path(value))
-        raise ConfigError(
-            f"source {self.name!r} is a Buildkite one and has no `{kind}`; write "
-            '`id = "my-org/my-pipeline"`, or `application_id = "my-org"` for all its pipelines'
-        )
+        own = '`id = "my-org/my-pipeline"`'
+        raise self.bad_key(kind, f'{own}, or `application_id = "my-org"` for all its pipelines')
 
     def pages(
         self, listing: Listing, resume_point: ResumePoint | None, memory: dict[str, Any]

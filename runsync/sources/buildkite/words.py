@@ -1,6 +1,6 @@
 """Buildkite's words in ours."""
 
-from runsync.records import ABORTED, FAILED, PASSED, SKIPPED, Ending, Outcome, Result, Status
+from runsync.records import ABORTED, ERRORED, FAILED, PASSED, SKIPPED, TIMED_OUT, Status
 
 BLOCKED = "blocked"
 """What a build is that waits for a person; its times tell how far it has come."""
@@ -35,8 +35,8 @@ JOB_STATUSES = {
 JOB_ENDINGS = {
     "passed": PASSED,
     "failed": FAILED,
-    "timed_out": Ending(Result.FAILED, Outcome.TIMEOUT),
-    "expired": Ending(Result.FAILED, Outcome.ERROR),
+    "timed_out": TIMED_OUT,
+    "expired": ERRORED,
     "canceled": ABORTED,
     **dict.fromkeys(("skipped", "broken", *_UNREACHED), SKIPPED),
 }

@@ -1,56 +1,52 @@
-"""The live API for people: what `runsync runs`, `doctor` and `init --discover` ask CircleCI."""
+"""CircleCI's live API, for people; and what every request of the source goes through."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from datetime import datetime
 from functools import partial
 from itertools import islice
 from typing import Any
 
 from runsync.errors import NotFoundError
 from runsync.http.client import checked_path
-from runsync.records import Pipeline, Run, Step
+from runsync.records import Pipeline, Problem, Run, Step
+from runsync.sources import base
 from runsync.sources.base import Access, Discovered, RunFilter, TriggerRequest
-from runsync.sources.circleci.asking import Asking
-from runsync.sources.circleci.payloads import Origin, Project, job_number, read_run
-from runsync.sources.discovery import rows_by_token
-from runsync.sources.fields import UUID, Fields, rows_in
+from runsync.sources.circleci import payloads
+from runsync.sources.circleci.payloads import Origin, Project, Siblings, job_number, read_origin
+from runsync.sources.discovery import TokenPage, pages_by_token
+from runsync.sources.fields import UUID, Fields, check_one, distinct, or_problem, rows_in
 
 _SHOWN = 20
 
 
-class LiveAPI(Asking):
-    """What CircleCI can do at once."""
+class LiveAPI(base.Source):
+    """What people ask for."""
 
     run_id_pattern = UUID
     run_id_description = "id of a CircleCI workflow; those are UUIDs"
+
+    @staticmethod
+    def headers(token: str | None) -> dict[str, str]:
+        return {"Circle-Token": token} if token else {}
 
     def find_runs(self, wanted: RunFilter) -> list[Run]:
         """The newest runs; of what may be asked for CircleCI filters by branch alone."""
         self.refuse_unsupported("list runs", wanted, "pipeline application limit skip sort branch")
         self.provider_word(wanted, "sort", {"creationDateDesc": None})
         project = self._project(wanted.pipeline or wanted.application or "")
+        ask = partial(self._show, project, branch=wanted.branch)
+        pages = pages_by_token(ask, what=f"{self.name}: the pipelines of {project.slug}")
+        origins = (row for page in pages for row in page.rows if isinstance(row, Origin))
+        found = (run for origin in origins for run in self._runs_in(project, origin))
         first = wanted.skip or 0
-        found = self._runs(project, wanted.branch)
         return list(islice(found, first, first + (wanted.limit or _SHOWN)))
-
-    def _runs(self, project: Project, branch: str | None) -> Iterator[Run]:
-        def ask(token: str | None) -> tuple[Sequence[object], str | None]:
-            part = self._show(project, token, branch)
-            return part.rows, part.token
-
-        for origin in rows_by_token(ask, what=f"{self.name}: the pipelines of {project.slug}"):
-            if isinstance(origin, Origin):
-                yield from self._runs_in(project, origin)
 
     def _runs_in(self, project: Project, origin: Origin) -> list[Run]:
         """The runs of an origin that can be read, newest first."""
         (found, _), _ = self._workflows(origin.id)
-        url = self.client.base_url
+        read = partial(payloads.read_run, origin, project, base_url=self.client.base_url)
         with self.reading():
-            runs = [
-                read_run(one, origin, project, project.pipeline(one.name, url), url)
-                for one in found.values()
-                if project.workflow in (None, one.name)
-            ]
+            runs = [read(one) for one in found.values() if project.has(one.name)]
         return sorted(runs, key=lambda run: (run.created_at, run.id), reverse=True)
 
     def log(self, pipeline: Pipeline | None, run_id: str, step: Step) -> str:
@@ -59,9 +55,8 @@ class LiveAPI(Asking):
         if number is None:
             raise NotFoundError(f"{self.name}: job {step.name!r} never ran, so it has no log")
         with self.reading():
-            known = pipeline and pipeline.external_id
-            own = known or self._workflow(self.valid_run_id(run_id)).needed_text("project_slug")
-            job = partial(self._project(own).old_path, number)
+            project = self._project_of(pipeline, self.valid_run_id(run_id))
+            job = partial(project.path, number, api="v1.1")
             places = [
                 (action.integer("step") or 0, action.integer("index") or 0)
                 for row in Fields(self.client.get(job()).data, f"job {number}").objects("steps")
@@ -101,12 +96,62 @@ class LiveAPI(Asking):
         """The projects that the token's user follows: API v2 has no list of projects."""
         answer = self.client.get(checked_path("api", "v1.1", "projects"))
         rows = rows_in(answer.data, f"{self.name}: the projects")
-        seen: set[str] = set()
-        for row in rows:
-            found = _discovered(row)
-            if found and found.value not in seen:
-                seen.add(found.value)
-                yield found
+        found = [one for one in map(_discovered, rows) if one]
+        yield from {one.value: one for one in found}.values()
+
+    # What every request goes through.
+
+    def _project(self, text: str) -> Project:
+        project = Project.parse(text)
+        if project is None:
+            what = "project of CircleCI's; write gh/org/repo, or gh/org/repo/workflow"
+            raise self.bad_name(text, what)
+        return project
+
+    def _project_of(self, pipeline: Pipeline | None, run_id: str) -> Project:
+        """The project of a run: that of its pipeline, or what the workflow itself says."""
+        known = pipeline.external_id if pipeline else ""
+        return self._project(known or self._workflow(run_id).needed_text("project_slug"))
+
+    def _default_branch(self, project: Project) -> str | None:
+        told = Fields(self.client.get(project.path()).data, project.slug)
+        return told.first_text("vcs_info/default_branch")
+
+    def _workflow(self, run_id: str) -> Fields:
+        """A workflow by its id, as CircleCI tells of it without its pipeline."""
+        path = checked_path("api", "v2", "workflow", run_id)
+        return Fields(self.client.get(path).data, f"run {run_id}")
+
+    def _workflows(self, origin_id: str) -> tuple[Siblings, datetime]:
+        """The workflows of an origin, and the time of the answer."""
+        raws, as_of = self._all(checked_path("api", "v2", "pipeline", origin_id, "workflow"))
+        return payloads.siblings(raws, origin_id), as_of
+
+    def _show(
+        self, project: Project, token: str | None, branch: str | None = None
+    ) -> TokenPage[Origin | Problem]:
+        """A page of a project's origins, newest first."""
+        path = project.path("pipeline")
+        page = self._page(path, token, branch=branch)
+        owners = distinct(page.rows, "project_slug")
+        check_one(owners, f"{self.name}: {path} shows those of more than one project")
+        rows = [or_problem(partial(read_origin, raw)) for raw in page.rows]
+        return TokenPage(rows, page.as_of, page.token)
+
+    def _all(self, path: str) -> tuple[list[object], datetime]:
+        """The rows of all pages of a list, each once, and the time of the first page."""
+        pages = [*pages_by_token(partial(self._page, path), what=f"{self.name}: {path}")]
+        found: list[object] = []
+        for row in (row for page in pages for row in page.rows):
+            found += [] if row in found else [row]
+        return found, pages[0].as_of
+
+    def _page(self, path: str, token: str | None, branch: str | None = None) -> TokenPage[object]:
+        answer = self.client.get(path, {"branch": branch, "page-token": token})
+        rows = rows_in(answer.data, f"{self.name}: {path}", "items")
+        with self.reading():
+            following = Fields(answer.data, path).text("next_page_token")
+        return TokenPage(rows, answer.as_of, following or None)
 
 
 def _discovered(raw: object) -> Discovered | None:

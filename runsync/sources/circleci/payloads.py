@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from runsync.http.client import checked_path
 from runsync.records import Cursor, Pipeline, Run, Step
 from runsync.sources.circleci.words import ENDINGS, EVENTS, STATUSES
-from runsync.sources.fields import BadRowError, Fields, read_progress, row_name
+from runsync.sources.fields import BadRowError, Fields, nonblank, read_progress, row_name
 from runsync.sources.steps import outcome_by_steps
 
 RETENTION = timedelta(days=90)
@@ -31,6 +31,13 @@ _KNOWN = "id name status created_at started_at stopped_at project_slug pipeline_
 _HIDDEN = "parameters pipeline_parameters environment context_values".split()
 _KEYS = frozenset([*_KNOWN, *_HIDDEN, "started_by", "pipeline_number"])
 _DETAILS = "parallelism queued_at".split()
+# Of what came through an app its parameters alone tell.
+_GIT = "trigger_parameters/git"
+_USERS = [
+    f"trigger_parameters/{app}/{key}"
+    for app in ("github_app", "gitlab")
+    for key in ("user_username", "user_name")
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,28 +55,24 @@ class Project:
         found = _PROJECT.fullmatch(text)
         return found and cls(_SHORT.get(found[1], found[1]), *found.groups()[1:])
 
+    def has(self, workflow: str) -> bool:
+        """Whether it stands for the workflows of that name."""
+        return self.workflow in (None, workflow)
+
     @property
     def slug(self) -> str:
         return f"{self.vcs}/{self.org}/{self.repo}"
 
-    def path(self, *parts: str | int) -> str:
-        """Where API v2 keeps something of the project."""
-        return checked_path("api", "v2", "project", self.vcs, *self._rest(parts))
-
-    def old_path(self, *parts: str | int) -> str:
-        """Where API v1.1 does."""
-        long = _LONG.get(self.vcs, self.vcs)
-        return checked_path("api", "v1.1", "project", long, *self._rest(parts))
+    def path(self, *parts: str | int, api: str = "v2") -> str:
+        """Where an API keeps something of the project; v1.1 abbreviates nothing."""
+        vcs = self.vcs if api == "v2" else _LONG.get(self.vcs, self.vcs)
+        return checked_path("api", api, "project", vcs, self.org, self.repo, *map(str, parts))
 
     def page(self, base_url: str, *parts: str | int) -> str:
         """Where people see it: the web app stands beside the API, on a host of its own."""
-        url, long = urlsplit(base_url), _LONG.get(self.vcs, self.vcs)
-        return f"{url.scheme}://app.{url.netloc}" + checked_path(
-            "pipelines", long, *self._rest(parts)
-        )
-
-    def _rest(self, parts: Iterable[str | int]) -> tuple[str, ...]:
-        return self.org, self.repo, *map(str, parts)
+        url, vcs = urlsplit(base_url), _LONG.get(self.vcs, self.vcs)
+        path = checked_path("pipelines", vcs, self.org, self.repo, *map(str, parts))
+        return f"{url.scheme}://app.{url.netloc}{path}"
 
     def pipeline(self, name: str, base_url: str, branch: str | None = None) -> Pipeline:
         """The workflows of one name; ``branch`` is the project's default branch."""
@@ -85,7 +88,6 @@ class Origin:
     id: str
     number: int
     at: datetime
-    slug: str | None
     told: dict[str, Any] = field(repr=False)
     extra: dict[str, Any] = field(repr=False)
 
@@ -103,59 +105,37 @@ def read_origin(raw: object) -> Origin:
     """
     fields = Fields(raw, row_name("pipeline", raw))
     number = fields.needed_number("number")
-    vcs, given = fields.child("vcs"), fields.child("trigger_parameters")
-    trigger, git = fields.child("trigger"), given.child("git") if given else None
-    branch, word = _first(vcs, "branch", git), trigger.text("type") if trigger else None
-    event = _event(word, given, branch)
+    branch = fields.first_text("vcs/branch", f"{_GIT}/branch")
+    word, event = fields.first_text("trigger/type"), _event(fields, branch)
     extra = {
-        "tag": _first(vcs, "tag", git),
-        "review_url": _first(vcs, "review_url", None),
+        "tag": fields.first_text("vcs/tag", f"{_GIT}/tag"),
+        "review_url": fields.first_text("vcs/review_url"),
         "trigger": word if word != event else None,
     }
     return Origin(
         id=fields.needed_uuid("id"),
         number=number,
         at=fields.needed_time("created_at"),
-        slug=fields.text("project_slug"),
         told={
             "number": str(number),
-            "author": _author(trigger, given),
-            "commit_hash": _first(vcs, "revision", git, "checkout_sha"),
+            "author": fields.first_text("trigger/actor/login", *_USERS),
+            "commit_hash": fields.first_text("vcs/revision", f"{_GIT}/checkout_sha"),
             "branch": branch,
-            "message": _message(vcs, git),
+            "message": _message(fields),
             "event": event,
         },
-        extra={key: value for key, value in extra.items() if value},
+        extra=nonblank(extra),
     )
 
 
-def _first(one: Fields | None, key: str, other: Fields | None, name: str = "") -> str | None:
-    """The text of the one object, or else of the other."""
-    text = one.text(key) if one else None
-    return text or (other.text(name or key) if other else None) or None
+def _message(origin: Fields) -> str | None:
+    parts = [origin.first_text(f"vcs/commit/{key}") for key in ("subject", "body")]
+    told = "\n\n".join(part for part in parts if part)
+    return told or origin.first_text(f"{_GIT}/commit_message", f"{_GIT}/commit_title")
 
 
-def _author(trigger: Fields | None, given: Fields | None) -> str | None:
-    """Who caused an event. Of what came through an app its parameters alone tell."""
-    found = _first(trigger.child("actor") if trigger else None, "login", None)
-    for app in ("github_app", "gitlab") if given and not found else ():
-        user = given.child(app) if given else None
-        found = found or _first(user, "user_username", user, "user_name")
-    return found
-
-
-def _message(vcs: Fields | None, git: Fields | None) -> str | None:
-    commit = vcs.child("commit") if vcs else None
-    if commit:
-        parts = [commit.text("subject"), commit.text("body")]
-        return "\n\n".join(part for part in parts if part) or None
-    return (git.text("commit_message") or git.text("commit_title")) if git else None
-
-
-def _event(word: str | None, given: Fields | None, branch: str | None) -> str | None:
-    """What caused it. What came through an app says so among its parameters alone."""
-    circleci = given.child("circleci") if given else None
-    word = _first(circleci, "event_type", None) or word
+def _event(origin: Fields, branch: str | None) -> str | None:
+    word = origin.first_text("trigger_parameters/circleci/event_type", "trigger/type")
     if word == "webhook" and branch and _FORK.fullmatch(branch):
         return "pull_request"
     return EVENTS.get(word, word) if word else None
@@ -171,9 +151,10 @@ class Sibling(NamedTuple):
     first_starter: str | None
 
 
-def siblings(
-    raws: Iterable[object], origin_id: str
-) -> tuple[dict[str, Sibling], list[tuple[object, str]]]:
+Siblings = tuple[dict[str, Sibling], list[tuple[object, str]]]
+
+
+def siblings(raws: Iterable[object], origin_id: str) -> Siblings:
     """The workflows of one origin by id; and the rows that cannot be read, with why.
 
     A setup workflow may share its name with the one that it leads to, and is told apart by its tag.
@@ -194,15 +175,20 @@ def siblings(
             bad.append((raw, str(error)))
     known: dict[str, Sibling] = {}
     for (name, _), group in groups.items():
-        ordered = sorted(group, key=lambda one: one[:2])
-        first = ordered[0][2].raw.get("started_by")
-        for attempt, (_, run_id, row) in enumerate(ordered, 1):
+        group.sort(key=lambda one: one[:2])
+        first = group[0][2].raw.get("started_by")
+        for attempt, (_, run_id, row) in enumerate(group, 1):
             known[run_id] = Sibling(row, name, attempt, first)
     return known, bad
 
 
-def read_run(one: Sibling, origin: Origin, project: Project, own: Pipeline, base_url: str) -> Run:
+def read_run(
+    origin: Origin, project: Project, one: Sibling, base_url: str, branch: str | None = None
+) -> Run:
     """A run as CircleCI tells of the workflow; what its jobs tell is added by :func:`with_steps`.
+
+    Args:
+        branch: the project's default branch.
 
     Raises:
         BadRowError: a field is not what is due.
@@ -211,7 +197,7 @@ def read_run(one: Sibling, origin: Origin, project: Project, own: Pipeline, base
     # Where somebody else has run it again, CircleCI tells only the id.
     other = {"author": None} if starter != one.first_starter else {}
     return Run(
-        pipeline=own,
+        pipeline=project.pipeline(one.name, base_url, branch),
         id=run_id,
         attempt=one.attempt,
         created_at=one.fields.needed_time("created_at"),
@@ -281,8 +267,7 @@ def read_details(raw: object, step: Step) -> Step:
         BadRowError: a field is not what is due.
     """
     fields = Fields(raw, f"the detail of job {step.id}")
-    executor = fields.child("executor")
-    names = [executor.text("type"), executor.text("resource_class")] if executor else []
+    names = [fields.first_text(f"executor/{key}") for key in ("type", "resource_class")]
     more = {key: value for key, value in fields.rest(()).items() if key in _DETAILS}
     runner = "/".join(filter(None, names)) or None
     return replace(step, runner=runner, extra={**step.extra, **more})

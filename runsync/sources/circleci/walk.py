@@ -16,8 +16,8 @@ There is no way to ask for a page but by the token that the page above it gave. 
 place in the middle passes over the pages above it: one request for each 20 origins.
 """
 
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -26,9 +26,10 @@ from typing import Any
 from runsync.errors import NotFoundError, SourceError
 from runsync.records import Problem, parse_time
 from runsync.sources.circleci.payloads import RETENTION, Origin
+from runsync.sources.discovery import TokenPage
+from runsync.sources.pagination import SeenPages
 
 PAGE_SIZE = 20
-_REMEMBERED_PAGES = 12
 _WIDEST_GAP = 500
 _MOST_REPEATS = 8
 _FRESH = timedelta(hours=2)
@@ -44,16 +45,16 @@ _LOOKED, _LATE, _TOP = "looked", "late", "top"
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Rows of the listing, newest first; ``token`` leads to the next ones."""
+    """Rows of the listing, newest first, that were not given before."""
 
     rows: Sequence[Origin | Problem]
     as_of: datetime
-    token: str | None = None
     at_start: bool = False
 
 
-List = Callable[[str | None], Part]
-Find = Callable[[Sequence[int]], list[Origin | Problem | None]]
+OriginPage = TokenPage[Origin | Problem]
+List = Callable[[str | None], OriginPage]
+Find = Callable[[Sequence[int]], list[Origin | Problem]]
 
 
 def recheck_since(memory: Mapping[str, Any], now: datetime) -> datetime:
@@ -62,8 +63,7 @@ def recheck_since(memory: Mapping[str, Any], now: datetime) -> datetime:
     Those of the last two hours are in every sync, those of a day once an hour, and once a day all
     that may have been run again since that was last done, however long ago.
     """
-    looks = (_last(memory, word, now) - _LOOKS[word][0] for word in _due(memory, now))
-    return min([now - _FRESH, *looks])
+    return min([now - _FRESH, *_looks(memory, now).values()])
 
 
 class Book:
@@ -97,16 +97,16 @@ class Book:
         if self._has_begun:
             return []
         self._has_begun, now, memory = True, part.as_of, self._memory
-        words, since, late = _due(memory, now), recheck_since(memory, now), memory.get(_LATE, {})
-        if "day" in words:
-            oldest = _last(memory, "day", now) - RETENTION
+        looks, since, late = _looks(memory, now), recheck_since(memory, now), memory.get(_LATE, {})
+        if "day" in looks:
+            oldest = looks["day"] + 2 * _LATE_BY
             late = {n: times for n, times in late.items() if parse_time(times[1]) >= oldest}
             memory[_LATE] = late
-        if words:
-            memory[_LOOKED] = memory.get(_LOOKED, {}) | dict.fromkeys(words, now.isoformat())
+        if looks:
+            memory[_LOOKED] = memory.get(_LOOKED, {}) | dict.fromkeys(looks, now.isoformat())
         places = [_place(row) for row in part.rows if isinstance(row, Origin)]
         memory[_TOP] = max([memory.get(_TOP, []), *places])
-        return [int(n) for n, (at, _) in late.items() if "day" in words and parse_time(at) < since]
+        return [int(n) for n, (at, _) in late.items() if "day" in looks and parse_time(at) < since]
 
     def note_rerun(self, origin: Origin, at: datetime) -> None:
         """Keeps an origin in mind that was run again ``at`` a time long after it came: a re-run may
@@ -122,19 +122,15 @@ def _place(row: Origin) -> list[str]:
     return [row.at.isoformat(timespec="microseconds"), row.cursor.id]
 
 
-def _due(memory: Mapping[str, Any], now: datetime) -> list[str]:
-    """The looks whose time has come: one that was noted for later than now was noted wrongly."""
-    looked = {word: parse_time(at) for word, at in memory.get(_LOOKED, {}).items()}
-    return [
-        word
-        for word, (_, pause) in _LOOKS.items()
-        if word not in looked or not -_FRESH < now - looked[word] < pause
-    ]
-
-
-def _last(memory: Mapping[str, Any], word: str, now: datetime) -> datetime:
-    looked = memory.get(_LOOKED, {}).get(word)
-    return min(parse_time(looked), now) if looked else now
+def _looks(memory: Mapping[str, Any], now: datetime) -> dict[str, datetime]:
+    """The looks whose time has come, and down to when each goes: one that was noted for later than
+    now was noted wrongly."""
+    noted, due = memory.get(_LOOKED, {}), {}
+    for word, (reach, pause) in _LOOKS.items():
+        last = parse_time(noted[word]) if word in noted else None
+        if last is None or not -_FRESH < now - last < pause:
+            due[word] = min(last or now, now) - reach
+    return due
 
 
 def walk(show: List, find: Find, *, name: str) -> Iterator[Part]:
@@ -142,66 +138,55 @@ def walk(show: List, find: Find, *, name: str) -> Iterator[Part]:
 
     Args:
         show: a page by its token; the first for None.
-        find: origins by their numbers; None for each that is not known.
+        find: the origins of these numbers, but for those that are not known.
 
     Raises:
         SourceError: the listing goes in a circle, or jumps by more numbers than can be asked for.
     """
-    scan, part = _Scan(find, name), None
-    while part is None or part.token:
-        try:
-            part = show(part.token if part else None)
-        except NotFoundError:
-            if part is None:
-                raise
-            break
-        rows = scan.take(part)
-        at_start = part.token is None and scan.is_end()
-        yield Part(rows, part.as_of, at_start=at_start)
-        if at_start:
-            return
-    yield from scan.by_number(part.as_of)
+    scan, page = _Scan(find, name), show(None)
+    with suppress(NotFoundError):
+        while True:
+            rows = scan.take(page)
+            at_start = page.token is None and scan.is_end()
+            yield Part(rows, page.as_of, at_start=at_start)
+            if at_start or page.token is None:
+                break
+            page = show(page.token)
+    if not at_start:
+        yield from scan.by_number(page.as_of)
 
 
 class _Scan:
-    """What one walk has seen: the ids of the latest pages, the lowest number, the tokens."""
+    """What one walk has seen: the latest pages, and the lowest number."""
 
     def __init__(self, find: Find, name: str) -> None:
-        self._find, self._name = find, name
-        self._recent: deque[frozenset[str]] = deque(maxlen=_REMEMBERED_PAGES)
-        self._tokens: set[str] = set()
-        self._repeats = 0
+        self._find, self._name, self._seen = find, name, SeenPages(name, _MOST_REPEATS)
         self._lowest: int | None = None
 
-    def take(self, part: Part) -> list[Origin | Problem]:
+    def take(self, page: OriginPage) -> list[Origin | Problem]:
         """What a page shows that was not seen before, and what lies between it and the last."""
-        fresh = [row for row in part.rows if isinstance(row, Problem) or not self._has_seen(row)]
-        if not part.rows and part.token and self._lowest is None:
+        if not page.rows and page.token and self._lowest is None:
             raise SourceError(f"{self._name} begins with an empty page; sync again")
+        fresh = [r for r in page.rows if isinstance(r, Problem) or r.number not in self._seen]
         numbers = [row.number for row in fresh if isinstance(row, Origin)]
-        self._check_progress(part, has_news=bool(numbers))
+        lowest = self._lowest or max(numbers, default=0) + 1
+        self._seen.check(has_news=min(numbers, default=lowest) < lowest)
         if numbers and self._lowest:
             fresh = [*self._between(self._lowest, max(numbers)), *fresh]
-        self._note(fresh)
+        self._seen.add(row.number for row in fresh if isinstance(row, Origin))
+        self._lowest = min([*numbers, lowest]) if numbers else self._lowest
         return fresh
-
-    def _note(self, rows: Sequence[Origin | Problem]) -> None:
-        """Keeps in mind what was seen."""
-        origins = [row for row in rows if isinstance(row, Origin)]
-        self._recent.append(frozenset(row.id for row in origins))
-        numbers = [row.number for row in origins] + ([self._lowest] if self._lowest else [])
-        self._lowest = min(numbers, default=None)
 
     def is_end(self) -> bool:
         """Whether nothing stands below the lowest number that was seen."""
-        return self._lowest in (None, 1) or not self._found([(self._lowest or 1) - 1])
+        return self._lowest in (None, 1) or not self._find([(self._lowest or 1) - 1])
 
     def by_number(self, as_of: datetime) -> Iterator[Part]:
         """What stands below the lowest number, asked for number by number."""
         low = self._lowest or 1
         while low > 1:
             numbers = range(low - 1, max(low - 1 - PAGE_SIZE, 0), -1)
-            rows, low = self._found(numbers), numbers[-1]
+            rows, low = self._find(numbers), numbers[-1]
             yield Part(rows, as_of, at_start=not rows or low == 1)
             if not rows:
                 return
@@ -213,20 +198,4 @@ class _Scan:
                 f"{self._name} jumps from number {above} to {below} between two pages; "
                 "what was read is kept: sync again"
             )
-        return self._found(numbers)
-
-    def _found(self, numbers: Sequence[int]) -> list[Origin | Problem]:
-        return [row for row in self._find(numbers) if row is not None] if numbers else []
-
-    def _has_seen(self, row: Origin) -> bool:
-        return any(row.id in ids for ids in self._recent)
-
-    def _check_progress(self, part: Part, *, has_news: bool) -> None:
-        """Refuses to go in a circle."""
-        self._repeats = 0 if has_news else self._repeats + 1
-        if part.token in self._tokens or self._repeats > _MOST_REPEATS:
-            raise SourceError(
-                f"{self._name} shows the same pages again and again; what was read is kept: "
-                "check base_url, then sync again"
-            )
-        self._tokens |= {part.token} if part.token else set()
+        return self._find(numbers)

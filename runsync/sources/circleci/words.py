@@ -2,22 +2,21 @@
 
 from runsync.records import (
     ABORTED,
+    ERRORED,
     FAILED,
     PASSED,
     SKIPPED,
+    TIMED_OUT,
     UNEXPLAINED,
-    Ending,
-    Outcome,
-    Result,
     Status,
 )
 
-_OVER = "success failed error canceled unauthorized not_run"
-_JOB_OVER = "infrastructure_fail timedout terminated-unknown retried"
+_OVER = "success failed error canceled unauthorized not_run".split()
+_JOB_OVER = "infrastructure_fail timedout terminated-unknown retried".split()
 STATUSES = {
     **dict.fromkeys("running failing".split(), Status.RUNNING),
     **dict.fromkeys("on_hold queued not_running blocked".split(), Status.NOTSTARTED),
-    **dict.fromkeys([*_OVER.split(), *_JOB_OVER.split()], Status.FINISHED),
+    **dict.fromkeys([*_OVER, *_JOB_OVER], Status.FINISHED),
 }
 """Of workflows and of their jobs."""
 ENDINGS = {
@@ -25,10 +24,8 @@ ENDINGS = {
     "failed": FAILED,
     # Who started it may not use a context that a job asks for.
     "unauthorized": FAILED,
-    "error": Ending(Result.FAILED, Outcome.ERROR),
-    "infrastructure_fail": Ending(Result.FAILED, Outcome.ERROR),
-    "terminated-unknown": Ending(Result.FAILED, Outcome.ERROR),
-    "timedout": Ending(Result.FAILED, Outcome.TIMEOUT),
+    **dict.fromkeys("error infrastructure_fail terminated-unknown".split(), ERRORED),
+    "timedout": TIMED_OUT,
     "canceled": ABORTED,
     "not_run": SKIPPED,
     # CircleCI ran the job again by itself; how this try ended it does not say.

@@ -99,10 +99,8 @@ class GitHub(Source):
     def _workflow_listing(self, value: str, label: str | None) -> Listing:
         ref = _workflow_in(value)
         if ref is None:
-            raise ConfigError(
-                f"id {value!r} of source {self.name!r} is no workflow of GitHub's; write "
-                "`id = \"owner/repo/ci.yml\"`, with the file's name or the workflow's number"
-            )
+            what = "workflow of GitHub's; write `id = \"owner/repo/ci.yml\"`, with the file's name"
+            raise self.bad_name(value, f"{what} or the workflow's number")
         known = (Pipeline(ref),) if ref.rpartition("/")[2].isdigit() else ()
         return Listing(f"{self.name}/workflow/{ref}", ref, label, known)
 

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 from runsync.errors import SourceError
 from runsync.records import Cursor, Problem, parse_time
 from runsync.sources.base import Listed, Page
+from runsync.sources.fields import check_any_read
 
 _MOST_TRIES = 5
 _SECOND = timedelta(seconds=1)
@@ -247,11 +248,8 @@ class _Scan:
             The time down to which all has been seen; None at the start of the listing.
         """
         reached = None if part.is_all else part.oldest
-        if reached is None and not part.is_all:
-            raise SourceError(
-                f"{self._name}: not one of {len(part.entries)} runs can be read; "
-                "check that base_url is GitHub's"
-            )
+        if not part.is_all:
+            check_any_read([entry.items[0] for entry in part.entries], self._name)
         if reached is not None and until is not None and reached >= until:
             in_second = yield from self._second(until)
             self.pass_over()

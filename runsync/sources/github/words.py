@@ -2,9 +2,11 @@
 
 from runsync.records import (
     ABORTED,
+    ERRORED,
     FAILED,
     PASSED,
     SKIPPED,
+    TIMED_OUT,
     UNEXPLAINED,
     Ending,
     Outcome,
@@ -25,8 +27,8 @@ ENDINGS = {
     # GitHub lets a branch rule take "neutral" for a pass.
     "neutral": PASSED,
     "failure": FAILED,
-    "timed_out": Ending(Result.FAILED, Outcome.TIMEOUT),
-    "startup_failure": Ending(Result.FAILED, Outcome.ERROR),
+    "timed_out": TIMED_OUT,
+    "startup_failure": ERRORED,
     "cancelled": ABORTED,
     # GitHub gave up on it after too long: nobody will ever hear how it ended.
     "stale": Ending(Result.ABORTED, Outcome.TIMEOUT),

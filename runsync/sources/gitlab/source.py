@@ -20,7 +20,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from runsync.config import PipelineConfig
-from runsync.errors import ConfigError, NotFoundError, SourceError
+from runsync.errors import NotFoundError, SourceError
 from runsync.http.client import Response, checked_path
 from runsync.records import (
     Cursor,
@@ -87,7 +87,7 @@ class GitLab(base.Source):
     def listing(self, wanted: PipelineConfig) -> Listing:
         kind, value = wanted.key
         if kind != "id":
-            raise ConfigError(f"source {self.name!r} is a GitLab one: write `id`, not `{kind}`")
+            raise self.bad_key(kind, "`id`, a project's path or number")
         pipeline = Pipeline(value)
         self._project(pipeline)
         return Listing(f"{self.name}/project/{value}", value, wanted.name, (pipeline,))
@@ -271,10 +271,8 @@ class GitLab(base.Source):
         """What an ``id`` says: ``path``, and perhaps ``source`` and ``bridges``."""
         found = _ID.fullmatch(pipeline.external_id)
         if found is None:
-            raise ConfigError(
-                f"id {pipeline.external_id!r} of source {self.name!r} is no GitLab project; "
-                "write its path or number, such as group/project, and no URL"
-            )
+            what = "GitLab project; write its path or number, such as group/project, and no URL"
+            raise self.bad_name(pipeline.external_id, what)
         return {"path": found["path"], **dict(parse_qsl(found["query"] or ""))}
 
     def _path(self, pipeline: Pipeline, *parts: str) -> str:

@@ -12,6 +12,7 @@ from runsync.records import Outcome, Pipeline, Problem, Result, Run, RunWithStep
 from runsync.sources.fields import (
     BadRowError,
     Fields,
+    describe,
     map_ending,
     raw_word,
     read_steps,
@@ -62,6 +63,20 @@ class BuildRun(Run):
 def is_job_name(name: str) -> bool:
     """Whether it has the form of a full name of a job or folder."""
     return len(name) <= _LONGEST_NAME and bool(_NAME.fullmatch(name))
+
+
+def read_name(raw: object, above: str) -> tuple[str, Fields]:
+    """What a folder tells of what is in it, and its full name.
+
+    Raises:
+        BadRowError: it has no name.
+    """
+    fields = Fields(raw, f"a job in {above or 'Jenkins'}")
+    part = fields.needed_text("name")
+    name = f"{above}/{part}" if above else part
+    if "/" in part or not is_job_name(name):
+        raise BadRowError(f"{fields.what}: {describe(part)} is no name of a job")
+    return name, fields
 
 
 def job_path(name: str) -> tuple[str, ...]:

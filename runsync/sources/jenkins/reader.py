@@ -1,23 +1,36 @@
-"""What is asked of Jenkins for jobs, builds and stages, by checked names."""
+"""What is asked of Jenkins for jobs, folders, builds and stages, by checked names."""
 
 import re
 from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from typing import Any
 
-from runsync.errors import ConfigError, NotFoundError, RefusedError, SourceError
+from runsync.errors import NotFoundError, RefusedError, SourceError
 from runsync.http.client import Response, checked_path
 from runsync.records import Pipeline, Problem, Run, RunWithSteps
 from runsync.sources.base import Listed, Source, basic_or_bearer
-from runsync.sources.fields import Fields, describe, or_problem
-from runsync.sources.jenkins import items, payloads, walk
+from runsync.sources.fields import BadRowError, Fields, describe, or_problem, rows_in
+from runsync.sources.jenkins import payloads, walk
 from runsync.sources.jenkins.payloads import BUILD_TREE, BuildRun, job_path
+from runsync.sources.jenkins.walk import JobAnswer, JobList
 from runsync.sources.steps import without_steps
 
 _VIEWS = {"wfapi": ("wfapi", "describe"), "graph": ("stages", "tree")}
 # Where a job itself answers if one of these views is installed.
 _SIGNS = (("wfapi", "describe"), ("multi-pipeline-graph", "runs"))
+_LEVELS = 3
+
+
+@dataclass(slots=True)
+class Folder:
+    """What is in a folder, however deep: each folder (None) before what is in it, by full name;
+    and what could not be read."""
+
+    as_of: datetime
+    items: dict[str, JobAnswer | None] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
 
 
 class JenkinsReader(Source):
@@ -35,33 +48,13 @@ class JenkinsReader(Source):
     run_id_description = "number of a Jenkins build"
     pipeline_word = "job"
 
-    def complete(self, run: Run) -> RunWithSteps:
-        if not isinstance(run, BuildRun):
-            return self.reread(run.pipeline, run.id)
-        if not run.has_stages or self._view == "none":
-            return RunWithSteps(run, (payloads.whole_build(run),), run.as_of)
-        return self._with_stages(run)
-
-    def reread(self, pipeline: Pipeline, run_id: str) -> RunWithSteps:
-        answer = self.client.get(self._build_path(pipeline, run_id), {"tree": BUILD_TREE})
-        with self.reading():
-            run = self._read(answer.data, pipeline.external_id, answer.as_of)
-        self.check_run_id(run, run_id)
-        return self.complete(run)
-
     def _checked_name(self, name: str) -> str:
         if not payloads.is_job_name(name):
-            raise ConfigError(
-                f"{name!r} of source {self.name!r} is no name of a Jenkins job; write its full "
-                "name, such as folder/app or folder/app/feature%2Fx, and no URL"
-            )
+            what = "name of a Jenkins job; write its full name, such as folder/app or"
+            raise self.bad_name(name, f"{what} folder/app/feature%2Fx, and no URL")
         return name
 
-    def _build_path(self, pipeline: Pipeline, run_id: str, *more: str) -> str:
-        name, number = self._checked_name(pipeline.external_id), self.valid_run_id(run_id)
-        return checked_path(*job_path(name), number, *(more or ("api", "json")))
-
-    # Jobs.
+    # Jobs and folders.
 
     def _item(self, name: str, tree: str) -> Response:
         """What a job or folder tells."""
@@ -74,56 +67,72 @@ class JenkinsReader(Source):
             )
         return answer
 
-    def _job(self, name: str, position: int, size: int) -> walk.JobAnswer:
+    def _job(self, name: str, position: int, size: int = walk.PAGE_SIZE) -> JobAnswer:
         """A job with its builds from a position on.
 
         Raises:
             RefusedError: it is a folder.
         """
-        tree = items.items_tree(f"{{{position},{position + size}}}", deep=False)
-        answer = self._item(name, tree)
+        answer = self._item(name, f"{_job_tree(f'{{{position},{position + size}}}')},jobs[name]")
         if "nextBuildNumber" not in answer.data:
             raise self._other_key(name, "a folder or a project, no job", "application_id")
         with self.reading():
-            job = items.read_job(Fields(answer.data, f"job {name}"), answer.as_of)
-        self._branches[name] = job.is_branch
-        return job
+            return self._read_job(Fields(answer.data, f"job {name}"), name, answer.as_of)
 
-    def _items(self, name: str, builds: str | None) -> tuple[list[items.Found], datetime]:
-        """All that is in a folder, and the time of the answer.
+    def _read_job(self, fields: Fields, name: str, as_of: datetime) -> JobAnswer:
+        rows, following = fields.raw.get("allBuilds", []), fields.integer("nextBuildNumber")
+        if not isinstance(rows, list) or following is None:
+            raise BadRowError(f"{fields.what}: its builds are {describe(rows)}")
+        first = fields.child("firstBuild")
+        self._branches[name] = _is_branch(fields.raw)
+        return JobAnswer(rows, first.integer("number") if first else None, following, as_of)
+
+    def _folder(self, name: str, builds: str | None) -> Folder:
+        """All that is in a folder, jobs with their builds of a range such as ``{0,100}``, if any.
 
         Raises:
             RefusedError: it is a job.
         """
-        tree = items.items_tree(builds, deep=True)
+        job = _job_tree(builds)
+        inner = f"name,{job}"
+        for _ in range(_LEVELS - 1):
+            inner = f"name,{job},jobs[{inner}]"
 
-        def ask(name: str) -> tuple[object, datetime]:
-            answer = self._item(name, tree)
+        def ask(name: str) -> Response:
+            answer = self._item(name, f"nextBuildNumber,jobs[{inner}]")
             if "jobs" not in answer.data:
                 raise self._other_key(name, "a job, no folder", "id")
-            return answer.data["jobs"], answer.as_of
+            return answer
 
-        listed, as_of = ask(name)
-        found = list(items.items_in(name, listed, as_of, ask, set()))
-        self._branches |= {one: job.is_branch for one, job in found if job and isinstance(one, str)}
-        return found, as_of
+        def add(above: str, listed: object, as_of: datetime) -> None:
+            for raw in rows_in(listed, f"the jobs of folder {above!r}"):
+                try:
+                    name, fields = payloads.read_name(raw, above)
+                    is_job = "nextBuildNumber" in fields.raw
+                    job = self._read_job(fields, name, as_of) if is_job else None
+                except BadRowError as error:
+                    folder.problems.append(Problem(str(error), lost=False))
+                    continue
+                is_new = name not in folder.items
+                folder.items.setdefault(name, job)
+                if is_new and not is_job and "jobs" in fields.raw:
+                    add(name, fields.raw["jobs"], as_of)
+                elif is_new and not is_job:  # it lies too deep for this answer
+                    deeper = ask(name)
+                    add(name, deeper.data["jobs"], deeper.as_of)
+
+        top = ask(name)
+        folder = Folder(top.as_of)
+        add(name, top.data["jobs"], top.as_of)
+        return folder
 
     def _other_key(self, name: str, what: str, key: str) -> RefusedError:
         return RefusedError(
             f'{self.name}: {name!r} is {what}; write `{key} = "{name}"` in the config'
         )
 
-    def _is_branch(self, name: str) -> bool:
-        if name not in self._branches:
-            answer = self._item(name, "nextBuildNumber,property[_class]")
-            self._branches[name] = items.is_branch_job(answer.data)
-        return self._branches[name]
-
-    def _job_list(self, name: str) -> walk.JobList:
+    def _job_list(self, name: str) -> JobList:
         """What the walk asks of a job."""
-
-        def ask(position: int) -> walk.JobAnswer:
-            return self._job(name, position, walk.PAGE_SIZE)
 
         def read(raw: object, as_of: datetime) -> Listed | Problem:
             run = or_problem(partial(self._read, raw, name, as_of))
@@ -138,12 +147,35 @@ class JenkinsReader(Source):
                 return data.get("timestamp") if isinstance(data, dict) else None
             return None
 
-        return walk.JobList(name, ask, read, time_of)
+        return JobList(
+            name, lambda position: self._job(name, position, walk.PAGE_SIZE), read, time_of
+        )
 
     # Builds.
 
+    def complete(self, run: Run) -> RunWithSteps:
+        if not isinstance(run, BuildRun):
+            return self.reread(run.pipeline, run.id)
+        if not run.has_stages or self._view == "none":
+            return RunWithSteps(run, (payloads.whole_build(run),), run.as_of)
+        return self._with_stages(run)
+
+    def reread(self, pipeline: Pipeline, run_id: str) -> RunWithSteps:
+        answer = self.client.get(self._build_path(pipeline, run_id), {"tree": BUILD_TREE})
+        with self.reading():
+            run = self._read(answer.data, pipeline.external_id, answer.as_of)
+        self.check_run_id(run, run_id)
+        return self.complete(run)
+
+    def _build_path(self, pipeline: Pipeline, run_id: str, *more: str) -> str:
+        name, number = self._checked_name(pipeline.external_id), self.valid_run_id(run_id)
+        return checked_path(*job_path(name), number, *(more or ("api", "json")))
+
     def _read(self, raw: object, name: str, as_of: datetime) -> BuildRun:
-        url, is_branch = self.client.base_url, self._is_branch(name)
+        if name not in self._branches:
+            told = self._item(name, "nextBuildNumber,property[_class]").data
+            self._branches[name] = _is_branch(told)
+        url, is_branch = self.client.base_url, self._branches[name]
         page = url + checked_path(*job_path(name)) + "/"
         return payloads.read_build(raw, Pipeline(name, name, page), url, as_of, is_branch=is_branch)
 
@@ -175,3 +207,16 @@ class JenkinsReader(Source):
 
     def _told(self, run: BuildRun) -> Response:
         return self.client.get(self._build_path(run.pipeline, run.id), {"tree": "number"})
+
+
+def _job_tree(builds: str | None) -> str:
+    """The ``tree`` that asks for a job."""
+    if builds is None:
+        return "nextBuildNumber"
+    told = "nextBuildNumber,firstBuild[number],property[_class]"
+    return f"{told},allBuilds[{BUILD_TREE}]{builds}"
+
+
+def _is_branch(told: Any) -> bool:
+    """Whether a job is that of a branch: one of a multibranch project's."""
+    return "BranchJobProperty" in str(told.get("property"))

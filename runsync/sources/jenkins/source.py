@@ -9,22 +9,37 @@ A job's list tells its builds whole; only stages take a request more. They come 
 (``wfapi``), or from the graph view that newer servers have instead (``stages``).
 """
 
+import html
+import re
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, ClassVar
+from urllib.parse import urljoin, urlsplit
 
 from runsync.config import PipelineConfig
-from runsync.errors import ConfigError
-from runsync.records import Pipeline, Problem
-from runsync.sources.base import Listing, Page, ResumePoint
+from runsync.errors import ForbiddenError, NotFoundError, RefusedError, SourceError
+from runsync.http.client import Response, checked_path
+from runsync.records import Pipeline, Run, Status, Step
+from runsync.sources import base
+from runsync.sources.base import Discovered, Listing, Page, ResumePoint
+from runsync.sources.fields import object_in
 from runsync.sources.jenkins import walk
-from runsync.sources.jenkins.live import LiveJenkins
+from runsync.sources.jenkins.payloads import job_path
+from runsync.sources.jenkins.reader import JenkinsReader
 
 FIRST_BUILDS = 5
 """How many builds of each job of a folder are asked for at once."""
+_LISTED_LIVE = 20
+_MOST_LISTED = 100
+_QUEUE_ITEM = re.compile(r"/queue/item/(\d{1,19})/?$", re.ASCII)
+_SESSION = re.compile(r"JSESSIONID[\w.]*=[\w.!:-]+", re.ASCII)
+_HEADER = re.compile(r"[\w.:-]{1,200}", re.ASCII)
+_TAG = re.compile(r"<[^>]*>")
 
 
-class Jenkins(LiveJenkins):
+class Jenkins(JenkinsReader):
     """One Jenkins controller."""
 
     # Of builds that begin at about the same time in a folder's jobs, one may be told a sync later
@@ -33,14 +48,16 @@ class Jenkins(LiveJenkins):
     needs_begin = True
     lasting_memory: ClassVar[tuple[str, ...]] = (walk.JOBS_KEY,)
     walked_key = walk.ASKED_KEY
+    queue_patience = 60.0
+    """Seconds that a triggered build is waited for until it has a number."""
 
     def listing(self, wanted: PipelineConfig) -> Listing:
         kind, value = wanted.key
         if kind == "repository":
-            raise ConfigError(
-                f"source {self.name!r} is a Jenkins one and has no `repository`; write `id`, a "
-                "job's full name, or `application_id`, that of a folder or multibranch project"
+            due = (
+                "`id`, a job's full name, or `application_id`, a folder's or multibranch project's"
             )
+            raise self.bad_key(kind, due)
         self._checked_name(value)
         if kind == "application_id":
             return Listing(f"{self.name}/application/{value}", value)
@@ -49,15 +66,120 @@ class Jenkins(LiveJenkins):
     def pages(
         self, listing: Listing, resume_point: ResumePoint | None, memory: dict[str, Any]
     ) -> Iterator[Page]:
-        if listing.pipelines:
+        is_folder = not listing.pipelines
+        if is_folder:
+            folder = self._folder(listing.ref, f"{{0,{FIRST_BUILDS}}}")
+            jobs = [(self._job_list(name), job) for name, job in folder.items.items() if job]
+            as_of = folder.as_of
+            if folder.problems:
+                yield Page(tuple(folder.problems), as_of, aside=True)
+        else:
             job = self._job(listing.ref, 0, walk.PAGE_SIZE)
             jobs, as_of = [(self._job_list(listing.ref), job)], job.as_of
-        else:
-            found, as_of = self._items(listing.ref, f"{{0,{FIRST_BUILDS}}}")
-            named = [(name, job) for name, job in found if isinstance(name, str)]
-            jobs = [(self._job_list(name), job) for name, job in named if job]
-            bad = tuple(item for item, _ in found if isinstance(item, Problem))
-            if bad:
-                yield Page(bad, as_of, aside=True)
-        is_folder = not listing.pipelines
         yield from walk.pages(jobs, resume_point, memory, as_of, is_folder=is_folder)
+
+    # The live API for people.
+
+    def find_runs(self, wanted: base.RunFilter) -> list[Run]:
+        self.refuse_unsupported("list runs", wanted, "pipeline limit skip sort")
+        self.provider_word(wanted, "sort", {"creationDateDesc": None})
+        if wanted.pipeline is None:
+            raise RefusedError("Jenkins lists the builds of one job: name one")
+        limit = min(wanted.limit or _LISTED_LIVE, _MOST_LISTED)
+        name = self._checked_name(wanted.pipeline)
+        job = self._job(name, wanted.skip or 0, limit)
+        with self.reading():
+            return [self._read(raw, name, job.as_of) for raw in job.rows]
+
+    def log(self, pipeline: Pipeline | None, run_id: str, step: Step) -> str:
+        known = self.require_pipeline(pipeline)
+        if step.id == "build":
+            return str(self.client.get_text(self._build_path(known, run_id, "consoleText")).data)
+        with suppress(NotFoundError):
+            path = self._build_path(known, run_id, "stages", "log")
+            return str(self.client.get_text(path, {"nodeId": step.id}).data)
+        return self._stage_view_log(known, run_id, step)
+
+    def _stage_view_log(self, pipeline: Pipeline, run_id: str, step: Step) -> str:
+        """The logs of a stage's nodes, of which the stage view tells the last 10 KB each."""
+        texts: list[str] = []
+        for node in self._node(pipeline, run_id, step.id, "describe").get("stageFlowNodes") or ():
+            told = self._node(pipeline, run_id, str(node.get("id")), "log")
+            if told.get("text"):
+                texts += ["[earlier lines are left out by Jenkins]\n"] * bool(told.get("hasMore"))
+                texts.append(html.unescape(_TAG.sub("", str(told["text"]))))
+        if not texts:
+            raise NotFoundError(f"{self.name}: stage {step.name!r} wrote no log of its own")
+        return "".join(texts)
+
+    def _node(self, pipeline: Pipeline, run_id: str, node: str, what: str) -> dict[str, Any]:
+        path = self._build_path(pipeline, run_id, "execution", "node", node, "wfapi", what)
+        return object_in(self.client.get(path).data, path)
+
+    def trigger(self, wanted: base.TriggerRequest) -> Run | None:
+        self.refuse_unsupported("trigger runs", wanted, "pipeline env")
+        path = job_path(self._checked_name(wanted.pipeline))
+        job = self._item(wanted.pipeline, "nextBuildNumber,property[_class]").data
+        takes = any("ParametersDefinition" in str(one) for one in job.get("property") or ())
+        if wanted.env and not takes:
+            raise RefusedError(f"{self.name}: job {wanted.pipeline!r} takes no parameters")
+        order = checked_path(*path, "buildWithParameters" if takes else "build")
+        answer = self._send(order, dict(wanted.env) if takes else None)
+        queued = _QUEUE_ITEM.search(urlsplit(answer.headers.get("Location", "")).path)
+        return self._once_started(Pipeline(wanted.pipeline), queued[1]) if queued else None
+
+    def _once_started(self, pipeline: Pipeline, queued: str) -> Run | None:
+        """The build that a place in the queue becomes; None if that takes too long to wait for.
+
+        Raises:
+            SourceError: it was cancelled there.
+        """
+        deadline, pause = time.monotonic() + self.queue_patience, 0.25
+        path, tree = checked_path("queue", "item", queued, "api", "json"), "cancelled,executable"
+        with suppress(NotFoundError):
+            while time.monotonic() < deadline:
+                told = object_in(self.client.get(path, {"tree": f"{tree}[number]"}).data, path)
+                if told.get("cancelled"):
+                    raise SourceError(f"{self.name}: the build was cancelled in the queue")
+                if number := (told.get("executable") or {}).get("number"):
+                    return self.reread(pipeline, str(number)).run
+                time.sleep(pause)
+                pause = min(pause * 1.5, 5)
+        return None
+
+    def abort(self, pipeline: Pipeline | None, run_id: str) -> None:
+        known = self.require_pipeline(pipeline)
+        if self.find_run(known, run_id).run.status is Status.FINISHED:
+            raise RefusedError(f"{self.name}: run {run_id} is over; nothing is left to abort")
+        path = self._build_path(known, run_id, "stop")
+        shown = urljoin(path, self._send(path, None).headers.get("Location", "."))
+        # To the build's page; how a proxy calls the host and the path before it is its own affair.
+        if not urlsplit(shown).path.endswith(path.removesuffix("stop")):
+            raise SourceError(f"{self.name}: {path} leads elsewhere; see whether it was stopped")
+
+    def _send(self, path: str, form: dict[str, str] | None) -> Response:
+        """Gives an order, once. A user with a password needs a crumb for it, and its session."""
+        headers: dict[str, str] = {}
+        with suppress(NotFoundError, ForbiddenError):
+            issuer = checked_path("crumbIssuer", "api", "json")
+            answer = self.client.get(issuer)
+            crumb = object_in(answer.data, issuer)
+            told = [str(crumb.get(key)) for key in ("crumbRequestField", "crumb")]
+            if all(_HEADER.fullmatch(text) for text in told):
+                cookies = "; ".join(_SESSION.findall(answer.headers.get("Set-Cookie", "")))
+                headers = {told[0]: told[1], **({"Cookie": cookies} if cookies else {})}
+        return self.client.send(
+            "POST", path, form=form, headers=headers, as_json=False, redirect_is_answer=True
+        )
+
+    def access(self) -> base.Access:
+        path = checked_path("whoAmI", "api", "json")
+        answer = self.client.get(path, {"tree": "name,anonymous,authenticated"})
+        told = object_in(answer.data, path)
+        name = None if told.get("anonymous") else told.get("name")
+        return base.Access(answer.as_of, name)
+
+    def discover(self) -> Iterator[Discovered]:
+        for name, job in self._folder("", None).items.items():
+            within = name.rpartition("/")[0] or None
+            yield Discovered("id" if job else "application_id", name, name, within)

@@ -34,13 +34,12 @@ _CLOCK_SLACK = 60_000
 @dataclass(frozen=True, slots=True)
 class JobAnswer:
     """Some of a job's builds from a position on, the number of its first one (None where it has
-    none), and the number that the next one will get. ``is_branch``: it is the job of a branch."""
+    none), and the number that the next one will get."""
 
     rows: Sequence[object]
     first: int | None
     next: int
     as_of: datetime
-    is_branch: bool = False
 
 
 @dataclass(frozen=True, slots=True)

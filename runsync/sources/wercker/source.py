@@ -15,11 +15,9 @@ from urllib.parse import quote
 
 from runsync.config import PipelineConfig
 from runsync.errors import (
-    CancelledError,
-    ConfigError,
+    STOPS,
     ForbiddenError,
     NotFoundError,
-    RateLimitedError,
     SourceError,
 )
 from runsync.http.client import Response, checked_path
@@ -79,15 +77,9 @@ class Wercker(Source):
     def listing(self, wanted: PipelineConfig) -> Listing:
         kind, value = wanted.key
         if kind == "repository":
-            raise ConfigError(
-                f"source {self.name!r} is a Wercker one and has no `repository`; "
-                "write `id` or `application_id`"
-            )
+            raise self.bad_key(kind, "`id` or `application_id`")
         if not _ID.fullmatch(value):
-            raise ConfigError(
-                f"{kind} {value!r} of source {self.name!r} is no Wercker id; "
-                "those are 24 hex digits (0-9, a-f)"
-            )
+            raise self.bad_name(value, "Wercker id; those are 24 hex digits (0-9, a-f)")
         if kind == "application_id":
             return Listing(f"{self.name}/application/{value}", f"applicationId={value}")
         key = f"{self.name}/pipeline/{value}"
@@ -126,7 +118,7 @@ class Wercker(Source):
         try:
             answer = self.client.get(checked_path("api", "v3", "runs", run_id))
             run = self._one(answer.data, None)
-        except (CancelledError, RateLimitedError):
+        except STOPS:
             raise
         except (SourceError, ForbiddenError):
             return False

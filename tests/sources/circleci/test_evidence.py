@@ -134,7 +134,8 @@ def test_where_no_workflows_can_be_read_nothing_more_is_asked(
     refuse(simulator, 403, "/workflow")
     outcome = run(sqlite, source)
     assert outcome.outcome == "failed"
-    assert "20 pipelines in a row could not be read; the last: pipeline 51: " in str(outcome.cause)
+    assert "not one of 20 rows can be read; " in str(outcome.cause)
+    assert "the last: pipeline 51: " in str(outcome.cause)
     assert simulator.kinds().count("workflows") == 20
 
 

@@ -240,7 +240,7 @@ def test_more_of_a_second_than_github_lists(github: GitHub, service: Service, co
 def test_a_page_of_rows_that_all_are_unreadable(github: GitHub, service: Service) -> None:
     fill(service.world, 150)
     service.mangle = lambda _, body: {**body, "workflow_runs": [{"id": 1}] * 100}
-    with pytest.raises(SourceError, match="not one of 100 runs can be read"):
+    with pytest.raises(SourceError, match="not one of 100 rows can be read"):
         walked(github)
 
 
