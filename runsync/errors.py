@@ -107,6 +107,12 @@ class UnavailableError(DatabaseError):
     """The database refused for the moment, or its connection broke: the same may succeed again."""
 
 
+START_APART = (
+    "nothing was overwritten. Give the source another name in the config, and its runs are stored "
+    "apart from the old ones"
+)
+
+
 class HistoryRestartedError(SourceError):
     """The source uses the id of a stored run for another run: its numbers have begun again."""
 

@@ -7,7 +7,7 @@ so each becomes U+FFFD. So are numbers: JSON has no infinity, and a column ends 
 import math
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, TypeVar
 
@@ -20,6 +20,7 @@ _KINDS = {dict: "an object", list: "a list", str: "text", bool: "true or false",
 _LONGEST_TEXT_IN_ERROR = 60
 _LARGEST = 2**63 - 1
 _LONGEST_ID = 200
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # What a key and a path can hold; an id is never `.` or `..`, which would climb out of its path.
 _ID = re.compile(r"(?!\.{1,2}$)[!-~]{1,200}")
 UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
@@ -104,6 +105,14 @@ class Fields:
             return parse_time(value)
         except (ValueError, OverflowError):
             raise self._wrong(key, "a time with its zone", value) from None
+
+    def epoch_time(self, key: str, unit: timedelta) -> datetime | None:
+        """A time in units since 1970; None where the key is absent or null."""
+        value = self.integer(key)
+        try:
+            return None if value is None else EPOCH + value * unit
+        except OverflowError:
+            raise self._wrong(key, "a time", value) from None
 
     def needed_time(self, key: str) -> datetime:
         """A time that must be there."""

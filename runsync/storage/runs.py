@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, exists, select, update
 
-from runsync.errors import HistoryRestartedError
+from runsync.errors import START_APART, HistoryRestartedError
 from runsync.records import GRACE, Pipeline, Problem, RunWithSteps, Status
 from runsync.storage import tables
 from runsync.storage.sync_log import Counts
@@ -240,8 +240,7 @@ def _is_same_run(answer: RunToWrite, stored: StoredState) -> bool:
     raise HistoryRestartedError(
         f"run {run.id} of {run.pipeline.external_id} was created at {run.created_at:%F %T} UTC, "
         f"but the stored run of that id at {stored.created_at:%F %T} UTC: the source's numbers "
-        "have begun again; nothing was overwritten. Give the source another name in the config, "
-        "and its runs are stored apart from the old ones"
+        f"have begun again; {START_APART}"
     )
 
 

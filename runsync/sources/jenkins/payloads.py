@@ -2,30 +2,25 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import unquote
 
 from runsync.http.client import checked_path
 from runsync.records import Outcome, Pipeline, Problem, Result, Run, RunWithSteps, Status, Step
 from runsync.sources.fields import (
+    EPOCH,
     BadRowError,
     Fields,
     describe,
     map_ending,
+    nonblank,
     raw_word,
     read_steps,
     row_name,
     storable,
 )
-from runsync.sources.jenkins.words import (
-    ENDINGS,
-    EVENTS,
-    STAGE_ENDINGS,
-    STAGE_STATUSES,
-    TIMEOUT_CAUSES,
-)
+from runsync.sources.jenkins import words
 from runsync.sources.steps import unended
 
 # Of parameters only the names are asked for, so that no value ever comes here.
@@ -45,19 +40,8 @@ _LONGEST_NAME = 500
 _WAITS = ("blockedDurationMillis", "buildableDurationMillis", "waitingDurationMillis")
 _PULL_REQUEST = re.compile(r"(?:PR|MR)-\d+(?:-(?:head|merge))?")
 _REMOTE = re.compile(r"(?:refs/)?(?:remotes/)?(?:origin/)?(?:refs/heads/)?")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-LATEST_MOMENT = 2**46
-"""In epoch milliseconds: later ones are none."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BuildRun(Run):
-    """A build as it was read at ``as_of``. One that ``has_stages`` is of a Pipeline job, any other
-    was built on one machine."""
-
-    as_of: datetime = field(compare=False)
-    has_stages: bool = field(compare=False)
-    machine: str | None = field(compare=False)
+MILLISECOND = timedelta(milliseconds=1)
+_LONGEST = 2**46  # of a time that something took, in milliseconds
 
 
 def is_job_name(name: str) -> bool:
@@ -92,8 +76,8 @@ def build_number(raw: object) -> int | None:
 
 def read_build(
     raw: object, pipeline: Pipeline, base_url: str, as_of: datetime, *, is_branch: bool
-) -> BuildRun:
-    """A build from a job's list, or by itself.
+) -> RunWithSteps:
+    """A build from a job's list, or by itself; unless it is of a Pipeline job it is its one step.
 
     Args:
         is_branch: its job is one of a multibranch project, and so named by its branch.
@@ -111,16 +95,16 @@ def read_build(
     status = _status(fields)
     finished = created + _span(fields, "duration") if status is Status.FINISHED else None
     word = fields.text("result") if finished else None
-    result, outcome = map_ending(word, ENDINGS, status)
+    result, outcome = map_ending(word, words.ENDINGS, status)
     causes, stops = _causes(actions), _causes(actions, interrupted=True)
-    if result is Result.ABORTED and any(_word(cause) in TIMEOUT_CAUSES for cause in stops):
+    if result is Result.ABORTED and any(_word(cause) in words.TIMEOUT_CAUSES for cause in stops):
         outcome = Outcome.TIMEOUT
     head = pipeline.external_id.rpartition("/")[2] if is_branch else None
     commit, branch = _revision(actions)
     commit, message, author = _change(fields, commit)
-    user = next((c for c in causes if c.text("userId") or c.text("userName")), None)
+    user = next((one for one in causes if one.first_text("userId", "userName")), None)
     page = base_url + checked_path(*job_path(pipeline.external_id), str(number)) + "/"
-    return BuildRun(
+    run = Run(
         pipeline=pipeline,
         id=str(number),
         number=str(number),
@@ -136,15 +120,15 @@ def read_build(
         branch=storable(unquote(head)) if head else branch,
         commit_hash=commit,
         message=message,
-        author=(user.text("userId") or user.text("userName")) if user else author,
+        author=user.first_text("userId", "userName") if user else author,
         author_id=user.text("userId") if user else None,
         url=page,
         web_url=page,
         extra=_told(fields, number, actions, causes),
-        as_of=as_of,
-        has_stages=(fields.text("_class") or "WorkflowRun").endswith("WorkflowRun"),
-        machine=fields.text("builtOn") or None,
     )
+    if (fields.text("_class") or "WorkflowRun").endswith("WorkflowRun"):
+        return RunWithSteps(run, (), as_of, steps_read=False)
+    return whole_build(run, as_of, fields.text("builtOn") or None)
 
 
 def _actions(build: Fields) -> list[Fields]:
@@ -155,14 +139,10 @@ def _actions(build: Fields) -> list[Fields]:
 
 
 def _status(build: Fields) -> Status:
-    """A build has a result before it is over, and no duration; after that it is still in progress
-    while what follows is done, which only a newer Jenkins tells."""
-    raw = build.raw
-    if raw.get("building") or raw.get("inProgress"):
-        return Status.RUNNING
-    if raw.get("building") is None and not (raw.get("result") and raw.get("duration")):
-        return Status.RUNNING
-    return Status.FINISHED
+    """A build has a result before it is over; after that it is still in progress while what follows
+    is done, which only a newer Jenkins tells."""
+    is_over = build.raw.get("building") is False and not build.raw.get("inProgress")
+    return Status.FINISHED if is_over else Status.RUNNING
 
 
 def _causes(actions: list[Fields], *, interrupted: bool = False) -> list[Fields]:
@@ -178,7 +158,7 @@ def _word(fields: Fields) -> str:
 
 def _event(causes: list[Fields], head: str | None) -> str | None:
     word = _word(causes[0]) if causes else ""
-    event = EVENTS.get(word, word) or None
+    event = words.EVENTS.get(word, word) or None
     is_pull = event == "push" and head and _PULL_REQUEST.fullmatch(head)
     return "pull_request" if is_pull else event
 
@@ -196,9 +176,7 @@ def _revision(actions: list[Fields]) -> tuple[str | None, str | None]:
     """Commit and branch. A library of the pipeline is checked out like the project itself, so of
     several none is taken, but for what the branch itself was built at."""
     for action in actions:
-        if (head := action.child("revision")) and (
-            commit := head.text("pullHash") or head.text("hash")
-        ):
+        if commit := action.first_text("revision/pullHash", "revision/hash"):
             return commit, None
     found: dict[str, str | None] = {}
     for action in actions:
@@ -222,9 +200,7 @@ def _change(build: Fields, commit: str | None) -> tuple[str | None, str | None, 
         found = changes[0][-1:] if len(changes) == 1 else []
     if not found:
         return commit, None, None
-    author = found[0].child("author")
-    name = author.text("fullName") if author else None
-    return found[0].text("commitId"), found[0].text("msg"), name
+    return found[0].text("commitId"), found[0].text("msg"), found[0].first_text("author/fullName")
 
 
 def _told(
@@ -232,27 +208,31 @@ def _told(
 ) -> dict[str, Any]:
     """What has no column: its own title, the names of its parameters, the build that started it."""
     title = build.text("displayName")
-    told: dict[str, Any] = {"displayName": title} if title and title != f"#{number}" else {}
     names = [one.text("name") for action in actions for one in action.objects("parameters")]
-    told |= {"parameters": [name for name in names if name]} if any(names) else {}
     above = [
         f"{project}#{cause.integer('upstreamBuild') or '?'}"
         for cause in causes
         if (project := cause.text("upstreamProject"))
     ]
-    return told | ({"upstream": above[0]} if above else {})
+    return nonblank(
+        {
+            "displayName": title if title != f"#{number}" else None,
+            "parameters": [name for name in names if name],
+            "upstream": next(iter(above), None),
+        }
+    )
 
 
 # Steps.
 
 
-def whole_build(run: BuildRun) -> Step:
-    """The one step of a build that has no stages: itself."""
-    return Step(
+def whole_build(run: Run, as_of: datetime, machine: str | None = None) -> RunWithSteps:
+    """A build that has no stages: it is its one step."""
+    step = Step(
         id="build",
         position=1,
         name="build",
-        runner=run.machine,
+        runner=machine,
         status=run.status,
         result=run.result,
         outcome=run.outcome,
@@ -260,6 +240,7 @@ def whole_build(run: BuildRun) -> Step:
         started_at=run.started_at,
         finished_at=run.finished_at,
     )
+    return RunWithSteps(run, (step,), as_of)
 
 
 def read_stages(view: str, run: Run, data: object, as_of: datetime) -> RunWithSteps:
@@ -281,7 +262,7 @@ def read_stages(view: str, run: Run, data: object, as_of: datetime) -> RunWithSt
 
     steps, problems = read_steps([raw for raw, _ in jobs], read, f"run {run.id}")
     is_early = told and (
-        told.raw.get("complete") is False or told.raw.get("status") in STAGE_STATUSES
+        told.raw.get("complete") is False or told.raw.get("status") in words.STAGE_STATUSES
     )
     if is_early and run.status is Status.FINISHED:
         problems += (Problem(f"run {run.id}: its stages were told before its end"),)
@@ -306,14 +287,13 @@ def _leaves(stages: list[Any]) -> Iterator[tuple[object, str | None]]:
 def _read_stage(raw: object, place: int, job: str | None, run: Run) -> Step:
     fields = Fields(raw, row_name("stage", raw))
     word = fields.text("status") or fields.text("state")
-    status = STAGE_STATUSES.get(word or "", Status.FINISHED if word else run.status)
+    status = words.STAGE_STATUSES.get(word or "", Status.FINISHED if word else run.status)
     over = status is Status.FINISHED
-    result, outcome = map_ending(word, STAGE_ENDINGS, status)
+    result, outcome = map_ending(word, words.STAGE_ENDINGS, status)
     started = _moment(fields, "startTimeMillis") if result is not Result.SKIPPED else None
     length = "totalDurationMillis" if "totalDurationMillis" in fields.raw else "durationMillis"
     # An error's text may tell anything; its class does not.
-    error, paused = fields.child("error"), fields.integer("pauseDurationMillis")
-    told = {"pauseDurationMillis": paused or None, "error": error and error.text("type")}
+    paused, error = fields.integer("pauseDurationMillis"), fields.first_text("error/type")
     return Step(
         id=fields.needed_id("id"),
         position=place,
@@ -327,20 +307,15 @@ def _read_stage(raw: object, place: int, job: str | None, run: Run) -> Step:
         raw_result=raw_word(word, result) if over else None,
         started_at=started,
         finished_at=started + _span(fields, length) if started and over else None,
-        extra={key: value for key, value in told.items() if value is not None},
+        extra=nonblank({"pauseDurationMillis": paused or None, "error": error}),
     )
 
 
 def _moment(fields: Fields, key: str) -> datetime | None:
     """A time in epoch milliseconds; None for none, and for 0."""
-    value = fields.integer(key, LATEST_MOMENT)
-    return epoch_time(value) if value and value > 0 else None
-
-
-def epoch_time(milliseconds: int) -> datetime:
-    """A time in epoch milliseconds, as ours."""
-    return _EPOCH + timedelta(milliseconds=milliseconds)
+    at = fields.epoch_time(key, MILLISECOND)
+    return at if at and at > EPOCH else None
 
 
 def _span(fields: Fields, key: str) -> timedelta:
-    return timedelta(milliseconds=max(fields.integer(key, LATEST_MOMENT) or 0, 0))
+    return MILLISECOND * max(fields.integer(key, _LONGEST) or 0, 0)

@@ -2,7 +2,7 @@
 
 import re
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -13,7 +13,7 @@ from runsync.records import Pipeline, Problem, Run, RunWithSteps
 from runsync.sources.base import Listed, Source, basic_or_bearer
 from runsync.sources.fields import BadRowError, Fields, describe, or_problem, rows_in
 from runsync.sources.jenkins import payloads, walk
-from runsync.sources.jenkins.payloads import BUILD_TREE, BuildRun, job_path
+from runsync.sources.jenkins.payloads import BUILD_TREE, job_path
 from runsync.sources.jenkins.walk import JobAnswer, JobList
 from runsync.sources.steps import without_steps
 
@@ -67,13 +67,14 @@ class JenkinsReader(Source):
             )
         return answer
 
-    def _job(self, name: str, position: int, size: int = walk.PAGE_SIZE) -> JobAnswer:
+    def _job(self, name: str, position: int, size: int | None = None) -> JobAnswer:
         """A job with its builds from a position on.
 
         Raises:
             RefusedError: it is a folder.
         """
-        answer = self._item(name, f"{_job_tree(f'{{{position},{position + size}}}')},jobs[name]")
+        last = position + (size or walk.PAGE_SIZE)
+        answer = self._item(name, f"{_job_tree(f'{{{position},{last}}}')},jobs[name]")
         if "nextBuildNumber" not in answer.data:
             raise self._other_key(name, "a folder or a project, no job", "application_id")
         with self.reading():
@@ -133,60 +134,59 @@ class JenkinsReader(Source):
 
     def _job_list(self, name: str) -> JobList:
         """What the walk asks of a job."""
+        listed, time_of = partial(self._listed, name), partial(self._time_of, name)
+        return JobList(name, partial(self._job, name), listed, time_of)
 
-        def read(raw: object, as_of: datetime) -> Listed | Problem:
-            run = or_problem(partial(self._read, raw, name, as_of))
-            if isinstance(run, Problem):
-                return run
-            return Listed(walk.place_of(name, run.id, run.created_at), run)
+    def _listed(self, name: str, raw: object, as_of: datetime) -> Listed | Problem:
+        read = or_problem(partial(self._read, raw, name, as_of))
+        if isinstance(read, Problem):
+            return read
+        place = walk.place_of(name, read.run.id, read.run.created_at)
+        return Listed(place, read.run, details=read if read.steps_read else None)
 
-        def time_of(number: int) -> int | None:
+    def _time_of(self, name: str, number: int) -> int | None:
+        with suppress(NotFoundError):
             path = self._build_path(Pipeline(name), str(number))
-            with suppress(NotFoundError):
-                data = self.client.get(path, {"tree": "number,timestamp"}).data
-                return data.get("timestamp") if isinstance(data, dict) else None
-            return None
-
-        return JobList(
-            name, lambda position: self._job(name, position, walk.PAGE_SIZE), read, time_of
-        )
+            data = self.client.get(path, {"tree": "number,timestamp"}).data
+            return data.get("timestamp") if isinstance(data, dict) else None
+        return None
 
     # Builds.
-
-    def complete(self, run: Run) -> RunWithSteps:
-        if not isinstance(run, BuildRun):
-            return self.reread(run.pipeline, run.id)
-        if not run.has_stages or self._view == "none":
-            return RunWithSteps(run, (payloads.whole_build(run),), run.as_of)
-        return self._with_stages(run)
 
     def reread(self, pipeline: Pipeline, run_id: str) -> RunWithSteps:
         answer = self.client.get(self._build_path(pipeline, run_id), {"tree": BUILD_TREE})
         with self.reading():
-            run = self._read(answer.data, pipeline.external_id, answer.as_of)
-        self.check_run_id(run, run_id)
-        return self.complete(run)
+            found = self._read(answer.data, pipeline.external_id, answer.as_of)
+        self.check_run_id(found.run, run_id)
+        if found.steps_read:
+            return found
+        found = self.complete(found.run)
+        return replace(found, as_of=min(found.as_of, answer.as_of))
 
     def _build_path(self, pipeline: Pipeline, run_id: str, *more: str) -> str:
         name, number = self._checked_name(pipeline.external_id), self.valid_run_id(run_id)
         return checked_path(*job_path(name), number, *(more or ("api", "json")))
 
-    def _read(self, raw: object, name: str, as_of: datetime) -> BuildRun:
+    def _read(self, raw: object, name: str, as_of: datetime) -> RunWithSteps:
         if name not in self._branches:
             told = self._item(name, "nextBuildNumber,property[_class]").data
             self._branches[name] = _is_branch(told)
         url, is_branch = self.client.base_url, self._branches[name]
         page = url + checked_path(*job_path(name)) + "/"
-        return payloads.read_build(raw, Pipeline(name, name, page), url, as_of, is_branch=is_branch)
+        own = Pipeline(name, name, page)
+        read = payloads.read_build(raw, own, url, as_of, is_branch=is_branch)
+        if read.steps_read or self._view != "none":
+            return read
+        return payloads.whole_build(read.run, as_of)
 
-    def _with_stages(self, run: BuildRun) -> RunWithSteps:
-        """The build with its stages.
+    def complete(self, run: Run) -> RunWithSteps:
+        """A build of a Pipeline job with its stages.
 
         That they are not found proves nothing: then the build is asked for, and where no view has
         been seen to work here, whether there is one at all.
         """
         known = self._view
-        for view in [known] if known else _VIEWS:
+        for view in [one for one in _VIEWS if known in (None, one)]:
             with suppress(NotFoundError), self.reading():
                 answer = self.client.get(self._build_path(run.pipeline, run.id, *_VIEWS[view]))
                 details = payloads.read_stages(view, run, answer.data, answer.as_of)
@@ -202,10 +202,10 @@ class JenkinsReader(Source):
         else:
             self._view = self._view or "none"
         if self._view == "none":
-            return RunWithSteps(run, (payloads.whole_build(run),), run.as_of)
+            return payloads.whole_build(run, there.as_of)
         return without_steps(run, there.as_of, "its stages are")
 
-    def _told(self, run: BuildRun) -> Response:
+    def _told(self, run: Run) -> Response:
         return self.client.get(self._build_path(run.pipeline, run.id), {"tree": "number"})
 
 

@@ -74,7 +74,7 @@ class Jenkins(JenkinsReader):
             if folder.problems:
                 yield Page(tuple(folder.problems), as_of, aside=True)
         else:
-            job = self._job(listing.ref, 0, walk.PAGE_SIZE)
+            job = self._job(listing.ref, 0)
             jobs, as_of = [(self._job_list(listing.ref), job)], job.as_of
         yield from walk.pages(jobs, resume_point, memory, as_of, is_folder=is_folder)
 
@@ -89,7 +89,7 @@ class Jenkins(JenkinsReader):
         name = self._checked_name(wanted.pipeline)
         job = self._job(name, wanted.skip or 0, limit)
         with self.reading():
-            return [self._read(raw, name, job.as_of) for raw in job.rows]
+            return [self._read(raw, name, job.as_of).run for raw in job.rows]
 
     def log(self, pipeline: Pipeline | None, run_id: str, step: Step) -> str:
         known = self.require_pipeline(pipeline)
@@ -176,8 +176,7 @@ class Jenkins(JenkinsReader):
         path = checked_path("whoAmI", "api", "json")
         answer = self.client.get(path, {"tree": "name,anonymous,authenticated"})
         told = object_in(answer.data, path)
-        name = None if told.get("anonymous") else told.get("name")
-        return base.Access(answer.as_of, name)
+        return base.Access(answer.as_of, None if told.get("anonymous") else told.get("name"))
 
     def discover(self) -> Iterator[Discovered]:
         for name, job in self._folder("", None).items.items():

@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from runsync.errors import NOTHING_MORE_TO_ASK, HistoryRestartedError, SourceError
+from runsync.errors import NOTHING_MORE_TO_ASK, START_APART, HistoryRestartedError, SourceError
 from runsync.records import Cursor, Problem
 from runsync.sources import pagination
 from runsync.sources.base import Listed, Page, ResumePoint
-from runsync.sources.jenkins.payloads import LATEST_MOMENT, build_number, epoch_time
+from runsync.sources.fields import EPOCH
+from runsync.sources.jenkins.payloads import MILLISECOND, build_number
 from runsync.sources.merged import merged
 from runsync.sources.pagination import Entry, Mark, Slice
 
@@ -26,9 +27,7 @@ the job was not there in the last sync."""
 ASKED_KEY = "asked"
 """Under it stands when the last whole sync began."""
 _NO_BUILD = [0, 0]
-_AHEAD = ""
-"""No job's name; under it stands the latest time that a build has, where that was yet to come."""
-_CLOCK_SLACK = 60_000
+_LATEST = 2**46  # in epoch milliseconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +93,12 @@ def _slice(job: JobList, answer: JobAnswer, *, is_top: bool) -> Slice:
         SourceError: it does not.
     """
     numbers = [number for raw in answer.rows if (number := build_number(raw))]
-    if numbers != sorted(set(numbers), reverse=True):
-        raise _wrong(job, "does not list its builds by their numbers")
-    if is_top and not numbers and (answer.rows or answer.first):
-        raise _wrong(job, "shows no build that tells its number, though it has some")
+    is_bare = is_top and not numbers and (answer.rows or answer.first)
+    if is_bare or numbers != sorted(set(numbers), reverse=True):
+        raise SourceError(
+            f"job {job.name} does not list its builds by their numbers; what was read is kept: "
+            "sync again, and check base_url"
+        )
     entries = []
     for raw in answer.rows:
         number, item = build_number(raw), job.read(raw, answer.as_of)
@@ -106,18 +107,12 @@ def _slice(job: JobList, answer: JobAnswer, *, is_top: bool) -> Slice:
     return Slice(entries, answer.as_of, at_start)
 
 
-def _wrong(job: JobList, what: str) -> SourceError:
-    return SourceError(
-        f"job {job.name} {what}; what was read is kept: sync again, and check base_url"
-    )
-
-
 def anchor_of(rows: Sequence[object]) -> list[int] | None:
     """Number and time of the topmost build that tells both."""
     for raw in rows:
         number = build_number(raw)
         at = raw.get("timestamp") if isinstance(raw, dict) else None
-        if number and type(at) is int and 0 < at < LATEST_MOMENT:
+        if number and type(at) is int and 0 < at < _LATEST:
             return [number, at]
     return None
 
@@ -130,21 +125,12 @@ def has_restarted(job: JobList, answer: JobAnswer, known: list[int]) -> bool:
         return False
     if answer.next <= number:
         return True
-    shown = {n: raw for raw in answer.rows if isinstance(raw, dict) and (n := build_number(raw))}
+    shown = {n: raw for raw in answer.rows if (n := build_number(raw))}
     if number in shown:
-        told = shown[number].get("timestamp")
-    else:
-        told = job.time_of(number) if shown and number < min(shown) else None
-    return isinstance(told, int) and told != at
-
-
-def restarted(name: str) -> HistoryRestartedError:
-    """What is said of it."""
-    return HistoryRestartedError(
-        f"job {name} was deleted and made again: its numbers have begun anew, and those of its "
-        "stored builds mean others now; nothing was overwritten. Give the source another name in "
-        "the config, and its runs are stored apart from the old ones"
-    )
+        told = anchor_of([shown[number]])
+        return told is not None and told[1] != at
+    time = job.time_of(number) if shown and number < min(shown) else None
+    return time not in (None, at)
 
 
 def pages(
@@ -158,48 +144,40 @@ def pages(
     """The pages of a job, or of a folder from its top, and what is to be remembered of each job.
 
     What is covered says nothing of a job that was not there in the last sync, perhaps with a
-    history: that is read aside, whole. So is all that is new where a clock was ahead: what came
-    since then lies below what is covered, too.
+    history: that is read aside, whole.
 
     Raises:
         HistoryRestartedError: the job was made again; one of a folder's is a problem.
     """
     known: dict[str, list[int]] = dict(memory.get(JOBS_KEY) or {})
-    latest = max(known.pop(_AHEAD, [0]))
-    is_ahead = latest > 0 and resume_point is None
     # What is not there now stands with a 0 behind it, until it is again.
     after = {name: [*at[:2], 0] for name, at in known.items()}
     in_order: list[Iterator[Page]] = []
     for job, answer in jobs:
         before = known.get(job.name, _NO_BUILD)
         if has_restarted(job, answer, before):
+            error = HistoryRestartedError(
+                f"job {job.name} was deleted and made again, so the numbers of its stored builds "
+                f"mean others now; {START_APART}"
+            )
             if not is_folder:
-                raise restarted(job.name)
-            yield Page((Problem(str(restarted(job.name)), lost=False),), as_of, aside=True)
+                raise error
+            yield Page((Problem(str(error), lost=False),), as_of, aside=True)
             continue
         was_there = JOBS_KEY not in memory or (job.name in known and len(before) == 2)
         has_holes = False
-        for page in walked(job, answer, is_folder=is_folder) if is_ahead or not was_there else ():
+        for page in () if was_there else walked(job, answer, is_folder=is_folder):
             yield replace(page, at_start=False, aside=True)
             has_holes |= any(isinstance(item, Problem) for item in page.items)
-            if was_there and _reaches(page, before[0]):
-                break
         if was_there or not has_holes:
             resumed = None if is_folder else resume_point
             in_order.append(walked(job, answer, resumed, is_folder=is_folder))
             seen = None if has_holes else anchor_of(answer.rows)
             after[job.name] = seen or before[:2]
-    latest = max([latest, *(at[1] for at in after.values())])
-    is_ahead = latest > int(as_of.timestamp() * 1000) + _CLOCK_SLACK
-    memory[JOBS_KEY] = after | ({_AHEAD: [latest]} if is_ahead else {})
+    memory[JOBS_KEY] = after
     if resume_point is None:
         memory[ASKED_KEY] = as_of.isoformat()
     yield from merged(in_order, as_of, PAGE_SIZE, _top_of_gone(after))
-
-
-def _reaches(page: Page, number: int) -> bool:
-    """Whether a page comes as far down as a build."""
-    return any(isinstance(item, Listed) and int(item.run.id) <= number for item in page.items)
 
 
 def _top_of_gone(jobs: Mapping[str, list[int]]) -> Cursor | None:
@@ -208,4 +186,4 @@ def _top_of_gone(jobs: Mapping[str, list[int]]) -> Cursor | None:
     if not places:
         return None
     at, name, number = max(places)
-    return place_of(name, str(number), epoch_time(at))
+    return place_of(name, str(number), EPOCH + at * MILLISECOND)

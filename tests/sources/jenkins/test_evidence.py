@@ -92,8 +92,8 @@ def test_a_server_without_any_view_of_stages_has_builds_of_one_step(
     simulator.plugins = set()
     world.history(job, 30)
     world.pass_time(minutes=20)
-    # The lists, and what it takes to know: both views, the build, the job's own place.
-    assert run(sqlite, source).requests <= 2 + 4 * 5
+    # The lists, each build once, and what it takes to know: both views, the job's own place.
+    assert run(sqlite, source).requests <= 2 + 30 + 6 * 4
     assert {tuple(step["id"] for step in row["steps"]) for row in stored(sqlite).values()} == {
         ("build",)
     }

@@ -10,13 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import delete
 
-from runsync.records import Outcome, Pipeline, Result, RunWithSteps, Status
+from runsync.records import Outcome, Pipeline, Result, Run, RunWithSteps, Status
 from runsync.sources.fields import BadRowError
 from runsync.sources.jenkins.payloads import (
-    BuildRun,
     read_build,
     read_stages,
-    whole_build,
 )
 from runsync.sources.jenkins.source import Jenkins
 from runsync.storage import tables
@@ -42,14 +40,18 @@ BASE = "https://ci.example.org"
 SHA = ["a" * 40, "b" * 40, "c" * 40]
 
 
-def read(raw: Any) -> BuildRun:
+def read(raw: Any) -> RunWithSteps:
     return read_build(raw, Pipeline(JOB), BASE, NOW, is_branch=False)
 
 
-def build(raw: dict[str, Any], name: str = JOB, *, is_branch: bool = False) -> BuildRun:
+def build(raw: dict[str, Any], name: str = JOB, *, is_branch: bool = False) -> Run:
+    return read_build(whole(raw), Pipeline(name), BASE, NOW, is_branch=is_branch).run
+
+
+def whole(raw: dict[str, Any]) -> dict[str, Any]:
+    """A build as Jenkins tells it, but for what is given."""
     usual = {"_class": "x.WorkflowRun", "number": 7, "timestamp": 1_700_000_000_123}
-    over = {"building": False, "duration": 5432, "result": "SUCCESS"}
-    return read_build(usual | over | raw, Pipeline(name), BASE, NOW, is_branch=is_branch)
+    return usual | {"building": False, "duration": 5432, "result": "SUCCESS"} | raw
 
 
 def causes(*found: dict[str, Any]) -> dict[str, Any]:
@@ -179,14 +181,11 @@ def test_what_has_no_column() -> None:
 
 
 def test_a_build_on_one_machine_is_one_step() -> None:
-    run = build(
-        {"_class": "hudson.model.FreeStyleBuild", "builtOn": "linux-7", "result": "UNSTABLE"}
-    )
-    step = whole_build(run)
-    assert not run.has_stages
+    raw = {"_class": "hudson.model.FreeStyleBuild", "builtOn": "linux-7", "result": "UNSTABLE"}
+    run, (step,) = build(raw), read(whole(raw)).steps
     assert (step.name, step.runner, step.result) == ("build", "linux-7", Result.FAILED)
     assert (step.started_at, step.finished_at) == (run.started_at, run.finished_at)
-    assert whole_build(build({"_class": "x.FreeStyleBuild", "builtOn": ""})).runner is None
+    assert read(whole(raw | {"builtOn": ""})).steps[0].runner is None
 
 
 @pytest.mark.parametrize(
@@ -356,7 +355,8 @@ def test_recorded_builds(sqlite: Database) -> None:
     rows = [row["data"] for row in recorded("jenkins_builds.jsonl")]
     assert len(rows) == 14
     for raw in rows:
-        run = read(raw)
+        found = read({"building": False} | raw)
+        run = found.run
         over = raw.get("building", False) is False
         assert run.number == run.id == str(raw["number"])
         assert round(run.created_at.timestamp() * 1000) == raw["timestamp"]
@@ -367,10 +367,10 @@ def test_recorded_builds(sqlite: Database) -> None:
         revisions = [a["lastBuiltRevision"] for a in raw["actions"] if "lastBuiltRevision" in a]
         assert run.commit_hash == (revisions[0]["SHA1"] if revisions else None)
         assert run.branch == ("main" if revisions else None)
-        assert run.has_stages is raw["_class"].endswith("WorkflowRun")
+        assert found.steps_read is not raw["_class"].endswith("WorkflowRun")
         assert run.queued_ms is None
         assert dict(run.extra) == {}
-        row = store(sqlite, RunWithSteps(run, (whole_build(run),), NOW))
+        row = store(sqlite, found)
         assert {name: row[name] for name in RUN_COLUMNS} == {
             name: getattr(run, name) for name in RUN_COLUMNS
         }

@@ -383,7 +383,7 @@ def test_a_job_of_a_folder_whose_list_is_none_is_a_hole(
         world.spoilt["team/bad", number] = lambda raw: raw | {"number": "x"}
     outcome = run(sqlite, source, folder=FOLDER)
     assert (outcome.outcome, len(outcome.problems)) == ("partial", 1)
-    assert "job team/bad shows no build that tells its number" in outcome.problems[0]
+    assert "job team/bad does not list its builds by their numbers" in outcome.problems[0]
     assert len(stored(sqlite)) == 30
     world.spoilt.clear()
     assert run(sqlite, source, folder=FOLDER).outcome == "ok"
