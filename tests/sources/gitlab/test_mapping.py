@@ -317,7 +317,7 @@ def test_what_is_no_project_is_refused_before_anything_is_asked(source: GitLab, 
 
 @pytest.mark.parametrize("kind", ["application_id", "repository"])
 def test_the_other_ways_to_name_a_listing_are_not_gitlabs(source: GitLab, kind: str) -> None:
-    with pytest.raises(ConfigError, match=f"write `id`, not `{kind}`"):
+    with pytest.raises(ConfigError, match=f"has no `{kind}`.*write `id`"):
         source.listing(PipelineConfig("hub", **{kind: World.path}))
 
 
