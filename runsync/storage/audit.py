@@ -100,7 +100,7 @@ class AuditStore(ListingStore):
             pipelines = self._ensure_pipelines(connection, [run.details.run.pipeline])
             key = (pipelines[run.key[0]][0], run.key[1])
             forget_state(connection, key, with_steps=bool(run.details.steps))
-            save_runs(connection, self.source, [run], pipelines, check_history=False)
+            save_runs(connection, self.source, [run], pipelines)
 
 
 def _is_present(since: datetime | None) -> list[ColumnElement[bool]]:

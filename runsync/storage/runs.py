@@ -145,14 +145,11 @@ def save_runs(
     source: str,
     runs: Sequence[RunToWrite],
     pipelines: Mapping[str, tuple[int, Pipeline]],
-    *,
-    check_history: bool = True,
 ) -> Counts:
     """Writes runs and their steps, in the order of their keys, so that no two writers deadlock.
 
     Args:
         pipelines: the rows of the runs' pipelines, by external id.
-        check_history: off where a stored run is to be overwritten, another one too.
 
     Raises:
         HistoryRestartedError: a stored run of the same id was created at another time.
@@ -162,12 +159,11 @@ def save_runs(
     if not to_write:
         return Counts()
     stored = stored_states(connection, source, (one.key for one in runs), lock=True)
-    if check_history:
-        to_write = {
-            key: one
-            for key, one in to_write.items()
-            if one.key not in stored or _is_same_run(one, stored[one.key])
-        }
+    to_write = {
+        key: one
+        for key, one in to_write.items()
+        if one.key not in stored or _is_same_run(one, stored[one.key])
+    }
     encoder, dialect = RowEncoder(connection.dialect), connection.dialect.name
     rows = [
         encoder.run(key, one.details, settled=one.settled, with_steps=one.with_steps)

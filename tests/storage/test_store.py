@@ -889,7 +889,7 @@ def test_a_settled_answer_that_came_in_between_keeps_the_last_word(postgres_url:
     for store in (ours, theirs):  # so that neither waits for the other's pipeline
         store.save(Batch(pipelines=[pipeline]))
     event.listen(database.engine, "before_cursor_execute", come_in_between)
-    ours.save(Batch([older]))
+    assert ours.save(Batch([older])).runs_updated == 0
     assert came
     (found,) = step_rows(database, pipeline).values()
     assert (found["name"], found["result"]) == ("new", "failed")
