@@ -4,9 +4,8 @@ Each listing is synced in a thread of its own (``listing``), so that they wait f
 at the same time; the requests for runs go to one pool for each source.
 """
 
-import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 
 from runsync.storage.database import Database
@@ -15,6 +14,7 @@ from runsync.sync.listing import ListingSync
 from runsync.sync.outcome import Options, Progress, SyncOutcome, Task, Watch
 
 _STOP_SECONDS = 0.7
+"""How long after an interruption syncs may take to note it; a command ends soon after that."""
 
 
 def sync(
@@ -32,7 +32,6 @@ def sync(
         KeyboardInterrupt: what was committed until then stays.
     """
     options = options or Options()
-    stop = threading.Event()
     with ExitStack() as stack:
 
         def pool(size: int, name: str) -> ThreadPoolExecutor:
@@ -47,23 +46,15 @@ def sync(
             for source in {id(t.source): t.source for t in tasks}.values()
         }
         walkers = pool(min(len(tasks), 4 * options.concurrency) or 1, "walk")
-        futures = [
-            walkers.submit(
-                ListingSync(
-                    ListingStore(database, task.source.name, task.listing.key, task.listing.label),
-                    task,
-                    readers[id(task.source)],
-                    options,
-                    watch,
-                    stop,
-                ).run
-            )
-            for task in tasks
-        ]
+        futures: list[Future[SyncOutcome]] = []
         try:
+            for task in tasks:
+                key, label = task.listing.key, task.listing.label
+                store = ListingStore(database, task.source.name, key, label)
+                one = ListingSync(store, task, readers[id(task.source)], options, watch)
+                futures.append(walkers.submit(one.run))
             wait(futures)
         except BaseException:
-            stop.set()
             for task in tasks:
                 task.source.client.cancel()
             for future in futures:

@@ -8,10 +8,9 @@ also where the walk failed.
 """
 
 import logging
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Executor, Future, wait
+from concurrent.futures import Executor, Future
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -86,11 +85,10 @@ class ListingSync:
         pool: Executor,
         options: Options,
         watch: Watch | None,
-        stop: threading.Event,
     ) -> None:
         self._source, self._listing, self._title = task.source, task.listing, task.title
         self._store, self._pool, self._options = store, pool, options
-        self._watch, self._stop = watch or (lambda _: None), stop
+        self._watch = watch or (lambda _: None)
         self._requests, self._counts = RequestCounter(), Counts()
         self._pending: deque[_PendingPage] = deque()
         self._problems: dict[str, None] = {}
@@ -331,8 +329,6 @@ class ListingSync:
         Args:
             listed_at: of when the listing is that tells a part of the run: the whole is no newer.
         """
-        if self._stop.is_set():
-            raise CancelledError("the sync is being stopped")
         with self._source.client.counting(self._requests):
             found = ask()
         if isinstance(found, Unchanged):
@@ -383,7 +379,6 @@ class ListingSync:
             for future in page.futures:
                 future.cancel()
         for page in self._pending:
-            wait(page.futures)
             runs = [f.result() for f in page.futures if not f.cancelled() and not f.exception()]
             whole = whole and len(runs) == len(page.futures)
             self._save(page.batch if whole else replace(page.batch, intervals=()), runs)

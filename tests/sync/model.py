@@ -4,7 +4,6 @@ The engine, the walk and the paging are the real ones. The provider's clock is i
 its answers can be lost, late, empty or unreadable.
 """
 
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager, nullcontext
@@ -357,6 +356,4 @@ def run_sync(
     source = ModelSource(provider, details=details)
     provider.told_at.clear()
     with nullcontext():
-        return ListingSync(
-            store, Task(source, LISTING), AtOnce(), Options(**options), None, threading.Event()
-        ).run()
+        return ListingSync(store, Task(source, LISTING), AtOnce(), Options(**options), None).run()

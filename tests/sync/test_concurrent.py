@@ -43,7 +43,7 @@ def sync_at_once(
         task = rig.tasks()[0]
         store = ListingStore(database, task.source.name, task.listing.key, task.listing.label)
         begin.wait()
-        return ListingSync(store, task, readers, Options(), None, threading.Event()).run()
+        return ListingSync(store, task, readers, Options(), None).run()
 
     with ThreadPoolExecutor(count) as pool:
         outcomes = list(pool.map(one, databases))

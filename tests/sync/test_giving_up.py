@@ -178,7 +178,7 @@ def test_a_walk_that_fails_asks_for_no_more_runs_and_keeps_what_is_under_way(
     source.pool = CountingPool()
     (task,) = rig.tasks(source)
     store = ListingStore(rig.database, "wercker", task.listing.key)
-    outcome = ListingSync(store, task, source.pool, Options(), None, threading.Event()).run()
+    outcome = ListingSync(store, task, source.pool, Options(), None).run()
     assert outcome.outcome == "failed"
     assert steps_asked_for(rig) == 1
     assert len(rig.column("id")) == before + 1

@@ -1,9 +1,11 @@
 """What is told and stored of how a sync ended."""
 
+import signal
 import threading
 import time
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -26,6 +28,12 @@ def test_a_good_sync_has_no_error(make_rig: MakeRig) -> None:
     rig = make_rig(runs=[5], pipelines=1)
     rig.sync()
     assert stored(rig) == [("ok", None)]
+
+
+def test_a_sync_of_no_listing_is_nothing(make_rig: MakeRig) -> None:
+    rig = make_rig(runs=[1], pipelines=1)
+    assert sync(rig.database, []) == []
+    assert (stored(rig), rig.requests()) == ([], [])
 
 
 def test_what_was_set_aside_is_told_and_stored(make_rig: MakeRig) -> None:
@@ -56,6 +64,46 @@ def test_a_sync_that_is_given_up_is_interrupted_and_not_failed(make_rig: MakeRig
     (outcome,) = rig.sync(rig.source(GivenUp))
     assert outcome.outcome == "interrupted"
     assert stored(rig) == [("interrupted", "wercker: given up")]
+
+
+class Stubborn(Wercker):
+    """It interrupts the sync when it is to read the fifth run, and hears of nothing itself."""
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self.asked, self.ended, self.may_end = 0, threading.Event(), threading.Event()
+
+    def complete(self, run: Run) -> RunWithSteps:
+        self.asked += 1
+        if self.asked == 5:
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            self.may_end.wait(20)
+            self.ended.set()
+        return super().complete(run)
+
+
+def test_an_interrupted_sync_waits_for_no_thread_and_asks_for_no_more(make_rig: MakeRig) -> None:
+    rig = make_rig(runs=[30], pipelines=1)
+    rig.concurrency = 1
+    source = rig.source(Stubborn)
+    assert isinstance(source, Stubborn)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            rig.sync(source)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert not source.ended.is_set()
+    asked = rig.simulator.request_count
+    source.may_end.set()
+    for thread in threading.enumerate():
+        if thread.name.startswith("runsync-"):
+            thread.join(10)
+    assert source.ended.is_set()
+    assert (source.asked, rig.simulator.request_count) == (5, asked)
+    assert [one.outcome for one in rig.sync()] == ["ok"]
+    assert [outcome for outcome, _ in stored(rig)] == ["interrupted", "ok"]
+    rig.assert_exact()
 
 
 def test_a_pipeline_without_a_run_is_known(make_rig: MakeRig) -> None:
