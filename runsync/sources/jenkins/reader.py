@@ -9,7 +9,7 @@ from typing import Any
 
 from runsync.errors import NotFoundError, RefusedError, SourceError
 from runsync.http.client import Response, checked_path
-from runsync.records import Pipeline, Problem, Run, RunWithSteps
+from runsync.records import Pipeline, Problem, Run, RunWithSteps, Status
 from runsync.sources.base import Listed, Source, basic_or_bearer
 from runsync.sources.fields import BadRowError, Fields, describe, or_problem, rows_in
 from runsync.sources.jenkins import payloads, walk
@@ -177,7 +177,7 @@ class JenkinsReader(Source):
         read = payloads.read_build(raw, own, url, as_of, is_branch=is_branch)
         if read.steps_read or self._view != "none":
             return read
-        return payloads.whole_build(read.run, as_of)
+        return _as_one_step(read.run, as_of)
 
     def complete(self, run: Run) -> RunWithSteps:
         """A build of a Pipeline job with its stages.
@@ -202,7 +202,7 @@ class JenkinsReader(Source):
         else:
             self._view = self._view or "none"
         if self._view == "none":
-            return payloads.whole_build(run, there.as_of)
+            return _as_one_step(run, there.as_of)
         return without_steps(run, there.as_of, "its stages are")
 
     def _told(self, run: Run) -> Response:
@@ -215,6 +215,14 @@ def _job_tree(builds: str | None) -> str:
         return "nextBuildNumber"
     told = "nextBuildNumber,firstBuild[number],property[_class]"
     return f"{told},allBuilds[{BUILD_TREE}]{builds}"
+
+
+def _as_one_step(run: Run, as_of: datetime) -> RunWithSteps:
+    """A build of a Pipeline job where no view tells stages. Before its end it has no step: should a
+    view turn up, that would stay behind for ever."""
+    if run.status is Status.FINISHED:
+        return payloads.whole_build(run, as_of)
+    return RunWithSteps(run, (), as_of)
 
 
 def _is_branch(told: Any) -> bool:

@@ -22,8 +22,8 @@ from runsync.sources.pagination import Entry, Mark, Slice
 PAGE_SIZE = 100
 JOBS_KEY = "jobs"
 """Under it stands in a listing's memory each job of which the covered intervals say something, with
-its newest build: number and time, and a 0 behind them once they say nothing of it any more, since
-the job was not there in the last sync."""
+its newest build, though that may have gone: number and time, and a 0 behind them once they say
+nothing of it any more, since the job was not there in the last sync."""
 ASKED_KEY = "asked"
 """Under it stands when the last whole sync began."""
 _NO_BUILD = [0, 0]
@@ -130,7 +130,7 @@ def has_restarted(job: JobList, answer: JobAnswer, known: list[int]) -> bool:
         told = anchor_of([shown[number]])
         return told is not None and told[1] != at
     time = job.time_of(number) if shown and number < min(shown) else None
-    return time not in (None, at)
+    return isinstance(time, int) and time != at
 
 
 def pages(
@@ -153,6 +153,7 @@ def pages(
     # What is not there now stands with a 0 behind it, until it is again.
     after = {name: [*at[:2], 0] for name, at in known.items()}
     in_order: list[Iterator[Page]] = []
+    shown: dict[str, list[int]] = {}
     for job, answer in jobs:
         before = known.get(job.name, _NO_BUILD)
         if has_restarted(job, answer, before):
@@ -172,17 +173,19 @@ def pages(
         if was_there or not has_holes:
             resumed = None if is_folder else resume_point
             in_order.append(walked(job, answer, resumed, is_folder=is_folder))
-            seen = None if has_holes else anchor_of(answer.rows)
-            after[job.name] = seen or before[:2]
+            shown[job.name] = anchor_of(answer.rows) or _NO_BUILD
+            after[job.name] = max(before[:2], _NO_BUILD if has_holes else shown[job.name])
     memory[JOBS_KEY] = after
     if resume_point is None:
         memory[ASKED_KEY] = as_of.isoformat()
-    yield from merged(in_order, as_of, PAGE_SIZE, _top_of_gone(after))
+    gone = {name: at for name, at in after.items() if at[0] > shown.get(name, _NO_BUILD)[0]}
+    top = _top_of(gone) if is_folder or resume_point is None else None
+    yield from merged(in_order, as_of, PAGE_SIZE, top)
 
 
-def _top_of_gone(jobs: Mapping[str, list[int]]) -> Cursor | None:
-    """Where the newest build stood of the jobs that are not there any more."""
-    places = [(at[1], name, at[0]) for name, at in jobs.items() if len(at) == 3 and at[0]]
+def _top_of(newest: Mapping[str, list[int]]) -> Cursor | None:
+    """Where the newest of these builds stood."""
+    places = [(at, name, number) for name, (number, at, *_) in newest.items()]
     if not places:
         return None
     at, name, number = max(places)

@@ -315,6 +315,36 @@ def test_a_job_that_is_away_for_two_syncs_is_as_it_is_once_it_is_back(
     assert_whole(database, world)
 
 
+@pytest.mark.parametrize("folder", [None, FOLDER])
+@pytest.mark.parametrize("between", [False, True])
+def test_the_newest_builds_go_above_a_row_that_could_not_be_read(
+    world: World, source: Jenkins, job: Item, sqlite: Database, folder: str | None, between: bool
+) -> None:
+    world.history(job, 6)
+    world.pass_time(hours=1)
+    world.spoilt[JOB, 4] = lambda raw: raw | {"timestamp": None}
+    assert run(sqlite, source, folder=folder).outcome == "partial"
+    del job.builds[5], job.builds[6]
+    if between:
+        assert run(sqlite, source, folder=folder).outcome == "partial"
+    world.spoilt.clear()
+    run(sqlite, source, folder=folder)
+    assert_whole(sqlite, world)
+
+
+def test_a_job_that_is_away_now_and_then_gives_a_running_build_no_step_of_its_own(
+    world: World, source: Jenkins, simulator: JenkinsSimulator, job: Item, sqlite: Database
+) -> None:
+    """It is there for each request for the build, and away for each that tells of the views."""
+    world.start(job, "Build")
+    simulator.override = lambda asked: (
+        (404, "") if re.search("/wfapi/|/stages/|/multi-pipeline-graph/", asked.path) else None
+    )
+    with opened(simulator) as other:
+        run(sqlite, other)
+    assert [row["steps"] for row in stored(sqlite).values()] == [[]]
+
+
 @pytest.mark.parametrize("seed", range(12))
 def test_any_moves_leave_no_gap(sqlite: Database, seed: int) -> None:
     live(sqlite, seed)
