@@ -12,8 +12,9 @@ from runsync.errors import ConfigError
 
 
 def quoted(text: str) -> str:
-    """The text as a TOML string; JSON strings are a subset of those."""
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+    """The text as a TOML string, nothing in it invisible; JSON strings are a subset of those."""
+    shown = json.dumps(text, ensure_ascii=False)
+    return "".join(one if one.isprintable() else f"\\U{ord(one):08x}" for one in shown)
 
 
 class TomlTable:

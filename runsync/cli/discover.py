@@ -13,7 +13,8 @@ from runsync import config as settings
 from runsync.cli.app_context import load_config, open_sources, source_config
 from runsync.cli.output import Format, emit, note, warn, write_file
 from runsync.config import Config, PipelineConfig
-from runsync.errors import ConfigError
+from runsync.errors import ConfigError, NotFoundError, SourceError
+from runsync.records import Problem
 from runsync.toml_table import quoted
 
 if TYPE_CHECKING:
@@ -61,7 +62,10 @@ def discover(
 def _usable(source: "Source") -> Iterator["Discovered"]:
     """What the token sees, each once; what the source could not be asked for is named instead."""
     seen = set()
-    for one in source.discover():
+    for one in _found(source):
+        if isinstance(one, Problem):
+            warn(f"left out: {one.what}")
+            continue
         if (one.key, one.value) in seen:
             continue
         seen.add((one.key, one.value))
@@ -71,6 +75,14 @@ def _usable(source: "Source") -> Iterator["Discovered"]:
             warn(f"left out: {error}")
         else:
             yield one
+
+
+def _found(source: "Source") -> Iterator["Discovered | Problem"]:
+    try:
+        yield from source.discover()
+    except NotFoundError as error:
+        what = str(error).partition(";")[0]
+        raise SourceError(f"{what}, so what its token sees is not known; check base_url") from None
 
 
 def _entry_of(source: "Source", one: "Discovered") -> PipelineConfig:

@@ -52,7 +52,7 @@ def _configured(config: Config) -> Iterator[tuple[str, tuple[str, "Listing"]]]:
 def _not_yet_synced(source: str, listing: "Listing") -> dict[str, Any]:
     only = listing.pipelines[0] if len(listing.pipelines) == 1 else None
     return {
-        "pipeline": listing.label or (only.name if only else None),
+        "pipeline": listing.label or (only.name if only else None) or listing.key,
         "source": source,
         "external_id": only.external_id if only else None,
         "listing": listing.key,

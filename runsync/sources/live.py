@@ -14,7 +14,7 @@ from typing import ClassVar, TypedDict, TypeVar
 from runsync.errors import RefusedError
 from runsync.http.client import Response
 from runsync.providers import provider
-from runsync.records import Pipeline, Run, RunWithSteps, Step
+from runsync.records import Pipeline, Problem, Run, RunWithSteps, Step
 
 _Word = TypeVar("_Word")
 
@@ -147,8 +147,9 @@ class LiveSource(ABC):
         """Aborts a run that is under way; its new state, where the provider answers it."""
         raise self.lacks("abort runs")
 
-    def discover(self) -> Iterator[Discovered]:
-        """What the token can see, as far as the provider lists it, in the provider's order.
+    def discover(self) -> Iterator[Discovered | Problem]:
+        """What the token can see, as far as the provider lists it, in the provider's order; and
+        what of it cannot be read, or named in a config.
 
         Each is found once: what stands for several pipelines comes before those in it.
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from runsync.toml_table import quoted
 from tests.cli.conftest import Shell, process
 from tests.sources.github.server import TOKEN, Server, Service
 from tests.sources.github.world import REPO, World
@@ -115,6 +116,25 @@ def test_what_is_not_understood_writes_nothing(
     assert (folder / "runsync.toml").read_text() == before
 
 
+@pytest.mark.usefixtures("service")
+def test_what_was_chosen_can_be_told_apart_before_the_first_sync(shell: Shell) -> None:
+    assert shell("init", "--discover", "gh", "--add", "*").code == 0
+    shown = [row["pipeline"] for row in shell("pipelines", "--json").data]
+    assert shown == [
+        f"gh/repository/{one}" for one in (REPO.lower(), "octo-org/other-0", "octo-org/other-1")
+    ]
+
+
+@pytest.mark.usefixtures("service")
+def test_a_wrong_base_url_is_said(shell: Shell, folder: Path) -> None:
+    text = (folder / "runsync.toml").read_text()
+    (folder / "runsync.toml").write_text(text.replace('"\ntoken_env', '/nosuch"\ntoken_env'))
+    ended = shell("init", "--discover", "gh")
+    assert (ended.code, ended.out) == (4, "")
+    assert "check base_url" in ended.err
+    assert "check its id" not in ended.err
+
+
 def test_what_pages_show_twice_is_listed_once(service: Service, shell: Shell, folder: Path) -> None:
     """A list that shifts while its pages are read shows an entry on two of them."""
     service.visible = ["octo-org/other-0", "octo-org/other-1", "octo-org/other-0"]
@@ -192,3 +212,11 @@ def test_a_person_at_a_terminal_is_asked(folder: Path) -> None:
         "octo-org/other-0",
         "octo-org/other-1",
     ]
+
+
+@pytest.mark.parametrize(
+    "text", ['a"b\\\n', "\u202eevil", "\x7f\x00\x1b[31m", "\U000e0001", "ü 名"]
+)
+def test_names_are_written_so_that_they_read_back_and_hide_nothing(text: str) -> None:
+    assert tomllib.loads(f"name = {quoted(text)}") == {"name": text}
+    assert quoted(text).isprintable()

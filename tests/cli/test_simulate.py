@@ -104,8 +104,9 @@ def test_pipelines_before_and_after_a_sync(shell: Shell, home: Path, world: Worl
             "listing": f"wercker/pipeline/{'b' * 24}", "configured": True, "runs": 0,
         },
         {
-            "pipeline": None, "source": "wercker", "external_id": None,
-            "listing": f"wercker/application/{'a' * 24}", "configured": True, "runs": 0,
+            "pipeline": f"wercker/application/{'a' * 24}", "source": "wercker",
+            "external_id": None, "listing": f"wercker/application/{'a' * 24}",
+            "configured": True, "runs": 0,
         },
     ]  # fmt: skip
     assert not (home / "runsync.db").exists()

@@ -3,16 +3,24 @@
 import json
 import re
 from collections.abc import Iterator
+from functools import partial
 
-from runsync.errors import NotFoundError, RefusedError, SourceError, TokenRefusedError
+from runsync.errors import (
+    ConfigError,
+    ForbiddenError,
+    NotFoundError,
+    RefusedError,
+    SourceError,
+    TokenRefusedError,
+)
 from runsync.http.client import checked_path
-from runsync.records import Pipeline, Run, Step
+from runsync.records import Pipeline, Problem, Run, Step
 from runsync.sources.azure.api import CONTINUATION, VERSION, Asked, Organisation, counted_rows
 from runsync.sources.azure.payloads import Project, read_run
 from runsync.sources.azure.words import RESULT_FILTERS, STATUS_FILTERS
 from runsync.sources.base import Access, Discovered, RunFilter, TriggerRequest
 from runsync.sources.discovery import TokenPage, pages_by_token
-from runsync.sources.fields import Fields
+from runsync.sources.fields import BadRowError, Fields, or_problem
 from runsync.sources.live import rate_limit
 
 _SORTS = {"creationDateDesc": "queueTimeDescending", "creationDateAsc": "queueTimeAscending"}
@@ -99,18 +107,23 @@ class LiveApi(Organisation):
             missing = ("vso.build",)
         return Access(answer.as_of, account, missing_scopes=missing, **rate_limit(answer))
 
-    def discover(self) -> Iterator[Discovered]:
-        with self.reading():
-            for row in self._all("_apis", "projects"):
-                name = row.needed_text("name")
-                yield Discovered("application_id", name, name)
+    def discover(self) -> Iterator[Discovered | Problem]:
+        for raw in self._all("_apis", "projects"):
+            try:
+                name = Fields(raw, "a project").needed_text("name")
+                self.project(name)
+            except (BadRowError, ConfigError) as error:
+                yield Problem(str(error))
+                continue
+            yield Discovered("application_id", name, name)
+            # There a token may not be allowed to see them, or pipelines are switched off.
+            try:
                 for one in self._all(name, "_apis", "build", "definitions"):
-                    ref = f"{name}/{one.needed_number('id')}"
-                    folder, title = (one.text("path") or "").strip("\\"), one.needed_text("name")
-                    shown = "\\".join(filter(None, [folder, title]))
-                    yield Discovered("id", ref, shown, within=name)
+                    yield or_problem(partial(_definition, name, one))
+            except (ForbiddenError, NotFoundError) as error:
+                yield Problem(str(error))
 
-    def _all(self, *parts: str) -> Iterator[Fields]:
+    def _all(self, *parts: str) -> Iterator[object]:
         """The rows of all pages of a list."""
         path = checked_path(*parts)
         what = f"{self.name}: {path}"
@@ -122,10 +135,17 @@ class LiveApi(Organisation):
             return TokenPage(rows, answer.as_of, token)
 
         for page in pages_by_token(ask, what=what):
-            yield from (Fields(raw, path) for raw in page.rows)
+            yield from page.rows
 
     def _path(self, pipeline: Pipeline | None, run_id: str) -> str:
         return self.path(self.require_pipeline(pipeline), "builds", self.valid_run_id(run_id))
+
+
+def _definition(project: str, raw: object) -> Discovered:
+    fields = Fields(raw, f"a definition of {project}")
+    folder, title = (fields.text("path") or "").strip("\\"), fields.needed_text("name")
+    shown = "\\".join(filter(None, [folder, title]))
+    return Discovered("id", f"{project}/{fields.needed_number('id')}", shown, within=project)
 
 
 def _ref(branch: str | None) -> str | None:

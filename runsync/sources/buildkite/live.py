@@ -2,15 +2,16 @@
 
 import re
 from collections.abc import Iterator
+from functools import partial
 
 from runsync.errors import NotFoundError, RefusedError
 from runsync.http.client import Response, checked_path
-from runsync.records import Pipeline, Run, RunWithSteps, Status, Step
+from runsync.records import Pipeline, Problem, Run, RunWithSteps, Status, Step
 from runsync.sources import base
 from runsync.sources.buildkite.payloads import SLUG, read_build
 from runsync.sources.buildkite.words import RESULT_STATES, STATES
 from runsync.sources.discovery import rows_of_pages
-from runsync.sources.fields import UUID, Fields, rows_in
+from runsync.sources.fields import UUID, BadRowError, Fields, describe, or_problem, rows_in
 from runsync.sources.live import rate_limit
 
 PAGE_SIZE = 100
@@ -90,13 +91,20 @@ class LiveApi(base.Source):
         answer = self.client.send("PUT", self.path(known, "builds", number, "cancel"))
         return self._one(answer, known).run
 
-    def discover(self) -> Iterator[base.Discovered]:
-        for slug, title in self._named("v2", "organizations"):
+    def discover(self) -> Iterator[base.Discovered | Problem]:
+        for found in self._named("v2", "organizations"):
+            if isinstance(found, Problem):
+                yield found
+                continue
+            slug, title = found
             yield base.Discovered("application_id", slug, title)
-            for own, name in self._named("v2", "organizations", slug, "pipelines"):
-                yield base.Discovered("id", f"{slug}/{own}", name, within=slug)
+            for one in self._named("v2", "organizations", slug, "pipelines"):
+                if isinstance(one, Problem):
+                    yield one
+                else:
+                    yield base.Discovered("id", f"{slug}/{one[0]}", one[1], within=slug)
 
-    def _named(self, *parts: str) -> Iterator[tuple[str, str]]:
+    def _named(self, *parts: str) -> Iterator[tuple[str, str] | Problem]:
         """The slugs and names of a list, each once."""
         path = checked_path(*parts)
 
@@ -105,9 +113,7 @@ class LiveApi(base.Source):
 
         with self.reading():
             for row in rows_of_pages(ask, PAGE_SIZE, what=path):
-                slug = row.text("slug") or ""
-                if SLUG.fullmatch(slug):
-                    yield slug, row.text("name") or slug
+                yield or_problem(partial(_slug_and_name, row))
 
     def access(self) -> base.Access:
         path = checked_path("v2", "access-token")
@@ -153,6 +159,13 @@ class LiveApi(base.Source):
         url = self.client.base_url
         with self.reading():
             return read_build(answer.data, pipeline, organization, url, answer.as_of)
+
+
+def _slug_and_name(row: Fields) -> tuple[str, str]:
+    slug = row.needed_text("slug")
+    if not SLUG.fullmatch(slug):
+        raise BadRowError(f"{row.what}: {describe(slug)} is no slug")
+    return slug, row.text("name") or slug
 
 
 def has_next(answer: Response) -> bool:

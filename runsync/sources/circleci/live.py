@@ -14,7 +14,15 @@ from runsync.sources.base import Access, Discovered, RunFilter, TriggerRequest
 from runsync.sources.circleci import payloads
 from runsync.sources.circleci.payloads import Origin, Project, Siblings, job_number, read_origin
 from runsync.sources.discovery import TokenPage, pages_by_token
-from runsync.sources.fields import UUID, Fields, check_one, distinct, or_problem, rows_in
+from runsync.sources.fields import (
+    UUID,
+    BadRowError,
+    Fields,
+    check_one,
+    distinct,
+    or_problem,
+    rows_in,
+)
 
 _SHOWN = 20
 
@@ -92,12 +100,11 @@ class LiveAPI(base.Source):
             login = Fields(answer.data, "the token's user").text("login")
         return Access(answer.as_of, login)
 
-    def discover(self) -> Iterator[Discovered]:
+    def discover(self) -> Iterator[Discovered | Problem]:
         """The projects that the token's user follows: API v2 has no list of projects."""
         answer = self.client.get(checked_path("api", "v1.1", "projects"))
         rows = rows_in(answer.data, f"{self.name}: the projects")
-        found = [one for one in map(_discovered, rows) if one]
-        yield from {one.value: one for one in found}.values()
+        yield from dict.fromkeys(or_problem(partial(_discovered, raw)) for raw in rows)
 
     # What every request goes through.
 
@@ -154,16 +161,14 @@ class LiveAPI(base.Source):
         return TokenPage(rows, answer.as_of, following or None)
 
 
-def _discovered(raw: object) -> Discovered | None:
-    """A project that can be named in a config; None for another thing."""
-    if not isinstance(raw, dict):
-        return None
-    vcs, org, repo = (raw.get(key) for key in ("vcs_type", "username", "reponame"))
+def _discovered(raw: object) -> Discovered:
+    fields = Fields(raw, "a project")
+    vcs, org, repo = map(fields.needed_text, ("vcs_type", "username", "reponame"))
     slug = f"{vcs}/{org}/{repo}"
     if vcs == "circleci":
         # Such a project is known by two ids, which stand in its address alone.
-        slug = f"circleci/{str(raw.get('vcs_url')).partition('circleci.com/')[2]}"
+        slug = f"circleci/{(fields.text('vcs_url') or '').partition('circleci.com/')[2]}"
     project = Project.parse(slug)
     if project is None or project.workflow is not None:
-        return None
-    return Discovered("repository", project.slug, title=str(repo), within=str(org))
+        raise BadRowError(f"project {slug!r} cannot be named in a config")
+    return Discovered("repository", project.slug, title=repo, within=org)

@@ -21,7 +21,7 @@ from urllib.parse import urljoin, urlsplit
 from runsync.config import PipelineConfig
 from runsync.errors import ForbiddenError, NotFoundError, RefusedError, SourceError
 from runsync.http.client import Response, checked_path
-from runsync.records import Pipeline, Run, Status, Step
+from runsync.records import Pipeline, Problem, Run, Status, Step
 from runsync.sources import base
 from runsync.sources.base import Discovered, Listing, Page, ResumePoint
 from runsync.sources.fields import object_in
@@ -178,7 +178,9 @@ class Jenkins(JenkinsReader):
         told = object_in(answer.data, path)
         return base.Access(answer.as_of, None if told.get("anonymous") else told.get("name"))
 
-    def discover(self) -> Iterator[Discovered]:
-        for name, job in self._folder("", None).items.items():
+    def discover(self) -> Iterator[Discovered | Problem]:
+        folder = self._folder("", None)
+        yield from folder.problems
+        for name, job in folder.items.items():
             within = name.rpartition("/")[0] or None
             yield Discovered("id" if job else "application_id", name, name, within)

@@ -1,15 +1,16 @@
 """The live API for people, and what Azure DevOps says when it refuses."""
 
 import json
+from dataclasses import astuple
 from typing import Any
 
 import pytest
 
 from runsync.config import PipelineConfig, SourceConfig
 from runsync.errors import ConfigError, NotFoundError, RefusedError, SourceError
-from runsync.records import Pipeline
+from runsync.records import Pipeline, Problem
 from runsync.sources.azure.source import Azure
-from runsync.sources.base import RunFilter, TriggerRequest
+from runsync.sources.base import Discovered, RunFilter, TriggerRequest
 from tests.sources.azure.rig import ID, opened
 from tests.sources.azure.simulator import AzureSimulator
 from tests.sources.azure.world import World
@@ -160,7 +161,7 @@ def test_what_a_token_may_do(simulator: AzureSimulator) -> None:
 
 def test_what_a_token_can_see(world: World, source: Azure, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("runsync.sources.azure.live._MOST_LISTED", 1)
-    seen = [(d.key, d.value, d.title, d.within) for d in source.discover()]
+    seen = [astuple(one) for one in source.discover()]
     assert seen == [
         ("application_id", "Fiber Git", "Fiber Git", None),
         ("id", "Fiber Git/12", "team\\fiber-ci", "Fiber Git"),
@@ -180,12 +181,42 @@ def test_a_list_that_repeats_itself_is_refused(simulator: AzureSimulator, source
         list(source.discover())
 
 
-def test_rows_that_cannot_be_read_are_named(simulator: AzureSimulator, source: Azure) -> None:
-    values: list[Any] = [[None], [{"name": ""}], [{}]]
-    for value in values:
-        simulator.refusals = [(200, {}, json.dumps({"count": 1, "value": value}))]
-        with pytest.raises(SourceError, match=r"^hub: "):
-            list(source.discover())
+def test_what_cannot_be_read_is_named_and_the_rest_is_listed(
+    simulator: AzureSimulator, source: Azure
+) -> None:
+    good = {"id": "p", "name": "Fiber Git"}
+    bad: list[Any] = [None, {"name": ""}, {}, {"name": "a/b"}]
+    rows = [None, {"id": 1, "name": None}, {"id": 12, "name": "a"}]
+    simulator.refusals = [
+        (200, {}, json.dumps({"count": len(value), "value": value}))
+        for value in ([*bad, good], rows)
+    ]
+    seen = list(source.discover())
+    assert sum(isinstance(one, Problem) for one in seen) == 4 + 2
+    assert [one.value for one in seen if isinstance(one, Discovered)] == [
+        "Fiber Git",
+        "Fiber Git/12",
+    ]
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_a_project_whose_definitions_may_not_be_seen_hides_no_other(
+    simulator: AzureSimulator, source: Azure, status: int
+) -> None:
+    told = [{"name": "closed"}, {"name": "Fiber Git"}]
+    simulator.refusals = [
+        (200, {}, json.dumps({"count": 2, "value": told})),
+        (status, {}, "{}"),
+    ]
+    seen = list(source.discover())
+    assert [one.value for one in seen if isinstance(one, Discovered)] == [
+        "closed",
+        "Fiber Git",
+        "Fiber Git/12",
+        "Fiber Git/13",
+    ]
+    (problem,) = [one for one in seen if isinstance(one, Problem)]
+    assert f"/closed/_apis/build/definitions answered {status}" in problem.what
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The live API for people, and what CircleCI says when it refuses."""
 
+import json
 import time
 from typing import Any
 
@@ -14,7 +15,7 @@ from runsync.errors import (
     SourceError,
 )
 from runsync.errors import TokenRefusedError as Refused
-from runsync.records import Pipeline
+from runsync.records import Pipeline, Problem
 from runsync.sources import open_source
 from runsync.sources.base import Discovered, Listing, RunFilter, TriggerRequest
 from runsync.sources.circleci.source import CircleCI
@@ -162,6 +163,19 @@ def test_discover(source: CircleCI) -> None:
         Discovered("repository", "gh/acme/shop", title="shop", within="acme"),
         Discovered("repository", app, title="app", within="acme"),
     ]
+
+
+def test_what_is_no_project_is_named(source: CircleCI, simulator: CircleSimulator) -> None:
+    own = {"vcs_type": "github", "username": "acme", "reponame": "shop"}
+    bad: list[Any] = [
+        None,
+        own | {"reponame": None},
+        own | {"reponame": 5},
+        own | {"username": ".."},
+    ]
+    simulator.refusals = [(200, {}, json.dumps([*bad, own, own]))]
+    found = list(source.discover())
+    assert [isinstance(one, Problem) for one in found] == [True] * 4 + [False]
 
 
 class TestRateLimit:

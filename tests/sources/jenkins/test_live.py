@@ -14,7 +14,7 @@ from runsync.errors import (
     SourceError,
     TokenRefusedError,
 )
-from runsync.records import Pipeline, Result, Status, Step
+from runsync.records import Pipeline, Problem, Result, Status, Step
 from runsync.sources import open_source
 from runsync.sources.base import Discovered, RunFilter, TriggerRequest
 from runsync.sources.jenkins.source import Jenkins
@@ -291,7 +291,7 @@ def test_what_a_token_can_see(world: World, source: Jenkins, simulator: JenkinsS
     world.add("team/site", MULTIBRANCH)
     world.add("team/site/fix%2F1")
     world.add("team/a/b/c/d/deep")
-    seen = list(source.discover())
+    seen = [one for one in source.discover() if isinstance(one, Discovered)]
     assert [(one.key, one.value, one.within) for one in seen if one.key == "id"] == [
         ("id", "solo", None),
         ("id", "team/site/fix%2F1", "team/site"),
@@ -301,6 +301,15 @@ def test_what_a_token_can_see(world: World, source: Jenkins, simulator: JenkinsS
     assert all(places[one.within] < places[one.value] for one in seen if one.within)
     assert Discovered("application_id", "team/site", "team/site", "team") in seen
     assert all("allBuilds" not in asked.query["tree"] for asked in simulator.asked)
+
+
+def test_what_cannot_be_read_of_the_whole_list_is_named(
+    source: Jenkins, simulator: JenkinsSimulator
+) -> None:
+    rows = [{"name": "a/b"}, {"name": "x", "nextBuildNumber": 1}, None]
+    simulator.override = lambda asked: (200, {"jobs": rows})
+    found = list(source.discover())
+    assert [isinstance(one, Problem) for one in found] == [True, True, False]
 
 
 def test_a_user_and_token_make_a_basic_header() -> None:
