@@ -9,7 +9,7 @@ must
 - give ``fetch`` back as a frame with a column for each of ``columns``, in this order, whatever
   the SELECT itself calls them: text as sorted categories, times as ``datetime64[us, UTC]``,
   ``BigInteger`` (milliseconds) as floats with NaN for null, other integers as ``int64``,
-  ``NumberLists`` and arrays as tuples of arrays;
+  ``UnlikeText`` as objects, ``NumberLists`` and arrays as tuples of arrays;
 - give ``rows`` back as Python values, times as aware ``datetime`` in UTC;
 - raise :class:`.DatabaseError` where it cannot.
 
@@ -64,6 +64,10 @@ class NumberLists(sa.Text):
     def __init__(self, fields: int = 1) -> None:
         super().__init__()
         self.fields = fields
+
+
+class UnlikeText(sa.Text):
+    """Text that hardly two rows share: it stands in a frame as it is."""
 
 
 class Backend(Protocol):
@@ -228,6 +232,8 @@ class ColumnBuilder(Protocol):
 def _builder_of(type_: sa.types.TypeEngine[Any]) -> ColumnBuilder:
     if isinstance(type_, UTCDateTime):
         return Times()
+    if isinstance(type_, UnlikeText):
+        return Texts()
     if isinstance(type_, NumberLists):
         return Lists(type_.fields)
     if isinstance(type_, sa.Text):
@@ -263,6 +269,19 @@ class Lists:
 
     def built(self) -> "pd.Series[Any]":
         return pd.Series(self._lists, dtype=object)
+
+
+class Texts:
+    """Text, as it is."""
+
+    def __init__(self) -> None:
+        self._texts: list[str | None] = []
+
+    def add(self, values: Sequence[str | None]) -> None:
+        self._texts.extend(values)
+
+    def built(self) -> "pd.Series[Any]":
+        return pd.Series(self._texts, dtype=object)
 
 
 class Words:

@@ -33,6 +33,7 @@ from runsync.reports.local_time import time_keys
 from runsync.reports.query_spec import DEFAULT_BRANCH, OF_TIME, Query, QuerySpec
 from runsync.reports.report import ALONE, AnyDatabase, Crew, Report
 from runsync.reports.statistics import tally
+from runsync.reports.step_texts import is_quicker, steps_of_runs
 from runsync.storage.default_branches import default_branches, told_default_branches
 from runsync.storage.pipelines import StoredPipeline, all_labelled
 from runsync.storage.tables import UTCDateTime, v_runs, v_steps
@@ -239,12 +240,23 @@ class Reader:
         ids: Sequence[str] | None,
     ) -> pd.DataFrame:
         wanted = self.wanted(view, query, columns)
-        among: list[sa.ColumnElement[bool]] = []
-        if ids is not None:
-            query = replace(query, window=replace(query.window, since=None, until=None))
-            among = self._among(view, ids)
-        select = self.select(view, query, wanted, where, known).where(*among)
+        if ids is None:
+            return with_keys(self._fetched(view, query, wanted, where, known), query)
+        query = replace(query, window=replace(query.window, since=None, until=None))
+        select = self.select(view, query, wanted, where, known).where(*self._among(view, ids))
         return with_keys(self.backend.fetch(select, wanted), query)
+
+    def _fetched(
+        self,
+        view: sa.Table,
+        query: Query,
+        wanted: Columns,
+        where: Sequence[str] = (),
+        known: Sequence[str] = (),
+    ) -> pd.DataFrame:
+        if view is v_steps and not self.is_archive and is_quicker([*wanted], where):
+            return steps_of_runs(self, query, wanted, where, known)
+        return self.backend.fetch(self.select(view, query, wanted, where, known), wanted)
 
     def _durations(
         self, view: sa.Table, query: Query, column: str, where: Sequence[str]

@@ -74,5 +74,5 @@ class KeptReader(Reader):
         key = view.name, query.window, query.pipeline_ids, query.branches, query.result
         if key not in self._frames:
             wanted = {name: self._column(view, name) for name in _KEPT[view]}
-            self._frames[key] = self.backend.fetch(self.select(view, query, wanted), wanted)
+            self._frames[key] = self._fetched(view, query, wanted)
         return self._frames[key]
