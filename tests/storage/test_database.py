@@ -502,6 +502,24 @@ def test_nothing_is_committed_after_another_sync_took_a_dropped_lock(postgres_ur
             assert connection.execute(text("SELECT count(*) FROM listings")).scalar() == 0
 
 
+def test_nothing_is_committed_where_the_lock_is_lost_in_the_midst_of_it(postgres_url: str) -> None:
+    with opened(postgres_url) as database, opened(postgres_url) as rival, ExitStack() as stack:
+        stack.enter_context(database.lock("a listing"))
+        tries: list[Connection] = []
+
+        def write_and_lose_the_lock(connection: Connection) -> None:
+            insert(connection)
+            tries.append(connection)
+            if len(tries) == 1:
+                end_the_holders(rival)
+                stack.enter_context(rival.lock("a listing", wait=True))
+
+        with pytest.raises(LockedError, match="another sync has taken the lock"):
+            database.transact(write_and_lose_the_lock, "a listing")
+        with database.read() as connection:
+            assert connection.execute(text("SELECT count(*) FROM listings")).scalar() == 0
+
+
 def test_a_sync_that_lost_its_lock_writes_nothing_of_its_listing(postgres_url: str) -> None:
     now, pipeline = datetime(2024, 5, 6, tzinfo=UTC), Pipeline("p")
     with opened(postgres_url) as database, opened(postgres_url) as rival, ExitStack() as stack:

@@ -25,6 +25,7 @@ from runsync.records import (
     Status,
     Step,
 )
+from runsync.storage import database as database_module
 from runsync.storage.audit import AuditStore
 from runsync.storage.database import Database
 from runsync.storage.models import ListingPipelineRow, PipelineRow, RunRow, StepRow, SyncRow
@@ -423,13 +424,13 @@ def test_a_run_that_turns_up_again_is_no_longer_gone(one_run: OneRun) -> None:
 def test_a_settled_run_that_is_not_found_is_in_doubt_where_its_listing_shows_it(
     one_run: OneRun,
 ) -> None:
-    gone = [(one_run.pipeline, "run", EPOCH + timedelta(hours=2))]
+    gone = [(one_run.pipeline, run_id, EPOCH + timedelta(hours=2)) for run_id in ("run", "other")]
     for batch, settled in (
         (Batch(vanished=gone), True),
         (Batch(vanished_though_listed=gone), False),
     ):
-        one_run.save(answer(one_run.run(), hours=3))
-        assert one_run.store.save(batch) == Counts(runs_updated=1)
+        one_run.save(answer(one_run.run(), hours=3), answer(one_run.run(id="other"), hours=3))
+        assert one_run.store.save(batch) == Counts(runs_updated=2)
         assert one_run.row["settled"] is settled
         assert one_run.store.save(batch) == Counts()
 
@@ -534,13 +535,16 @@ def test_a_run_that_is_not_found_for_a_month_is_given_up(one_run: OneRun) -> Non
     month = timedelta(days=30)
     for after, aside, settled in (
         (timedelta(0), [], False),
+        (GRACE - timedelta(microseconds=1), [], False),
         (GRACE, ["run"], False),
         (month - timedelta(microseconds=1), ["run"], False),
         (month, [], True),
     ):
         gone = [(one_run.pipeline, run_id, EPOCH + after) for run_id in ("run", "settled")]
         one_run.store.save(Batch(vanished=gone))
-        assert [one.run_id for one in one_run.store.set_aside_runs()] == aside
+        found = one_run.store.set_aside_runs()
+        assert [one.run_id for one in found] == aside
+        assert all(f"run {one.run_id}: the provider" in one.reason for one in found)
         assert (one_run.row["vanished_at"], one_run.row["settled"]) == (EPOCH, settled)
 
 
@@ -567,6 +571,7 @@ def test_a_pipeline_is_introduced_once_and_renamed(database: Database) -> None:
         (row,) = connection.execute(select(PipelineRow.__table__)).mappings()
         (listed,) = connection.execute(select(ListingPipelineRow.__table__)).mappings()
     assert (row["name"], row["url"], row["created_at"]) == ("renamed", "https://x", EPOCH)
+    assert row["extra"] == {"a": 1}
     assert listed["listing"] == "ci/p"
     store_of(database, first).save(Batch(pipelines=[Pipeline("unnamed")]))
     with database.read() as connection:
@@ -608,7 +613,8 @@ def test_a_label_is_of_its_own_pipeline_and_of_two_the_first_by_letter_counts(
 
 
 def test_a_label_that_is_taken_out_of_the_config_gives_the_name_back(database: Database) -> None:
-    for label, name in (("mine", "mine"), ("other", "other"), (None, "theirs")):
+    labels = ((None, "theirs"), ("mine", "mine"), ("other", "other"), (None, "theirs"))
+    for label, name in labels:
         store = ListingStore(database, "ci", "ci/p", label=label)
         store.save(Batch(pipelines=[Pipeline("p", "theirs")]))
         assert name_of_the_pipeline(database) == name
@@ -681,7 +687,7 @@ def test_two_machines_extend_coverage_at_once(
 
 def test_each_listing_has_its_own_coverage_newest_first(database: Database) -> None:
     one, other = (store_of(database, new_pipeline()) for _ in range(2))
-    old, new = Interval(cursor(2), cursor(1), False), Interval(cursor(9), cursor(8), False)
+    old, new = Interval(cursor(2), cursor(1), True), Interval(cursor(9), cursor(8), False)
     one.save(Batch(intervals=[old]))
     other.save(Batch(intervals=[new]))
     one.save(Batch(intervals=[new]))
@@ -748,6 +754,7 @@ def test_the_newest_run_and_those_that_were_not_found_once(one_run: OneRun) -> N
     assert one_run.store.rank(Cursor(EPOCH, "x")) == 2
     running = one_run.run(id="run 4", status=Status.RUNNING, finished_at=None)
     one_run.save(answer(running))
+    assert one_run.store.not_found_once() == set()
     one_run.store.save(Batch(vanished=[(one_run.pipeline, "run 4", EPOCH)]))
     assert one_run.store.not_found_once() == {"run 4"}
     aside = SetAside(one_run.pipeline, "run 4", "a step cannot be read", EPOCH)
@@ -795,6 +802,22 @@ def test_coverage_that_comes_in_between_is_not_lost(postgres_url: str) -> None:
     assert ours.coverage() == [new, old]
     database.close()
     rival.close()
+
+
+def test_a_listing_is_read_while_another_program_writes(
+    one_run: OneRun, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one_run.save(answer(one_run.run(status=Status.RUNNING, finished_at=None)))
+    key = (one_run.pipeline.external_id, "run")
+    monkeypatch.setattr(database_module, "_BUSY_SECONDS", 0)
+    reader = Database(database_url)
+    store = store_of(reader, one_run.pipeline)
+    with one_run.database.write() as connection:
+        connection.execute(text("DELETE FROM runs"))
+        assert store.known([key]).keys() == {key}
+        assert [run_id for _, run_id in store.unsettled()] == ["run"]
+        assert store.coverage() == []
+    reader.close()
 
 
 def test_memory_that_came_in_between_is_replaced(postgres_url: str) -> None:
