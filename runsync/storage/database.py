@@ -220,8 +220,6 @@ def _engine(url: URL) -> Engine:
     if sqlite:
         _check_file(url)
         options |= {"connect_args": {"timeout": _BUSY_SECONDS}}
-        if url.database in (None, "", ":memory:"):
-            del options["pool_size"]
     else:
         options |= {"pool_pre_ping": True, "connect_args": {"connect_timeout": 10}}
     try:
@@ -285,8 +283,7 @@ def _prepare_sqlite(raw: sqlite3.Connection, _record: object) -> None:
         raw.execute(f"PRAGMA busy_timeout = {int(_BUSY_SECONDS * 1000)}")
         raw.execute("PRAGMA foreign_keys = ON")
         raw.execute("PRAGMA synchronous = NORMAL")
-        is_written = raw.execute("PRAGMA query_only").fetchone()[0] == 0
-        if is_written and raw.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        if raw.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
             _enter_wal(raw)
     except sqlite3.Error:
         raw.close()  # the pool forgets a connection that could not be prepared

@@ -9,8 +9,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from sqlalchemy import Connection, event, make_url, select, text
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from runsync.config import PipelineConfig, SourceConfig
 from runsync.errors import DatabaseError, LockedError, RunsyncError, UnavailableError
@@ -335,16 +337,61 @@ def test_a_serialization_failure_is_tried_again(postgres_url: str) -> None:
     database.close()
 
 
-def test_a_failure_that_stays_is_not_tried_again(database: Database) -> None:
+SELECT_NOTHING = "SELECT * FROM nosuch"
+# The server's own words, and one of the driver, which sends nothing.
+FAILURES_THAT_STAY = [
+    (SELECT_NOTHING, "nosuch"),
+    ("DO $$ BEGIN RAISE 'no room' USING ERRCODE = 'disk_full'; END $$", "no room"),
+    ("SELECT :unknown", "cannot adapt type 'object'"),
+]
+
+
+@pytest.mark.parametrize(("query", "said"), FAILURES_THAT_STAY)
+def test_a_failure_that_stays_is_not_tried_again(postgres_url: str, query: str, said: str) -> None:
+    assert tries_of(postgres_url, query, said) == 1
+
+
+def test_nor_is_one_of_sqlite(sqlite_url: str) -> None:
+    assert tries_of(sqlite_url, SELECT_NOTHING, "nosuch") == 1
+
+
+def tries_of(url: str, query: str, said: str) -> int:
+    """How often a transaction is tried that ends so."""
     tries = []
 
     def write(connection: Connection) -> None:
         tries.append(1)
-        connection.execute(text("SELECT * FROM nosuch"))
+        connection.execute(text(query), {"unknown": object()} if ":unknown" in query else {})
 
-    with pytest.raises(DatabaseError, match="nosuch"):
+    with closing(Database(url)) as database, pytest.raises(DatabaseError, match=said):
         database.transact(write)
-    assert tries == [1]
+    return len(tries)
+
+
+@pytest.mark.parametrize(
+    ("error", "said", "may_pass"),
+    [
+        (OperationalError(None, None, psycopg.errors.CrashShutdown("crash")), "crash", True),
+        (OperationalError(None, None, psycopg.errors.CannotConnectNow("start")), "start", True),
+        (OperationalError(None, None, psycopg.errors.DiskFull("no room")), "no room", False),
+        (InterfaceError(None, None, psycopg.InterfaceError("closed"), False, True), "closed", True),
+        (InterfaceError(None, None, psycopg.InterfaceError("unfit")), "unfit", False),
+        (OperationalError(None, None, psycopg.OperationalError()), "the connection broke", True),
+        (OperationalError(None, None, psycopg.OperationalError("\n a\nb")), "a", True),
+    ],
+)
+def test_which_errors_of_the_driver_may_pass(
+    error: DBAPIError, said: str, may_pass: bool, postgres_url: str
+) -> None:
+    def fail(_: Connection) -> None:
+        raise error
+
+    database = Database(postgres_url)
+    with pytest.raises(DatabaseError) as caught, database.read() as connection:
+        fail(connection)
+    database.close()
+    assert str(caught.value).endswith(f" answers: {said}")
+    assert isinstance(caught.value, UnavailableError) is may_pass
 
 
 @pytest.mark.parametrize("world", [3], indirect=True)
