@@ -33,7 +33,7 @@ from runsync.reports.local_time import time_keys
 from runsync.reports.query_spec import DEFAULT_BRANCH, OF_TIME, Query, QuerySpec
 from runsync.reports.report import ALONE, AnyDatabase, Crew, Report
 from runsync.reports.statistics import tally
-from runsync.reports.step_texts import is_quicker, steps_of_runs
+from runsync.reports.step_texts import StepTexts, is_quicker, read_step_texts
 from runsync.storage.default_branches import default_branches, told_default_branches
 from runsync.storage.pipelines import StoredPipeline, all_labelled
 from runsync.storage.tables import UTCDateTime, v_runs, v_steps
@@ -255,8 +255,14 @@ class Reader:
         known: Sequence[str] = (),
     ) -> pd.DataFrame:
         if view is v_steps and not self.is_archive and is_quicker([*wanted], where):
-            return steps_of_runs(self, query, wanted, where, known)
+            return self.step_texts(query, wanted, where, known).rows([*wanted])
         return self.backend.fetch(self.select(view, query, wanted, where, known), wanted)
+
+    def step_texts(
+        self, query: Query, wanted: Columns, where: Sequence[str], known: Sequence[str]
+    ) -> StepTexts:
+        """As :func:`.read_step_texts`, at least these columns."""
+        return read_step_texts(self, query, wanted, where, known)
 
     def _durations(
         self, view: sa.Table, query: Query, column: str, where: Sequence[str]

@@ -8,14 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 import sqlalchemy as sa
 
 from runsync.reports.backend import Columns
 from runsync.reports.columns import sources_of, with_keys
 from runsync.reports.query_spec import Query, keys_of_runs, keys_of_steps
-from runsync.reports.step_texts import runs_with_texts, text_of, told_by
 from runsync.reports.verdicts import RUN
 from runsync.storage.tables import v_steps
 
@@ -53,12 +51,11 @@ def profiles_of(
     told = reader.wanted(v_steps, of_steps, said)
     if reader.is_archive:
         return _hashed(reader, query, of_runs, of_steps, shared, told, where, known)
-    text = text_of(list(told.values()), reader.backend.dialect_name)
-    runs, texts = runs_with_texts(reader, query, [*RUN, *shared], text, where, known)
-    numbers, each = pd.factorize(np.array(texts, dtype=object))
-    steps, counts = told_by(list(each), list(told))
-    steps = with_keys(steps, of_steps).assign(profile=np.repeat(np.arange(len(counts)), counts))
-    return with_keys(runs, of_runs).assign(profile=numbers, runs=1), steps
+    wanted = reader.wanted(v_steps, replace(query, by=(), implied=(), every=None), [*RUN, *shared])
+    found = reader.step_texts(query, wanted | told, where, known)
+    numbers, steps = found.profiles(list(told))
+    runs = found.runs[[*RUN, *shared]].assign(profile=numbers, runs=1)
+    return with_keys(runs, of_runs), with_keys(steps, of_steps)
 
 
 def _hashed(

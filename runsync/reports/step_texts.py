@@ -6,7 +6,7 @@ read once. Their numbers stand behind it.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import reduce
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ from runsync.storage.tables import v_runs, v_steps
 if TYPE_CHECKING:
     from runsync.reports.load import Reader
 
+Integers = npt.NDArray[np.int64]
 _OF_RUNS = {"run_id": "id"} | dict.fromkeys(
     ("pipeline_id", "run_created_at", "branch", "commit_hash", "author", "event")
 )
@@ -43,10 +44,92 @@ def is_quicker(columns: Sequence[str], where: Sequence[str]) -> bool:
     return _KNOWN.issuperset(columns) and _OF_FEW.isdisjoint(where)
 
 
-def steps_of_runs(
+class StepTexts:
+    """The steps of runs, of which many say the same.
+
+    Args:
+        runs: a row for each run, with what its steps share; each has at least one step.
+        codes: for each run which of the texts its steps say.
+        table: a row for each step of each text, text after text.
+        counts: how many steps each text has.
+        numbers: of each step of each run, by name.
+    """
+
+    def __init__(
+        self,
+        runs: pd.DataFrame,
+        codes: Integers,
+        table: pd.DataFrame,
+        counts: Integers,
+        numbers: Mapping[str, npt.NDArray[Any]],
+    ) -> None:
+        self.runs, self.codes, self.table, self.counts = runs, codes, table, counts
+        self.numbers = dict(numbers)
+
+    def rows(self, names: Sequence[str]) -> pd.DataFrame:
+        """These columns of all steps."""
+        of_run = np.repeat(np.arange(len(self.runs)), self.counts[self.codes])
+        of_text = _places(self.counts, self.codes)
+        found: dict[str, Any] = {}
+        for name in names:
+            if name in self.numbers:
+                found[name] = self.numbers[name]
+            elif name in self.table:
+                found[name] = self.table[name].array.take(of_text)
+            else:
+                found[name] = self.runs[name].array.take(of_run)
+        return pd.DataFrame(found, copy=False)
+
+    def narrowed(self, where: Sequence[str], known: Sequence[str]) -> "StepTexts":
+        """The steps in which these flags are 1 and these columns are not null; of no others than
+        runs that have such a step."""
+        is_wanted = np.ones(len(self.table), bool)
+        for flag in where:
+            is_wanted &= self.table[flag].to_numpy() == 1
+        for name in known:
+            is_wanted &= self.table[name].notna().to_numpy() if name in self.table else True
+        of_text = np.repeat(np.arange(len(self.counts)), self.counts)
+        counts = np.bincount(of_text[is_wanted], minlength=len(self.counts)).astype(np.int64)
+        has_some = counts[self.codes] > 0
+        for name in known:
+            has_some &= self.runs[name].notna().to_numpy() if name in self.runs else True
+        is_kept = is_wanted[_places(self.counts, self.codes)]
+        is_kept &= np.repeat(has_some, self.counts[self.codes])
+        numbers = {name: values[is_kept] for name, values in self.numbers.items()}
+        runs = _of_these(self.runs, has_some)
+        table = self.table[is_wanted].reset_index(drop=True)
+        return StepTexts(runs, self.codes[has_some], table, counts, numbers)
+
+    def profiles(self, names: Sequence[str]) -> tuple[Integers, pd.DataFrame]:
+        """For each run a number of what its steps say in these columns, from 0; and a row for each
+        step of each number, ``profile``."""
+        rows = list(zip(*(self.table[name].tolist() for name in names), strict=True))
+        ends = np.cumsum(self.counts).tolist()
+        said = [tuple(rows[b:e]) for b, e in zip([0, *ends], ends, strict=False)]
+        used = np.unique(self.codes)
+        numbers: dict[Any, int] = {}
+        first: list[int] = []
+        number_of = np.zeros(len(said), np.int64)
+        for text in used.tolist():
+            if said[text] not in numbers:
+                numbers[said[text]] = len(first)
+                first.append(text)
+            number_of[text] = numbers[said[text]]
+        chosen = np.array(first, np.int64)
+        steps = self.table[list(names)].take(_places(self.counts, chosen)).reset_index(drop=True)
+        profile = np.repeat(np.arange(len(chosen)), self.counts[chosen])
+        return number_of[self.codes], _used(steps).assign(profile=profile)
+
+
+def read_step_texts(
     reader: "Reader", query: Query, wanted: Columns, where: Sequence[str], known: Sequence[str]
-) -> pd.DataFrame:
-    """The steps of the query's runs in a database, as :meth:`.Reader.steps` gives them."""
+) -> StepTexts:
+    """The steps of the query's runs in a database.
+
+    Args:
+        wanted: columns of ``v_steps`` that :func:`is_quicker` knows.
+        where, known: as in :meth:`.Reader.steps`.
+    """
     of_runs = [name for name in wanted if name in _OF_RUNS]
     numbers = {name: one for name, one in wanted.items() if name in _NUMBERS}
     said = {name: one for name, one in wanted.items() if name not in {*_OF_RUNS, *_NUMBERS}}
@@ -54,20 +137,16 @@ def steps_of_runs(
     made = text_of([*said.values()], reader.backend.dialect_name)
     if numbers:
         made = made + "|" + _listed([*numbers.values()])
-    runs, texts = runs_with_texts(reader, query, of_runs, made, where, known)
+    runs, texts = _runs_with(reader, query, of_runs, made, where, known)
     split = [text.rpartition("|") if numbers else (text, "", "") for text in texts]
     codes, each = pd.factorize(np.array([before for before, _, _ in split], dtype=object))
     table, counts = told_by(list(each), list(said))
-    times = counts[codes]
-    found = dict(runs.iloc[np.repeat(np.arange(len(runs)), times)].items())
-    found |= dict(table.iloc[_places(counts, codes)].items())
-    if numbers:
-        values = _numbers([listed for _, _, listed in split], len(numbers))
-        found |= zip(numbers, map(_number, numbers.values(), values), strict=True)
-    return pd.DataFrame({name: found[name].array for name in wanted}, copy=False)
+    values = _numbers([listed for _, _, listed in split], len(numbers)) if numbers else ()
+    named = zip(numbers, map(_number, numbers.values(), values), strict=True)
+    return StepTexts(runs, codes.astype(np.int64), table, counts, dict(named))
 
 
-def runs_with_texts(
+def _runs_with(
     reader: "Reader",
     query: Query,
     columns: Sequence[str],
@@ -75,12 +154,7 @@ def runs_with_texts(
     where: Sequence[str],
     known: Sequence[str],
 ) -> tuple[pd.DataFrame, list[str]]:
-    """The query's runs that have such steps, and what is made of those of each.
-
-    Args:
-        columns: those of ``v_steps`` that all steps of a run share.
-        where, known: as in :meth:`.Reader.steps`.
-    """
+    """The query's runs that have such steps, and what is made of those of each."""
     own = [v_steps.c.pipeline_id == v_runs.c.pipeline_id, v_steps.c.run_id == v_runs.c.id]
     own += [v_steps.c[flag] == 1 for flag in where]
     own += [v_steps.c[name].is_not(None) for name in known if name not in _OF_RUNS]
@@ -97,11 +171,17 @@ def runs_with_texts(
     runs = reader.backend.fetch(select, shown)
     texts = runs.pop("text")
     has_steps = texts.notna() & (texts != _NOTHING)
-    if not has_steps.all():
-        runs, texts = runs[has_steps].reset_index(drop=True), texts[has_steps]
-        for name in runs.select_dtypes("category"):
-            runs[name] = runs[name].cat.remove_unused_categories()
-    return runs, texts.to_list()
+    return _of_these(runs, has_steps.to_numpy()), texts[has_steps].to_list()
+
+
+def _of_these(runs: pd.DataFrame, these: npt.NDArray[np.bool_]) -> pd.DataFrame:
+    return runs if these.all() else _used(runs[these].reset_index(drop=True))
+
+
+def _used(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows without words that none of them has."""
+    words = {str(name): rows[name] for name in rows.select_dtypes("category")}
+    return rows.assign(**{name: one.cat.remove_unused_categories() for name, one in words.items()})
 
 
 def text_of(columns: Sequence[sa.ColumnElement[Any]], dialect: str) -> sa.ColumnElement[str]:
@@ -112,9 +192,7 @@ def text_of(columns: Sequence[sa.ColumnElement[Any]], dialect: str) -> sa.Column
     return sa.cast(sa.func.json_agg(sa.func.json_build_array(*columns)), sa.Text)
 
 
-def told_by(
-    texts: Sequence[str], names: Sequence[str]
-) -> tuple[pd.DataFrame, npt.NDArray[np.int64]]:
+def told_by(texts: Sequence[str], names: Sequence[str]) -> tuple[pd.DataFrame, Integers]:
     """A row for each step of each text of :func:`text_of`, and how many steps each text has."""
     read = list(map(json.loads, texts))
     counts = np.array(list(map(len, read)), np.int64)
@@ -133,16 +211,16 @@ def _listed(columns: Sequence[sa.ColumnElement[Any]]) -> sa.ColumnElement[str]:
     return sa.type_coerce(sa.func.aggregate_strings(numbers, ","), sa.Text)
 
 
-def _numbers(listed: Sequence[str], fields: int) -> npt.NDArray[np.int64]:
+def _numbers(listed: Sequence[str], fields: int) -> Integers:
     values = np.fromstring(",".join(listed), np.int64, sep=",") if listed else np.empty(0, np.int64)
     return values.reshape(-1, fields).T
 
 
-def _number(column: sa.ColumnElement[Any], values: npt.NDArray[np.int64]) -> "pd.Series[Any]":
+def _number(column: sa.ColumnElement[Any], values: Integers) -> npt.NDArray[Any]:
     """Milliseconds may be missing; other numbers never are."""
     if not isinstance(column.type, sa.BigInteger):
-        return pd.Series(values)
-    return pd.Series(np.where(values == _NO_NUMBER, np.nan, values.astype(np.float64)))
+        return values
+    return np.where(values == _NO_NUMBER, np.nan, values.astype(np.float64))
 
 
 def _words(values: Sequence[str | None]) -> "pd.Categorical[str]":
@@ -151,7 +229,7 @@ def _words(values: Sequence[str | None]) -> "pd.Categorical[str]":
     return categorical(np.array([place[word] for word in values], np.int32), words)
 
 
-def _places(counts: npt.NDArray[np.int64], codes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def _places(counts: Integers, codes: Integers) -> Integers:
     """The rows of the texts with these numbers, one text after the other."""
     times = counts[codes]
     begins = (np.cumsum(counts) - counts)[codes] - (np.cumsum(times) - times)
