@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from runsync import __version__
 from runsync.errors import ConfigError, RunsyncError, UnavailableError
 from runsync.reports.definitions import REPORTS
+from runsync.reports.kept_reader import KeptReader
 from runsync.reports.load import open_reader
 from runsync.reports.parts import merged_parts
 from runsync.reports.query_spec import Query
@@ -32,32 +33,49 @@ _PATIENCE = "10s"
 
 @dataclass(frozen=True, slots=True)
 class Errand:
-    """What a worker is sent for: a part of a report, by names alone, from a history by its URL."""
+    """What a worker is sent for: a part of each of some reports, by names alone, from a history by
+    its URL.
+
+    Attributes:
+        queries: for each report what it is to read.
+    """
 
     url: str
-    report: str
-    query: Query
+    reports: tuple[str, ...]
+    queries: tuple[Query, ...]
     version: str = __version__
 
 
-def gathered(reader: "Reader", report: Report, parts: Sequence[Query]) -> Frames:
-    """The parts of a report, loaded and merged."""
+def gathered(
+    reader: "Reader", reports: Sequence[Report], parts: Sequence[Sequence[Query]]
+) -> list[Frames]:
+    """The parts of some reports, loaded and merged.
+
+    Args:
+        parts: for each part the query of each report.
+    """
+    loaded: list[tuple[Frames, ...]] = []
     with _executor(reader, len(parts)) as executor:
         if executor is None or reader.backend.url is None:
-            return merged_parts(report.load(reader, part) for part in parts)
-        errands = [Errand(reader.backend.url, report.name, part) for part in parts]
-        futures = [executor.submit(run_errand, errand) for errand in errands]
-        try:
-            return merged_parts(
-                _result(futures.pop(0)) or report.load(reader, part) for part in parts
-            )
-        finally:
-            for future in futures:
-                future.cancel()
+            loaded.extend(_loaded(reader, reports, part) for part in parts)
+        else:
+            names = tuple(report.name for report in reports)
+            errands = [Errand(reader.backend.url, names, tuple(part)) for part in parts]
+            futures = [executor.submit(run_errand, errand) for errand in errands]
+            try:
+                loaded.extend(
+                    _result(futures.pop(0)) or _loaded(reader, reports, part) for part in parts
+                )
+            finally:
+                for future in futures:
+                    future.cancel()
+    of_each = [iter(list(parts_of_one)) for parts_of_one in zip(*loaded, strict=True)]
+    loaded.clear()
+    return [merged_parts(of_each.pop(0)) for _ in reports]
 
 
-def run_errand(errand: Errand) -> Frames:
-    """Loads a part, in whatever process it is called.
+def run_errand(errand: Errand) -> tuple[Frames, ...]:
+    """Loads a part of each report, in whatever process it is called.
 
     Raises:
         ConfigError: this is another version of runsync.
@@ -69,7 +87,16 @@ def run_errand(errand: Errand) -> Frames:
             "install the same version on both"
         )
     with open_reader(errand.url) as reader:
-        return REPORTS[errand.report].load(reader, errand.query)
+        return _loaded(reader, [REPORTS[name] for name in errand.reports], errand.queries)
+
+
+def _loaded(
+    reader: "Reader", reports: Sequence[Report], queries: Sequence[Query]
+) -> tuple[Frames, ...]:
+    """A part of each report; what several want of it is read once."""
+    if len(reports) > 1:
+        reader = KeptReader(reader, of_one_part=True)
+    return tuple(report.load(reader, query) for report, query in zip(reports, queries, strict=True))
 
 
 @contextmanager
@@ -122,7 +149,7 @@ def _suited(reader: "Reader", parts: int) -> int:
     return min(os.cpu_count() or 1, _MOST_WORKERS)
 
 
-def _result(future: "Future[Frames]") -> "Frames | None":
+def _result(future: "Future[tuple[Frames, ...]]") -> tuple[Frames, ...] | None:
     """What a worker brought; None where it was lost on the way.
 
     Whatever else goes wrong there shows as well where the part is loaded once more, here.

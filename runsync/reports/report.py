@@ -215,7 +215,7 @@ class Report:
             return self.load(reader, query)
         from runsync.reports.gather import gathered
 
-        return gathered(reader, self, parts)
+        return gathered(reader, [self], [[part] for part in parts])[0]
 
     def frame(self, db: AnyDatabase, spec: QuerySpec, crew: Crew = ALONE) -> "pd.DataFrame":
         """The report's frame: keys, then period and partial, then figures, in their dtypes."""

@@ -12,8 +12,9 @@ from runsync.reports.columns import finished
 from runsync.reports.comparison import comparisons
 from runsync.reports.coverage_notes import Coverage, PipelineCoverage, coverage_of
 from runsync.reports.definitions import REPORTS
+from runsync.reports.gather import gathered
+from runsync.reports.kept_reader import KeptReader
 from runsync.reports.load import Reader
-from runsync.reports.page.kept_reader import KeptReader
 from runsync.reports.query_spec import Query, Window
 from runsync.reports.report import Frames, Report
 
@@ -65,13 +66,35 @@ class Dataset:
 
     def _table(self, report: Report, by: tuple[str, ...], over_time: bool) -> pd.DataFrame:
         if report.name not in self._loaded:
-            widest = replace(self.query, by=report.section.keys, implied=report.implied)
-            self._loaded[report.name] = report.gather(self.reader, widest)
+            self._load(report)
         query = replace(
             self.query, by=by, implied=report.implied, every=self.every if over_time else None
         )
         table = report.figures(query, *self._loaded[report.name])
         return finished(table, report, query, self._known)
+
+    def _load(self, report: Report) -> None:
+        """Loads a report; of a long history in a database all that read its steps, part by part."""
+        alike = [one for one in REPORTS.values() if one.reads_steps]
+        widest = {
+            one.name: replace(self.query, by=one.section.keys, implied=one.implied)
+            for one in (report, *alike)
+        }
+        parts = [self.query]
+        if report.reads_steps and not self.reader.is_archive:
+            parts = self.reader.parts(self.query, whole_pipelines=False)
+        if len(parts) == 1:
+            self._loaded[report.name] = report.gather(self.reader, widest[report.name])
+            return
+        queries = [
+            [
+                replace(widest[one.name], part=part.part, pipeline_ids=part.pipeline_ids)
+                for one in alike
+            ]
+            for part in parts
+        ]
+        found = gathered(self.reader, alike, queries)
+        self._loaded.update(zip((one.name for one in alike), found, strict=True))
 
     def comparisons(self, reports: Sequence[Report], *by: str) -> list[pd.DataFrame]:
         """The reports' main figures in :attr:`compared` and in the window before, read together."""

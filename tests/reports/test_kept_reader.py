@@ -12,8 +12,8 @@ import sqlalchemy as sa
 
 from runsync import reports
 from runsync.reports.definitions import REPORTS
+from runsync.reports.kept_reader import KeptReader
 from runsync.reports.load import open_reader
-from runsync.reports.page.kept_reader import KeptReader
 from runsync.reports.query_spec import QuerySpec
 from runsync.storage.database import Database
 from tests.reports.database_rows import at, fill, pipeline, run, step
@@ -72,3 +72,29 @@ def test_a_page_reads_all_steps_once(history: Database) -> None:
     with readings_of_all_steps(history) as seen:
         reports.html(history)
     assert len(seen) == 1
+
+
+def test_of_a_long_history_each_part_is_read_once(
+    history: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = reports.html(history)
+    monkeypatch.setattr("runsync.reports.load.PART_RUNS", 30)
+    monkeypatch.setattr("runsync.reports.load.RUNS_ALONE", 1)
+    with open_reader(history) as reader:
+        parts = reader.parts(reader.query(QuerySpec()), whole_pipelines=False)
+    assert len(parts) > 4
+    with readings_of_all_steps(history) as seen:
+        assert reports.html(history) == page
+    assert len(seen) == len(parts)
+
+
+def test_what_ran_has_a_duration_and_of_other_steps_those_with_one_are_read(
+    history: Database,
+) -> None:
+    with open_reader(history) as reader:
+        kept = KeptReader(reader)
+        query = reader.query(QuerySpec(), REPORTS["step_durations"])
+        for where in (["ran"], ["is_finished"], []):
+            asked: dict[str, Any] = {"where": where, "known": ["duration_ms", "commit_hash"]}
+            found = [one.steps(query, ["duration_ms"], **asked) for one in (reader, kept)]
+            pd.testing.assert_frame_equal(found[0], found[1], check_categorical=False)

@@ -1,13 +1,16 @@
-"""A reader for a page: what several of its reports want of runs and steps is read once."""
+"""A reader for several reports: what more than one of them wants of runs and steps is read once."""
 
 from collections.abc import Hashable, Sequence
+from dataclasses import replace
 
 import pandas as pd
 import sqlalchemy as sa
 
+from runsync.reports.backend import Columns
 from runsync.reports.columns import sources_of, with_keys
 from runsync.reports.load import Reader
 from runsync.reports.query_spec import Query
+from runsync.reports.step_texts import StepTexts
 from runsync.storage.tables import v_runs, v_steps
 
 _KEPT: dict[sa.Table, tuple[str, ...]] = {
@@ -27,12 +30,17 @@ _KEPT: dict[sa.Table, tuple[str, ...]] = {
 class KeptReader(Reader):
     """Keeps the rows of each window and reduces them to what each report asks for.
 
-    Parts of a long history are not kept: each is as large as memory should hold at once.
+    A long history is not kept, but for one part of it: each is as large as memory should hold.
+
+    Args:
+        of_one_part: whether it reads no more than one part of the history.
     """
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: Reader, *, of_one_part: bool = False) -> None:
         super().__init__(reader.backend, reader.crew)
+        self._of_one_part = of_one_part
         self._frames: dict[Hashable, pd.DataFrame] = {}
+        self._texts: dict[Hashable, StepTexts] = {}
         self._numbers: dict[Hashable, int] = {}
 
     def number_of_runs(self, query: Query) -> int:
@@ -47,7 +55,26 @@ class KeptReader(Reader):
         return super().can_group(query) and not (self.is_sqlite and self._keeps(query))
 
     def _keeps(self, query: Query) -> bool:
-        return query.part is None and self.number_of_runs(query) <= self.part_runs
+        is_small = query.part is None and self.number_of_runs(query) <= self.part_runs
+        return is_small or self._of_one_part
+
+    def step_texts(
+        self, query: Query, wanted: Columns, where: Sequence[str], known: Sequence[str]
+    ) -> StepTexts:
+        """As :meth:`.Reader.step_texts`; those of each window are read once.
+
+        What ran has a duration; of other steps those with one are read on their own.
+        """
+        asked = [name for name in known if name != "duration_ms" or "ran" not in where]
+        is_kept = {*wanted, *where, *asked} <= {*_KEPT[v_steps]} and "duration_ms" not in asked
+        if not is_kept or not self._keeps(query):
+            return super().step_texts(query, wanted, where, known)
+        key = query.window, query.pipeline_ids, query.branches, query.result
+        if key not in self._texts:
+            timeless = replace(query, by=(), implied=(), every=None)
+            of_all = self.wanted(v_steps, timeless, _KEPT[v_steps])
+            self._texts[key] = super().step_texts(query, of_all, (), ())
+        return self._texts[key].narrowed(where, asked)
 
     def _read(
         self,
@@ -60,7 +87,8 @@ class KeptReader(Reader):
     ) -> pd.DataFrame:
         wanted = list(dict.fromkeys([*sources_of(query.keys), *columns]))
         is_kept = {*wanted, *where, *known} <= {*_KEPT[view]}
-        if ids is not None or not is_kept or not self._keeps(query):
+        are_texts = view is v_steps and not self.is_archive
+        if ids is not None or are_texts or not is_kept or not self._keeps(query):
             return super()._read(view, query, columns, where, known, ids)
         rows = self._rows(view, query)
         is_wanted = pd.Series(True, rows.index)
@@ -74,5 +102,5 @@ class KeptReader(Reader):
         key = view.name, query.window, query.pipeline_ids, query.branches, query.result
         if key not in self._frames:
             wanted = {name: self._column(view, name) for name in _KEPT[view]}
-            self._frames[key] = self._fetched(view, query, wanted)
+            self._frames[key] = self.backend.fetch(self.select(view, query, wanted), wanted)
         return self._frames[key]
