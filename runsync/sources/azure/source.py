@@ -10,7 +10,7 @@ A listed build tells all but its steps; they are its timeline, one request, and 
 earlier attempt.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -25,7 +25,7 @@ from runsync.sources.azure.payloads import Project, iso, read_run
 from runsync.sources.azure.timeline import Timeline, read_details, read_timeline
 from runsync.sources.azure.words import UNFINISHED
 from runsync.sources.base import Listed, Listing, Page, ResumePoint, basic_auth
-from runsync.sources.by_time import TimedPage, by_time, rows_in_place
+from runsync.sources.by_time import TimedPage, TimedRow, by_time, rows_in_place
 from runsync.sources.default_branch import DefaultBranch
 from runsync.sources.fields import Fields, distinct
 from runsync.sources.steps import without_steps
@@ -35,7 +35,7 @@ TICK = timedelta(microseconds=1)
 _MOST = 5000  # so many builds an answer holds at most
 _MOST_UNFINISHED = _MOST_EMPTY_PAGES = 1000
 _LONGEST_RECHECK = timedelta(days=30)
-_SEEN, _BRANCHES = "seen", "default_branches"
+_SEEN, _FIRST, _BRANCHES = "seen", "first", "default_branches"
 Item = Listed | Problem
 Ask = Callable[[datetime | None, datetime | None, int], TimedPage]
 """Asks for the builds from one time (or the beginning) to another (or now), so many at most."""
@@ -93,13 +93,12 @@ class Azure(LiveApi):
         for part in self._by_time(listing, ask, top, PAGE_SIZE):
             if lowest is None:
                 memory[_SEEN] = iso(part.as_of)
-            at_start = not part.more
-            if at_start and not part.rows:
-                at_start = self._is_end(listing, lowest, head)
+            lowest = min([row.at for row in part.rows], default=lowest)
+            at_start = not part.more and self._is_end(listing, part.rows, lowest, head, memory)
             items = self._with_branches(_joined(head, part), memory, part.as_of)
             if items or at_start:
                 yield Page(items, part.as_of, at_start=at_start)
-            head, lowest = [], min([row.at for row in part.rows], default=lowest)
+            head = []
 
     def complete(self, run: Run) -> RunWithSteps:
         path = self.path(run.pipeline, "builds", run.id)
@@ -184,8 +183,16 @@ class Azure(LiveApi):
                 return TimedPage(rows, answer.as_of, bool(token) or len(raws) >= size)
         raise SourceError(f"{title} shows empty pages without an end; check base_url")
 
-    def _is_end(self, listing: Listing, lowest: datetime | None, head: list[Item]) -> bool:
-        """Whether an empty page is the end of a listing. Alone it proves nothing.
+    def _is_end(
+        self,
+        listing: Listing,
+        rows: Sequence[TimedRow],
+        lowest: datetime | None,
+        head: list[Item],
+        memory: dict[str, Any],
+    ) -> bool:
+        """Whether a page after which none is told is the end of a listing. Alone it proves nothing:
+        below it, or in its place, may stand more. What it ends with is remembered once it did.
 
         Raises:
             NotFoundError: there is no such definition.
@@ -196,9 +203,15 @@ class Azure(LiveApi):
                 for pipeline in listing.pipelines:
                     self._definition(pipeline)
             return not head
-        part = self._ask(listing, "completed", "finishTimeAscending", None, None, 1)
-        if not part.rows or part.rows[0].at < lowest:
-            raise self.moves_too_fast(listing)
+        if memory.get(_FIRST) != iso(lowest):
+            first = self._ask(listing, "completed", "finishTimeAscending", None, None, 1).rows
+            # Of what cannot be read nobody knows where it stands.
+            is_known = bool(first) and (
+                first[0].key is not None or (rows[-1:] and not rows[-1].key)
+            )
+            if not is_known or first[0].at < lowest:
+                raise self.moves_too_fast(listing)
+            memory[_FIRST] = iso(lowest)
         return True
 
     def _definition(self, pipeline: Pipeline) -> Fields:

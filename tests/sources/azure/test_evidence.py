@@ -133,6 +133,32 @@ def test_a_403_for_one_timeline_is_a_problem_of_that_run(
     assert sum(bool(row["steps"]) for row in stored(sqlite).values()) == 11
 
 
+@pytest.mark.parametrize("page", [1, 2])
+def test_a_page_that_ends_early_is_no_end(
+    world: World, simulator: AzureSimulator, source: Azure, sqlite: Database, page: int
+) -> None:
+    """Shorter than was asked for, and no token: that looks like the last one."""
+    world.history(250)
+    world.pass_time(minutes=20)
+    honest, pages = simulator.answer, [0]
+
+    def answer(asked: Asked, body: Any, token: str | None) -> Any:
+        told = honest(asked, body, token)
+        if asked.query.get("statusFilter") != "completed" or asked.query["$top"] == "1":
+            return told
+        pages[0] += 1
+        if pages[0] != page:
+            return told
+        rows = told[1]["value"][:60]
+        return told[0], {"count": len(rows), "value": rows}, {}
+
+    simulator.answer = answer  # type: ignore[method-assign]
+    assert run(sqlite, source).outcome == "failed"
+    assert run(sqlite, source).outcome == "ok"
+    assert len(stored(sqlite)) == 250
+    assert run(sqlite, source).requests == 2
+
+
 def test_fewer_rows_than_are_counted_are_no_page(
     world: World, simulator: AzureSimulator, source: Azure, listing: Listing
 ) -> None:

@@ -95,8 +95,9 @@ def test_a_first_sync_takes_one_request_a_run(
     world.history(150)
     world.pass_time(minutes=5)
     outcome = run(sqlite, source)
-    # One for those that are not over, two for two pages, one for the default branch.
-    assert outcome.requests == len(simulator.asked) == 150 + 1 + 2 + 1
+    # One for those that are not over, two for two pages, one for the default branch, one for the
+    # oldest build of all.
+    assert outcome.requests == len(simulator.asked) == 150 + 1 + 2 + 1 + 1
     assert stored(sqlite) == truth(world)
 
 
@@ -142,7 +143,7 @@ def test_each_earlier_attempt_takes_one_request_more(
         world.pass_time(minutes=3)
         world.end(world.retry(build), "test")
     world.pass_time(minutes=5)
-    assert run(sqlite, source).requests == 1 + 1 + 1 + 3
+    assert run(sqlite, source).requests == 1 + 1 + 1 + 1 + 3
     assert stored(sqlite) == truth(world)
     steps = stored(sqlite)[str(build.id)]["steps"]
     tries = [
