@@ -114,10 +114,13 @@ def test_groups_of_any_size_have_intervals_of_their_own_values_or_none(share: fl
 
 def _holds_intervals_of_own_values(rows: list[Row], share: float) -> None:
     groups, values = Groups(frame(rows), ["word"]), frame(rows)["value"]
-    ones = np.ones(len(groups.first))
-    lows, highs = groups.quantile_intervals(values, share, ones, Z * ones)
-    for (_, own), low, high in zip(grouped(rows).items(), lows, highs, strict=True):
-        (first,), (last,) = quantile_ranks(np.array([float(len(own))]), share)
+    # Each group has a design effect and a z of its own.
+    numbers = np.arange(len(groups.first))
+    effects, z = 1 + numbers % 3 / 2, Z + numbers % 2
+    lows, highs = groups.quantile_intervals(values, share, effects, z)
+    every = zip(grouped(rows).values(), lows, highs, effects, z, strict=True)
+    for own, low, high, effect, errors in every:
+        (first,), (last,) = quantile_ranks(np.array([float(len(own))]), share, effect, errors)
         if first < 0 or last >= len(own):
             assert np.isnan([low, high]).all()
         else:

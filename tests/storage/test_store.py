@@ -220,6 +220,16 @@ def test_what_is_equal_is_left_alone(one_run: OneRun) -> None:
     assert (one_run.row, one_run.steps) == before
 
 
+def test_the_order_of_keys_is_no_change_and_text_stays_as_it_is(sqlite: Database) -> None:
+    one_run = OneRun(sqlite)
+    one_run.save(answer(one_run.run(extra={"b": {"y": "ü", "x": 1}, "a": 2})))
+    again = answer(one_run.run(extra={"a": 2, "b": {"x": 1, "y": "ü"}}), hours=2)
+    assert one_run.save(again) == Counts()
+    with sqlite.read() as connection:
+        kept = connection.execute(text("SELECT extra FROM runs")).scalar()
+    assert kept == '{"a":2,"b":{"x":1,"y":"ü"}}'
+
+
 def test_a_list_item_never_blanks_what_a_detail_gave(one_run: OneRun) -> None:
     facts = "branch commit_hash message author author_id source_run_id url".split()
     running = {"status": Status.RUNNING, "finished_at": None, "result": Result.UNKNOWN}
