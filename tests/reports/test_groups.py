@@ -115,7 +115,7 @@ def test_groups_of_any_size_have_intervals_of_their_own_values_or_none(share: fl
 def _holds_intervals_of_own_values(rows: list[Row], share: float) -> None:
     groups, values = Groups(frame(rows), ["word"]), frame(rows)["value"]
     # Each group has a design effect and a z of its own.
-    numbers = np.arange(len(groups.first))
+    numbers = np.arange(len(groups.first), dtype=np.float64)
     effects, z = 1 + numbers % 3 / 2, Z + numbers % 2
     lows, highs = groups.quantile_intervals(values, share, effects, z)
     every = zip(grouped(rows).values(), lows, highs, effects, z, strict=True)

@@ -61,11 +61,28 @@ def test_old_syncs_go_but_for_the_last_of_each_day_and_outcome(
     assert len(kept(database, "ci/other")) == 1
 
 
+def test_of_a_day_that_is_thirty_days_old_the_last_of_each_outcome_stays(sqlite: Database) -> None:
+    midnight, day = START.replace(hour=0, minute=0), timedelta(days=1)
+    log, other = SyncLog(sqlite, "ci", "ci/p"), SyncLog(sqlite, "ci", "ci/other")
+    ended = [(0, "ok"), (9, "ok"), (10, "failed"), (23, "ok"), (24, "ok"), (25, "ok")]
+    begun = [(midnight + timedelta(hours=hours), outcome) for hours, outcome in ended]
+    for at, outcome in begun:
+        for one in (log, other):
+            one.end(one.begin(at), outcome, Counts(), 1, None)
+    log.begin(midnight + 31 * day - timedelta(hours=1))
+    assert kept(sqlite, "ci/p")[:-1] == begun
+    log.begin(midnight + 31 * day)
+    assert kept(sqlite, "ci/p")[:-2] == begun[2:]
+    assert kept(sqlite, "ci/other") == begun
+
+
 def test_the_last_sync_and_the_last_good_one_are_told(database: Database) -> None:
     for days, outcome, error in ((0, "ok", None), (1, "ok", None), (2, "failed", "503")):
         log = SyncLog(database, "ci", "ci/p")
         log.end(log.begin(START + timedelta(days=days)), outcome, Counts(), 1, error)
     SyncLog(database, "ci", "ci/p").begin(START + timedelta(days=3))
+    other = SyncLog(database, "ci", "ci/other")
+    other.end(other.begin(START + timedelta(days=4)), "ok", Counts(), 1, None)
     SyncLog(database, "ci", "ci/new").begin(START)
     with database.read() as connection:
         found = last_syncs(connection, ["ci/p", "ci/new", "ci/never"])
