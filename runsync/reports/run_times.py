@@ -42,8 +42,10 @@ def times_of_runs(
 
 
 def _read(reader: "Reader", query: Query, flags: Sequence[str]) -> pd.DataFrame:
-    """A row for each step that ran, and for each run without one."""
+    """A row for what the steps of each run took on each runner, and for each run without one."""
     steps = reader.steps(query, [*RUN, "runner", "duration_ms"], where=["ran"])
+    alike = [*dict.fromkeys([*query.keys, *RUN, "runner"])]
+    steps = tally(steps, alike, ["duration_ms"])
     columns = ["pipeline_id", "id", *flags, "duration_ms"]
     runs = reader.runs(_of_runs(query), columns, where=["is_finished"])
     runs = runs.rename(columns={"id": "run_id"})

@@ -46,11 +46,16 @@ RUN_COLUMNS = {
     "abort_frequencies": "pipeline_id, is_finished, is_aborted, never_started, duration_ms "
     "FROM v_runs WHERE is_finished = 1",
 }
+ABORTED = (
+    "pipeline_id, run_id, position, name FROM v_steps "
+    "WHERE run_result = 'aborted' AND run_is_aborted = 1 AND started_at IS NOT NULL"
+)
 PLAIN = """
 import collections, sqlite3, sys
 database = sqlite3.connect(sys.argv[1])
 begin()
-collections.deque(database.execute(sys.argv[2]), maxlen=0)
+for select in sys.argv[2:]:
+    collections.deque(database.execute(select), maxlen=0)
 """
 REPORT = """
 import sys
@@ -185,7 +190,10 @@ def compare(file: Path, names: list[str], workers: int) -> None:
             base = None
             if columns:
                 window = f" AND {created} >= '{since}'" if since else ""
-                plain = measured(PLAIN, str(file), f"SELECT {columns}{window}")
+                selects = [f"SELECT {columns}{window}"]
+                if name == "abort_frequencies":
+                    selects.append(f"SELECT {ABORTED}{window.replace('created', 'run_created')}")
+                plain = measured(PLAIN, str(file), *selects)
                 line(f"sqlite3 for {name}, {title}", plain)
                 base = plain[0]
             line(f"{name}, {title}", measured(REPORT, str(file), name, since, "1"), base)
