@@ -10,7 +10,7 @@ A listed build tells all but its steps; they are its timeline, one request, and 
 earlier attempt.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -25,9 +25,9 @@ from runsync.sources.azure.payloads import Project, iso, read_run
 from runsync.sources.azure.timeline import Timeline, read_details, read_timeline
 from runsync.sources.azure.words import UNFINISHED
 from runsync.sources.base import Listed, Listing, Page, ResumePoint, basic_auth
-from runsync.sources.by_time import TimedPage, TimedRow, by_time, rows_in_place
+from runsync.sources.by_time import TimedPage, by_time, rows_in_place
 from runsync.sources.default_branch import DefaultBranch
-from runsync.sources.fields import Fields, distinct
+from runsync.sources.fields import Fields, check_one, distinct
 from runsync.sources.steps import without_steps
 
 PAGE_SIZE = 100
@@ -94,7 +94,8 @@ class Azure(LiveApi):
             if lowest is None:
                 memory[_SEEN] = iso(part.as_of)
             lowest = min([row.at for row in part.rows], default=lowest)
-            at_start = not part.more and self._is_end(listing, part.rows, lowest, head, memory)
+            at_start = not part.more and self._is_end(listing, part, lowest, memory)
+            at_start = at_start and not (head and lowest is None)
             items = self._with_branches(_joined(head, part), memory, part.as_of)
             if items or at_start:
                 yield Page(items, part.as_of, at_start=at_start)
@@ -184,12 +185,7 @@ class Azure(LiveApi):
         raise SourceError(f"{title} shows empty pages without an end; check base_url")
 
     def _is_end(
-        self,
-        listing: Listing,
-        rows: Sequence[TimedRow],
-        lowest: datetime | None,
-        head: list[Item],
-        memory: dict[str, Any],
+        self, listing: Listing, part: TimedPage, lowest: datetime | None, memory: dict[str, Any]
     ) -> bool:
         """Whether a page after which none is told is the end of a listing. Alone it proves nothing:
         below it, or in its place, may stand more. What it ends with is remembered once it did.
@@ -202,14 +198,12 @@ class Azure(LiveApi):
             with self.reading():
                 for pipeline in listing.pipelines:
                     self._definition(pipeline)
-            return not head
+            return True
         if memory.get(_FIRST) != iso(lowest):
             first = self._ask(listing, "completed", "finishTimeAscending", None, None, 1).rows
             # Of what cannot be read nobody knows where it stands.
-            is_known = bool(first) and (
-                first[0].key is not None or (rows[-1:] and not rows[-1].key)
-            )
-            if not is_known or first[0].at < lowest:
+            is_unknown = first and not first[0].key and all(row.key for row in part.rows[-1:])
+            if not first or is_unknown or first[0].at < lowest:
                 raise self.moves_too_fast(listing)
             memory[_FIRST] = iso(lowest)
         return True
@@ -246,10 +240,9 @@ class Azure(LiveApi):
             SourceError: there are builds of another definition, or of several projects.
         """
         _, number = self._of(listing)
-        others = distinct(raws, "definition", "id") - {str(number)} if number else set()
-        if others or len(distinct(raws, "project", "id")) > 1:
-            name = self.listing_name(listing)
-            raise SourceError(f"{name} shows builds of other pipelines; check base_url")
+        what = f"{self.listing_name(listing)} shows builds of other pipelines"
+        check_one(distinct(raws, "definition", "id") | {str(number)} if number else (), what)
+        check_one(distinct(raws, "project", "id"), what)
 
     def _of(self, listing: Listing) -> tuple[Project, int | None]:
         """The project of a listing, and its definition's number where it is of one alone."""
