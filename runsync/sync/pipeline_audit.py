@@ -19,7 +19,7 @@ class PipelineAudit:
     def note(self, told: Pipeline) -> None:
         """Takes what a run tells of its pipeline; what a newer run told stays."""
         name = None if told.named_by_run else told.name
-        known = self._told.get(told.external_id, replace(told, name=name))
+        known = self._told.get(told.external_id, replace(told, name=name, named_by_run=False))
         self._told[told.external_id] = replace(
             known,
             name=known.name or name,
