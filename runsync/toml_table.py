@@ -14,7 +14,11 @@ from runsync.errors import ConfigError
 def quoted(text: str) -> str:
     """The text as a TOML string, nothing in it invisible; JSON strings are a subset of those."""
     shown = json.dumps(text, ensure_ascii=False)
-    return "".join(one if one.isprintable() else f"\\U{ord(one):08x}" for one in shown)
+    # Lone surrogates, bytes that were no text, are in no TOML: who writes them is told.
+    return "".join(
+        one if one.isprintable() or "\ud800" <= one <= "\udfff" else f"\\U{ord(one):08x}"
+        for one in shown
+    )
 
 
 class TomlTable:

@@ -12,7 +12,7 @@ from runsync.cli.options import ConfigOption, FormatOption, JsonOption, OutputOp
 from runsync.cli.output import Format, chosen_format, emit, markdown_text, note, write
 from runsync.cli.webhook import post, webhook_url
 from runsync.config import Config
-from runsync.errors import CheckFailedError, ConfigError
+from runsync.errors import CheckFailedError, ConfigError, SourceError
 from runsync.text import visible
 
 if TYPE_CHECKING:
@@ -69,7 +69,10 @@ def check(
     failing = [lines for lines in of_rules if any(one.status == "fail" for one in lines)]
     summary = _summary(len(failing), len(rules))
     if url is not None and webhook_env is not None:
-        post(url, webhook_env, _message(failed, summary))
+        try:
+            post(url, webhook_env, _message(failed, summary))
+        except SourceError as error:
+            raise CheckFailedError(f"{summary}, and {error}") from error
         note("posted to the webhook")
     raise CheckFailedError(summary)
 

@@ -258,6 +258,8 @@ def _crew(workers: str, address: str | None) -> Iterator[dict[str, Any]]:
         return
     if workers != "auto":
         raise ConfigError("--workers and --scheduler both say who reads; leave one away")
+    if not address.strip():
+        raise ConfigError("--scheduler is empty; name one, such as tcp://host:8786")
     from runsync.reports.gather import scheduler
 
     with scheduler(address) as executor:

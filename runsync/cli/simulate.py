@@ -1,6 +1,7 @@
 """``runsync simulate``: a simulated Wercker, to try everything with."""
 
 import sys
+from math import isnan
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -53,7 +54,8 @@ def simulate(
         float, typer.Option("--latency", min=0, max=60, help="Seconds until each answer.")
     ] = 0.0,
     arrivals: Annotated[
-        float, typer.Option("--arrivals", min=0, help="New runs per hour while it serves.")
+        float,
+        typer.Option("--arrivals", min=0, max=1e6, help="New runs per hour while it serves."),
     ] = 0.0,
     fault: Annotated[
         list[str] | None,
@@ -80,6 +82,9 @@ def simulate(
     from runsync.simulator import Clock, Scenario, Simulator
 
     style = chosen(format, as_json)
+    for option, number in (("--arrivals", arrivals), ("--latency", latency)):
+        if isnan(number):
+            raise ConfigError(f"{option} {number} is no number; name one, or leave it away")
     start = when(now) if now is not None else None
     scenario = Scenario(
         seed=seed,

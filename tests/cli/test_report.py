@@ -114,6 +114,7 @@ def test_options_reach_the_report(report: Callable[..., Said]) -> None:
         (("html", "--branch", "mian"), "no run on the branch 'mian'"),
         (("compare", "--result", "passed"), "pass_rates is about all results; leave result away"),
         (("pass-rates", "--since", "soon"), "is no time; write a date"),
+        (("pass-rates", "--scheduler", " "), "--scheduler is empty; name one, such as tcp://"),
         (("pass-rates", "--tz", "Mars/Olympus"), "there is no time zone 'Mars/Olympus'"),
         (("step-durations", "--result", "passd"), "did you mean 'passed'"),
         (("compare", "--report", "pass-rate"), "there is no report 'pass-rate'"),

@@ -35,6 +35,15 @@ def simulating(*args: object) -> Iterator[str]:
     assert err.decode().endswith("stopped\n")
 
 
+@pytest.mark.parametrize(
+    "asked", [("--arrivals", "inf"), ("--arrivals", "nan"), ("--latency", "nan")]
+)
+def test_what_is_no_number_of_runs_or_seconds_is_misuse(shell: Shell, asked: Any) -> None:
+    ended = shell("simulate", "--port", "0", *asked)
+    assert (ended.code, ended.out) == (2, "")
+    assert asked[0] in ended.err
+
+
 def test_simulate_prints_a_config_that_works(shell: Shell, folder: Path) -> None:
     args = ["--runs", 25, "--seed", 5, "--pipelines", 1, "--days", 20]
     with simulating(*args) as text:
