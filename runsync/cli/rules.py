@@ -104,7 +104,7 @@ def findings(
         status: the rows of ``runsync status`` of the rule's pipelines.
 
     Raises:
-        ConfigError: a pipeline, a branch or a key of it is not known.
+        ConfigError: a pipeline, a branch, a step, a job or a key of it is not known.
     """
     if rule.report is None:
         rows = [dict(row, age=row["age_s"]) for row in status]
@@ -113,7 +113,24 @@ def findings(
     found = [fault for row in rows for fault in _faults(rule, row)]
     if rule.rule.worse and rule.report is not None:
         found += _worse(rule, rule.report, database)
+    if not (found or rows):
+        _check_names(rule.rule, database)
     return found or [_no_fault(rule, rows)]
+
+
+def _check_names(rule: CheckRule, database: "Database") -> None:
+    """A step or a job that no stored run has is mistyped: its rule would never fail."""
+    from sqlalchemy import select
+
+    from runsync.storage.tables import steps
+
+    for key, column in (("step", steps.c.name), ("job", steps.c.job)):
+        if (wanted := getattr(rule, key)) is None:
+            continue
+        found = database.rows(select(column).distinct())
+        known = sorted(name for (name,) in found if name is not None)
+        if known and wanted not in known:
+            raise _error(rule, f"no {key} is called {wanted!r}{did_you_mean(wanted, known)}")
 
 
 _NO_FIGURES = (Kind.TEXT, Kind.DAY, Kind.FLAG, Kind.FLAG_OR_MISSING, Kind.WEEKDAY)

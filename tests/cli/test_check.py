@@ -99,7 +99,8 @@ def test_minutes_have_the_prices_of_the_config(shell: Shell, history: Path) -> N
 
 
 def test_no_runs_is_no_failure_and_no_success(shell: Shell, history: Path) -> None:
-    rule = "report = 'step-durations'\nstep = 'nosuch'\nabove = { p50 = 1 }"
+    window = "since = '2001-01-01'\nuntil = '2001-01-08'"
+    rule = f"report = 'step-durations'\nabove = {{ p50 = 1 }}\n{window}"
     ended = checked(shell, history, rule, "--json")
     assert ended.code == 0
     assert [row["status"] for row in ended.data] == ["no data"]
@@ -210,6 +211,18 @@ def test_markdown_is_a_list_for_a_chat(shell: Shell, history: Path) -> None:
     ended = checked(shell, history, rules, "--format", "markdown")
     assert ended.code == 6
     assert ended.out == "- ❌ our-build: pass_rate is 25.0%, below 80.0%\n- ✅ fast: ok\n"
+
+
+def test_a_step_that_no_run_has_is_mistyped(shell: Shell, history: Path) -> None:
+    rows = shell("query", "SELECT DISTINCT name FROM steps ORDER BY name", "--json").data
+    name = rows[0]["name"]
+    rule = "report = 'failures'\nabove = { failure_rate = 0.99 }\nstep = "
+    assert checked(shell, history, f"{rule}{json.dumps(name)}").code in (0, 6)
+    ended = checked(shell, history, f"{rule}{json.dumps(name + 'x')}")
+    assert (ended.code, ended.out) == (2, "")
+    assert f"no step is called {name + 'x'!r}; did you mean {name!r}?" in ended.err
+    early = "since = '2001-01-01'\nuntil = '2001-01-08'\n"  # of a window nothing need be known
+    assert checked(shell, history, f"{early}{rule}{json.dumps(name)}").code == 0
 
 
 # The webhook.
