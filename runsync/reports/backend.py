@@ -264,11 +264,17 @@ class Lists:
 
     def add(self, values: Sequence[str]) -> None:
         for text in values:
-            numbers = np.fromstring(text, np.int64, sep=",")
-            self._lists.append(tuple(numbers.reshape(-1, self._fields).T))
+            self._lists.append(tuple(numbers_in(text).reshape(-1, self._fields).T))
 
     def built(self) -> "pd.Series[Any]":
         return pd.Series(self._lists, dtype=object)
+
+
+def numbers_in(text: str) -> npt.NDArray[np.int64]:
+    """The integers in a text, with a comma behind each but the last; of others what is whole."""
+    if "." in text or "e" in text:  # which SQLite takes where a column should hold integers
+        return np.array([float(one) for one in text.split(",")]).astype(np.int64)
+    return np.fromstring(text, np.int64, sep=",") if text else np.empty(0, np.int64)
 
 
 class Texts:

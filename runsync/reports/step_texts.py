@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 import sqlalchemy as sa
 
-from runsync.reports.backend import Columns, UnlikeText
+from runsync.reports.backend import Columns, UnlikeText, numbers_in
 from runsync.reports.columns import categorical
 from runsync.reports.query_spec import Query
 from runsync.storage.tables import v_runs, v_steps
@@ -141,7 +141,8 @@ def read_step_texts(
     split = [text.rpartition("|") if numbers else (text, "", "") for text in texts]
     codes, each = pd.factorize(np.array([before for before, _, _ in split], dtype=object))
     table, counts = told_by(list(each), list(said))
-    values = _numbers([listed for _, _, listed in split], len(numbers)) if numbers else ()
+    listed = numbers_in(",".join(behind for _, _, behind in split) if numbers else "")
+    values = listed.reshape(-1, len(numbers) or 1).T[: len(numbers)]
     named = zip(numbers, map(_number, numbers.values(), values), strict=True)
     return StepTexts(runs, codes.astype(np.int64), table, counts, dict(named))
 
@@ -209,11 +210,6 @@ def _listed(columns: Sequence[sa.ColumnElement[Any]]) -> sa.ColumnElement[str]:
     each = [sa.cast(sa.func.coalesce(column, _NO_NUMBER), sa.Text) for column in columns]
     numbers: sa.ColumnElement[str] = reduce(lambda one, other: one + "," + other, each)
     return sa.type_coerce(sa.func.aggregate_strings(numbers, ","), sa.Text)
-
-
-def _numbers(listed: Sequence[str], fields: int) -> Integers:
-    values = np.fromstring(",".join(listed), np.int64, sep=",") if listed else np.empty(0, np.int64)
-    return values.reshape(-1, fields).T
 
 
 def _number(column: sa.ColumnElement[Any], values: Integers) -> npt.NDArray[Any]:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runsync import reports
 from runsync.reports.load import open_reader
 from runsync.reports.query_spec import QuerySpec
 from runsync.reports.step_texts import is_quicker, read_step_texts
@@ -107,3 +108,16 @@ def test_what_is_of_few_runs_or_needs_more_columns_is_read_row_by_row() -> None:
     assert not is_quicker([*COLUMNS, "finished_at"], ())
     assert not is_quicker(["name"], ["is_failed"])
     assert not is_quicker(["name"], ["run_is_aborted"])
+
+
+def test_a_duration_that_is_no_integer_is_read_all_the_same(sqlite: Database) -> None:
+    """SQLite takes it from whoever writes rows by hand."""
+    runs, steps = history([("main", "passed", [("a", None, "passed", 1, False)] * 3)])
+    fill(sqlite, runs, steps)
+    with sqlite.write() as connection:
+        connection.exec_driver_sql("UPDATE steps SET duration_ms = 2500.5 WHERE position = 1")
+        connection.exec_driver_sql("UPDATE runs SET duration_ms = 1500.5")
+    (row,) = reports.run_durations(sqlite).to_dict("records")
+    assert row["max"] == pd.Timedelta(seconds=1.5)
+    (row,) = reports.step_durations(sqlite, until=at(9)).to_dict("records")
+    assert (row["count"], row["max"]) == (3, pd.Timedelta(seconds=2.5))
