@@ -69,7 +69,7 @@ class KeptReader(Reader):
         is_kept = {*wanted, *where, *asked} <= {*_KEPT[v_steps]} and "duration_ms" not in asked
         if not is_kept or not self._keeps(query):
             return super().step_texts(query, wanted, where, known)
-        key = query.window, query.pipeline_ids, query.branches, query.result
+        key = query.window, query.pipeline_ids, query.branches, query.result, query.part
         if key not in self._texts:
             timeless = replace(query, by=(), implied=(), every=None)
             of_all = self.wanted(v_steps, timeless, _KEPT[v_steps])
@@ -99,7 +99,7 @@ class KeptReader(Reader):
         return with_keys(rows.loc[is_wanted, wanted].reset_index(drop=True), query)
 
     def _rows(self, view: sa.Table, query: Query) -> pd.DataFrame:
-        key = view.name, query.window, query.pipeline_ids, query.branches, query.result
+        key = view.name, query.window, query.pipeline_ids, query.branches, query.result, query.part
         if key not in self._frames:
             wanted = {name: self._column(view, name) for name in _KEPT[view]}
             self._frames[key] = self.backend.fetch(self.select(view, query, wanted), wanted)
