@@ -96,7 +96,7 @@ class Azure(LiveApi):
             lowest = min([row.at for row in part.rows], default=lowest)
             at_start = not part.more and self._is_end(listing, part, lowest, memory)
             at_start = at_start and not (head and lowest is None)
-            items = self._with_branches(_joined(head, part), memory, part.as_of)
+            items = tuple(self._with_branch(memory, part.as_of, one) for one in _joined(head, part))
             if items or at_start:
                 yield Page(items, part.as_of, at_start=at_start)
             head = []
@@ -214,20 +214,15 @@ class Azure(LiveApi):
         answer = self.client.get(self.path(pipeline, "definitions", number), VERSION)
         return Fields(answer.data, f"{self.name}: the definition {pipeline.external_id}")
 
-    def _with_branches(
-        self, items: list[Item], memory: dict[str, Any], now: datetime
-    ) -> tuple[Item, ...]:
-        """The items, their pipelines with their default branches."""
-        known = memory.setdefault(_BRANCHES, {})
-        runs = [item.run for item in items if isinstance(item, Listed)]
-        pipelines = {run.key[0]: run.pipeline for run in runs}
-        for key, one in pipelines.items():
-            branch = DefaultBranch(known.setdefault(key, {}), partial(self._default_branch, one))
-            pipelines[key] = replace(one, default_branch=branch.at(now))
-        return tuple(
-            _of_pipeline(item, pipelines[item.run.key[0]]) if isinstance(item, Listed) else item
-            for item in items
-        )
+    def _with_branch(self, memory: dict[str, Any], now: datetime, item: Item) -> Item:
+        """An item, its pipeline with its default branch."""
+        if isinstance(item, Problem):
+            return item
+        known = memory.setdefault(_BRANCHES, {}).setdefault(item.run.key[0], {})
+        branch = DefaultBranch(known, partial(self._default_branch, item.run.pipeline)).at(now)
+        pipeline = replace(item.run.pipeline, default_branch=branch)
+        run = replace(item.run, pipeline=pipeline)
+        return replace(item, run=run, details=item.details and replace(item.details, run=run))
 
     def _default_branch(self, pipeline: Pipeline) -> str | None:
         name = self._definition(pipeline).first_text("repository/defaultBranch")
@@ -265,11 +260,6 @@ def _queued(item: Item, as_of: datetime) -> Item:
     if isinstance(item, Problem) or item.run.started_at or item.run.status is not Status.NOTSTARTED:
         return item
     return replace(item, details=RunWithSteps(item.run, (), as_of))
-
-
-def _of_pipeline(item: Listed, pipeline: Pipeline) -> Listed:
-    run = replace(item.run, pipeline=pipeline)
-    return replace(item, run=run, details=item.details and replace(item.details, run=run))
 
 
 def _joined(head: list[Item], part: TimedPage) -> list[Item]:

@@ -14,7 +14,7 @@ from functools import partial
 from runsync.records import Extra, Outcome, Problem, Result, Run, RunWithSteps, Status, Step
 from runsync.sources.azure.payloads import Project, read_state
 from runsync.sources.azure.words import REASONS
-from runsync.sources.fields import BadRowError, Fields, describe, row_name
+from runsync.sources.fields import BadRowError, Fields, describe, or_problem, row_name
 from runsync.sources.steps import not_shown, outcome_by_steps, unended
 
 _STEP_KEYS = frozenset(
@@ -61,15 +61,9 @@ def read_timeline(data: object, run_id: str) -> Timeline:
     rows = Fields(data, f"run {run_id}: its timeline").raw.get("records")
     if rows is not None and not isinstance(rows, list):
         raise BadRowError(f"run {run_id}: a list of records is due, {describe(rows)} came")
-    records: dict[str, Record] = {}
-    problems = []
-    for raw in rows or ():
-        try:
-            record = _read_record(Fields(raw, f"run {run_id}: {row_name('record', raw)}"))
-            records[record.step.id] = record
-        except BadRowError as error:
-            problems.append(Problem(str(error)))
-    return Timeline(records, tuple(problems))
+    read = [or_problem(partial(_read_record, raw, run_id)) for raw in rows or ()]
+    records = {one.step.id: one for one in read if isinstance(one, Record)}
+    return Timeline(records, tuple(one for one in read if isinstance(one, Problem)))
 
 
 def read_details(
@@ -96,7 +90,8 @@ def read_details(
     return RunWithSteps(replace(run, outcome=_outcome(run, steps)), steps, as_of, problems)
 
 
-def _read_record(fields: Fields) -> Record:
+def _read_record(raw: object, run_id: str) -> Record:
+    fields = Fields(raw, f"run {run_id}: {row_name('record', raw)}")
     issues = [
         {key: text for key in ("type", "category", "message") if (text := one.text(key))}
         for one in fields.objects("issues")

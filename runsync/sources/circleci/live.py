@@ -24,8 +24,6 @@ from runsync.sources.fields import (
     rows_in,
 )
 
-_SHOWN = 20
-
 
 class LiveAPI(base.Source):
     """What people ask for."""
@@ -47,7 +45,7 @@ class LiveAPI(base.Source):
         origins = (row for page in pages for row in page.rows if isinstance(row, Origin))
         found = (run for origin in origins for run in self._runs_in(project, origin))
         first = wanted.skip or 0
-        return list(islice(found, first, first + (wanted.limit or _SHOWN)))
+        return list(islice(found, first, first + (wanted.limit or 20)))
 
     def _runs_in(self, project: Project, origin: Origin) -> list[Run]:
         """The runs of an origin that can be read, newest first."""
@@ -140,18 +138,15 @@ class LiveAPI(base.Source):
         """A page of a project's origins, newest first."""
         path = project.path("pipeline")
         page = self._page(path, token, branch=branch)
-        owners = distinct(page.rows, "project_slug")
-        check_one(owners, f"{self.name}: {path} shows those of more than one project")
+        check_one(distinct(page.rows, "project_slug"), f"{self.name}: {path} mixes projects")
         rows = [or_problem(partial(read_origin, raw)) for raw in page.rows]
         return TokenPage(rows, page.as_of, page.token)
 
     def _all(self, path: str) -> tuple[list[object], datetime]:
         """The rows of all pages of a list, each once, and the time of the first page."""
         pages = [*pages_by_token(partial(self._page, path), what=f"{self.name}: {path}")]
-        found: list[object] = []
-        for row in (row for page in pages for row in page.rows):
-            found += [] if row in found else [row]
-        return found, pages[0].as_of
+        rows = [row for page in pages for row in page.rows]
+        return [row for n, row in enumerate(rows) if row not in rows[:n]], pages[0].as_of
 
     def _page(self, path: str, token: str | None, branch: str | None = None) -> TokenPage[object]:
         answer = self.client.get(path, {"branch": branch, "page-token": token})

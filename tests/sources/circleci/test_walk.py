@@ -255,5 +255,5 @@ def test_pipelines_of_another_project_are_refused(
     world.history(3)
     key = world.pipelines[1].id
     world.spoilt[key] = lambda raw: raw | {"project_slug": "gh/evil/shop"}
-    with pytest.raises(SourceError, match="more than one project"):
+    with pytest.raises(SourceError, match="mixes projects"):
         walked(source, listing)
