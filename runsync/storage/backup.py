@@ -28,21 +28,22 @@ def backup(database: Database, target: Path, *, watch: _Watch = lambda _left, _a
     Raises:
         DatabaseError: there is such a file, it cannot be written, or what was copied is damaged.
     """
-    if target.exists() or target.is_symlink():
+    if os.path.lexists(target):
         raise DatabaseError(f"{target} is there already and stays as it is; name another file")
     made = target.with_name(f".{target.name}.{os.getpid()}")
     try:
         made.touch(mode=0o600, exist_ok=False)
-        _copy(database, made, watch)
-        _check(database, made)
-        made.rename(target)
+        try:
+            _copy(database, made, watch)
+            _check(database, made)
+            made.rename(target)
+        finally:
+            for ending in ("", "-journal", "-wal", "-shm"):
+                made.with_name(made.name + ending).unlink(missing_ok=True)
     except OSError as error:
         raise DatabaseError(
             f"cannot write the backup {target}: {error.strerror}; name another place"
         ) from None
-    finally:
-        for ending in ("", "-journal", "-wal", "-shm"):
-            made.with_name(made.name + ending).unlink(missing_ok=True)
     return target.stat().st_size
 
 
@@ -72,14 +73,21 @@ def _copy(database: Database, made: Path, watch: _Watch) -> None:
 
 def _check(database: Database, made: Path) -> None:
     with closing(sqlite3.connect(made)) as copy:
-        found = [row[0] for row in copy.execute("PRAGMA integrity_check(3)")]
-        found += [f"a row of {row[0]} belongs to none" for row in _orphans(copy)]
-    if found != ["ok"]:
+        found = _damage(copy)
+    if found:
         raise DatabaseError(
             f"the copy of {database.name} is damaged, and so may be the database itself "
             f"({'; '.join(found)}); keep the last good backup"
         )
 
 
-def _orphans(copy: sqlite3.Connection) -> list[tuple[str]]:
-    return copy.execute("PRAGMA foreign_key_check").fetchmany(3)
+def _damage(copy: sqlite3.Connection) -> list[str]:
+    """What SQLite finds wrong, or stumbles over; the first three of it."""
+    try:
+        found = [row[0] for row in copy.execute("PRAGMA integrity_check(3)")]
+        orphans = copy.execute("PRAGMA foreign_key_check").fetchmany(3)
+    except sqlite3.Error as error:
+        return [str(error)]
+    return [one for one in found if one != "ok"] + [
+        f"a row of {row[0]} belongs to none" for row in orphans
+    ]

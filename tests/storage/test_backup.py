@@ -1,10 +1,12 @@
 """Copies of a database while others write to it."""
 
 import os
+import shutil
 import sqlite3
 import stat
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -16,6 +18,7 @@ from runsync.errors import DatabaseError
 from runsync.storage import schema
 from runsync.storage.backup import backup, dump_command
 from runsync.storage.database import Database
+from tests.storage.other_process import as_nobody
 
 ADD = "INSERT INTO pipelines (source, external_id, name) VALUES ('s', :id, :name)"
 COUNT = text("SELECT count(*) FROM pipelines")
@@ -82,10 +85,30 @@ def test_no_file_is_written_over(sqlite: Database, there: Path) -> None:
 
 
 def test_a_place_that_cannot_be_written_is_named(sqlite: Database, tmp_path: Path) -> None:
-    with pytest.raises(
-        DatabaseError, match=r"cannot write the backup .*/no/copy\.db: No such file"
+    (tmp_path / "file").touch()
+    for place, why in (
+        ("no/copy.db", "No such file or directory"),
+        ("file/copy.db", "Not a directory"),
+        ("x" * 300, "File name too long"),
     ):
-        backup(sqlite, tmp_path / "no" / "copy.db")
+        with pytest.raises(
+            DatabaseError, match=f"cannot write the backup .*/{place}: {why}; name another place"
+        ):
+            backup(sqlite, tmp_path / place)
+
+
+def test_a_folder_that_may_not_be_entered_is_named(sqlite_template: Path) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o777)
+        shutil.copyfile(sqlite_template, f"{folder}/runsync.db")
+        Path(f"{folder}/runsync.db").chmod(0o666)
+        Path(f"{folder}/closed").mkdir(mode=0)
+        said = as_nobody(
+            lambda: backup(
+                Database(f"sqlite:///{folder}/runsync.db"), Path(folder, "closed", "copy.db")
+            )
+        )
+    assert said.startswith(f"DatabaseError: cannot write the backup {folder}/closed/copy.db: Perm")
 
 
 def test_a_full_disk_leaves_nothing(sqlite: Database, there: Path) -> None:
@@ -110,17 +133,22 @@ def test_a_full_disk_leaves_nothing(sqlite: Database, there: Path) -> None:
 
 
 def test_damage_is_not_passed_on_as_a_backup(sqlite: Database, there: Path) -> None:
+    """Some of it SQLite's check finds, over some it stumbles."""
     fill(sqlite, 3_000)
     assert sqlite.path is not None
     sqlite.close()
     with closing(sqlite3.connect(sqlite.path)) as raw:
         raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    with sqlite.path.open("r+b") as file:
-        file.seek(sqlite.path.stat().st_size // 2)
-        file.write(b"\xa5" * 9000)
-    with pytest.raises(DatabaseError, match="is damaged, and so may be the database"):
-        backup(sqlite, there / "copy.db")
-    assert not (there / "copy.db").exists()
+    whole = sqlite.path.read_bytes()
+    for begin in (4096, 5 * 4096, len(whole) // 2):
+        damaged = there / "damaged.db"
+        damaged.write_bytes(whole[:begin] + b"\xa5" * 9000 + whole[begin + 9000 :])
+        with (
+            closing(Database(f"sqlite:///{damaged}")) as database,
+            pytest.raises(DatabaseError, match="is damaged, and so may be the database"),
+        ):
+            backup(database, there / "copy.db")
+        assert not (there / "copy.db").exists()
 
 
 def test_rows_without_their_pipeline_are_no_backup(sqlite: Database, there: Path) -> None:
