@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from runsync import reports
 from runsync.errors import ConfigError
 from runsync.storage.database import Database
-from runsync.storage.pipelines import chosen, labelled
+from runsync.storage.pipelines import chosen, labelled, labels_by_id
 from runsync.storage.tables import pipelines
 from tests.reports.database_rows import at, fill, pipeline, run
 
@@ -111,6 +111,32 @@ def test_no_two_pipelines_have_one_label(rows: list[tuple[str, str, str]]) -> No
     assert all(p.label == p.name for p in known if names.count(p.name) == 1)
 
 
+LABELS = {
+    # As much of the id as tells it from the others of that name, and eight characters at least.
+    (1, "w", "aaaaaaaab1", "build"): "build (aaaaaaaab)",
+    (2, "w", "aaaaaaaac1", "build"): "build (aaaaaaaac)",
+    (3, "w", "zzzzzzzzz1", "build"): "build (zzzzzzzz)",
+    (4, "w", "zzzzzzzzz2", "lint"): "lint",
+    # The source too, where two have one id there.
+    (5, "w", "1", "test"): "test (w 1)",
+    (6, "x", "1", "test"): "test (x 1 #1)",
+    (7, "w", "7", "test (x 1)"): "test (x 1)",
+    # A name and an id that read as another name and its id.
+    (8, "w", "b) (cccc...", "odd"): "odd (b) (cccc)",
+    (9, "w", "9", "odd"): "odd (9)",
+    (10, "w", "cccc", "odd (b)"): "odd (b) (w cccc)",
+    (11, "w", "d", "odd (b)"): "odd (b) (d)",
+}
+
+
+def test_a_label_is_as_short_as_it_can_be(sqlite: Database) -> None:
+    with sqlite.write() as connection:
+        for id, source, external_id, name in LABELS:
+            row = {"id": id, "source": source, "external_id": external_id, "name": name}
+            connection.execute(sa.insert(pipelines).values(row))
+    assert labels_by_id(sqlite.rows) == {row[0]: label for row, label in LABELS.items()}
+
+
 def test_a_name_that_looks_like_a_label_does_not_merge_two_pipelines(sqlite: Database) -> None:
     known = [pipeline(1, "build"), pipeline(2, "build"), pipeline(3, "build (00000001)")]
     runs = [run(f"r{n}", at(0), pipeline=n) for n in (1, 2, 3)]
@@ -129,9 +155,21 @@ def test_a_unique_beginning_of_a_name_chooses_a_pipeline(sqlite: Database) -> No
 
 
 def test_an_unknown_pipeline_is_told_what_is_known() -> None:
-    several = labelled([(n, "w", f"id{n}", f"build {n:02}") for n in range(1, 11)])
-    with pytest.raises(ConfigError, match=r"known: build 01, build 02, .*, build 10$"):
-        chosen(several, "zzz")
-    many = labelled([(n, "w", f"id{n}", f"build {n:02}") for n in range(1, 31)])
-    with pytest.raises(ConfigError, match=r"known: build 01, .*, build 12 and 18 more; `runsync p"):
-        chosen(many, "zzz")
+    for number, end in (
+        (12, "build 11, build 12"),
+        (13, "build 12 and 1 more; `runsync pipelines` lists all"),
+        (30, "build 12 and 18 more; `runsync pipelines` lists all"),
+    ):
+        known = labelled([(n, "w", f"id{n}", f"build {n:02}") for n in range(1, number + 1)])
+        with pytest.raises(ConfigError, match=rf"known: build 01, .*, {end}$"):
+            chosen(known, "zzz")
+    assert [p.name for p in chosen(known, 7) or ()] == ["build 07"]  # one alone, by its number
+    one = known[:1]
+    for word, said in (("bild 01", "; did you mean 'build 01'?"), (7, "; known: build 01, id1")):
+        with pytest.raises(ConfigError) as caught:
+            chosen(one, word)
+        assert str(caught.value) == f"there is no pipeline {word!r}{said}"
+    with pytest.raises(ConfigError, match=r"^there is no pipeline ''; known: build 01, id1$"):
+        chosen(one, "")  # which every name begins with
+    with pytest.raises(ConfigError, match=r"^there is no pipeline 'x'$"):
+        chosen((), "x")

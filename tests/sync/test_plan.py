@@ -18,6 +18,7 @@ class ListsChanges(Wercker):
     """As GitLab, whose listing shows a run again when it has changed."""
 
     lists_changes = True
+    page_runs = 100
 
 
 def planned(rig: Rig, kind: type[Wercker] = Wercker, **options: Any) -> dict[str, Any]:
@@ -60,6 +61,8 @@ def test_what_is_covered_and_where_runs_may_be_missing(make_rig: MakeRig) -> Non
     row = planned(rig)
     assert (row["covered_to"], row["covered_from"]) == (NOW + 9 * DAY, NOW + 7 * DAY)
     assert (row["gaps"], row["requests"]) == (2, None)
+    (task,) = rig.tasks()
+    assert (row["pipeline"], row["listing"]) == (task.title, task.listing.key)
     assert planned(rig, since=NOW + 8 * DAY)["requests"] is not None
     assert planned(rig, since=NOW + 6 * DAY)["requests"] is None
 
@@ -86,6 +89,7 @@ def test_the_words_say_what_a_sync_would_do(make_rig: MakeRig) -> None:
     first = "walk the listing back to the first run, and read each run" + UNKNOWN
     since: dict[str, Any] = {"since": NOW + 6 * DAY}
     assert planned(rig)["plan"] == first
+    assert planned(rig, ListsChanges)["plan"] == first.replace("106", "101")
     assert planned(rig, **since)["plan"] == first.replace("the first run", "2024-05-12")
     stored(rig, [8], (9, 7), (5, 3))
     top, below = "look for new runs at the top", ", and go on below what is covered, back to "
