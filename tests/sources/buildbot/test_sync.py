@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from sqlalchemy import select
 
 from runsync.errors import HistoryRestartedError
@@ -70,13 +71,18 @@ def test_a_run_is_followed_from_the_queue_through_a_lost_worker_to_its_end(
     assert verdict.well
 
 
-def test_requests_are_few(farm: Farm, source: Buildbot, sqlite: Database) -> None:
+def test_requests_are_few(
+    farm: Farm, source: Buildbot, sqlite: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG", "runsync.http")
     name = farm.fresh_builder()
     farm.history(name, *[(0,)] * 99, (RETRY, 0), ())
     (outcome,) = run(sqlite, source, name)
+    # A master on a busy machine may not answer in time, and is asked again.
+    again = sum(": try " in record.getMessage() for record in caplog.records)
     # The builders; three pages, of which the last is empty; the builds of two; the properties of
     # what was never built; and for each run its steps, or what it was to build.
-    assert (outcome.counts.runs_new, outcome.requests) == (102, 1 + 3 + 2 + 2 + 102)
+    assert (outcome.counts.runs_new, outcome.requests - again) == (102, 1 + 3 + 2 + 2 + 102)
     assert stored(sqlite, name) == truth(farm, name)
     (outcome,) = run(sqlite, source, name)
     assert outcome.requests == 1
