@@ -1,8 +1,8 @@
 """``runs`` and ``steps`` of an empty PostgreSQL database, cut into hash partitions by pipeline.
 
 Every query of runsync names pipelines or reads them all, and a step has its run's pipeline, so a
-run and its steps share a partition number. The tables are made anew from what the revisions made
-of them: their constraints, indexes, triggers and the views upon them, by their own definitions.
+run and its steps share a partition number. The tables are made anew from what was made of them:
+their constraints, indexes, triggers, privileges and the views upon them, by their own definitions.
 """
 
 from collections.abc import Iterator
@@ -13,9 +13,13 @@ from runsync.errors import DatabaseError
 from runsync.storage.database import Database
 
 _TABLES = ("runs", "steps")
+# The tables, and the views that read them, or read such views, whoever made them.
 _CUT = text(
-    "CREATE TEMP TABLE cut ON COMMIT DROP AS "
-    "SELECT oid FROM pg_class WHERE oid IN ('runs'::regclass, 'steps'::regclass)"
+    "CREATE TEMP TABLE cut ON COMMIT DROP AS WITH RECURSIVE found AS ("
+    "SELECT oid FROM pg_class WHERE oid IN ('runs'::regclass, 'steps'::regclass) "
+    "UNION SELECT ev_class FROM found JOIN pg_depend ON refobjid = found.oid "
+    "AND refclassid = 'pg_class'::regclass AND classid = 'pg_rewrite'::regclass "
+    "JOIN pg_rewrite r ON r.oid = objid) SELECT oid FROM found"
 )
 # A referenced key has to be there before what refers to it.
 _CONSTRAINTS = text(
@@ -32,8 +36,16 @@ _TRIGGERS = text(
     "AND NOT tgisinternal ORDER BY 1"
 )
 _VIEWS = text(
-    "SELECT 'CREATE VIEW ' || oid::regclass || ' AS ' || pg_get_viewdef(oid) FROM pg_class "
-    "WHERE relkind = 'v' AND relnamespace = current_schema()::regnamespace ORDER BY oid"
+    "SELECT 'CREATE ' || CASE relkind WHEN 'm' THEN 'MATERIALIZED ' ELSE '' END || 'VIEW ' || "
+    "oid::regclass || ' AS ' || pg_get_viewdef(oid) FROM pg_class "
+    "WHERE relkind IN ('v', 'm') AND oid IN (SELECT oid FROM cut) ORDER BY oid"
+)
+_GRANTS = text(
+    "SELECT format('GRANT %s ON %s TO %s%s', privilege_type, oid::regclass, "
+    "CASE grantee WHEN 0 THEN 'PUBLIC' ELSE grantee::regrole::text END, "
+    "CASE WHEN is_grantable THEN ' WITH GRANT OPTION' ELSE '' END) "
+    "FROM pg_class, aclexplode(relacl) "
+    "WHERE oid IN (SELECT oid FROM cut) AND grantee <> relowner ORDER BY 1"
 )
 _PARTITIONS = text(
     "SELECT count(*) FROM pg_inherits WHERE inhparent = 'steps'::regclass "
@@ -74,7 +86,7 @@ def _make_anew(connection: Connection, number: int) -> None:
     ]
     others = [
         statement
-        for query in (_INDEXES, _TRIGGERS, _VIEWS)
+        for query in (_VIEWS, _INDEXES, _TRIGGERS, _GRANTS)
         for statement in connection.execute(query).scalars()
     ]
     anew = [statement for table in _TABLES for statement in _cut_table(table, number)]

@@ -74,6 +74,42 @@ def test_nothing_that_the_revisions_made_is_lost(postgres: Database) -> None:
     assert {f"{table}_{n}" for table in ("runs", "steps") for n in range(4)} <= set(names)
 
 
+OF_OTHERS = """
+CREATE SCHEMA desk;
+CREATE VIEW desk.newest AS SELECT max(run_created_at) AS at FROM v_steps;
+CREATE VIEW labels AS SELECT name FROM pipelines;
+CREATE MATERIALIZED VIEW authors AS SELECT author, count(*) AS runs FROM runs GROUP BY 1;
+CREATE UNIQUE INDEX by_author ON authors (author);
+CREATE TABLE notes (p int, run text, FOREIGN KEY (p, run) REFERENCES runs ON DELETE CASCADE);
+CREATE INDEX by_message ON runs (message) WHERE message LIKE 'fix%';
+GRANT SELECT ON ALL TABLES IN SCHEMA public TO pg_monitor WITH GRANT OPTION;
+GRANT SELECT ON v_runs TO PUBLIC;
+"""
+KEPT = """
+SELECT 'view', schemaname, viewname, definition FROM pg_views WHERE schemaname IN ('desk', 'public')
+UNION ALL SELECT 'view', schemaname, matviewname, definition FROM pg_matviews
+UNION ALL SELECT 'grant', grantee, table_name, privilege_type || is_grantable
+FROM information_schema.table_privileges WHERE grantee IN ('pg_monitor', 'PUBLIC')
+AND table_schema = 'public' AND table_name !~ '^(runs|steps)_[0-9]+$'
+"""
+
+
+def test_nor_is_what_others_made_of_it(postgres: Database) -> None:
+    """Views of their own, wherever they stand, and what they may read."""
+    with postgres.write() as connection:
+        connection.execute(text(OF_OTHERS))
+    before, kept = definitions(postgres), of_others(postgres)
+    assert len(kept) > 20
+    cut(postgres, 2)
+    assert of_others(postgres) == kept
+    assert definitions(postgres) == before
+
+
+def of_others(database: Database) -> set[Any]:
+    with database.read() as connection:
+        return {tuple(row) for row in connection.execute(text(KEPT))}
+
+
 def test_a_sync_stores_the_same_rows(postgres: Database, sqlite: Database) -> None:
     cut(postgres, 3)
     rows = filled(postgres)
