@@ -138,16 +138,17 @@ def stored_pipelines(config: Config, database: "Database") -> list[KnownPipeline
 
 
 def stored_applications(config: Config, database: "Database") -> list[KnownPipeline]:
-    """The applications and repositories whose pipelines are in the database."""
+    """The applications, repositories and the like whose pipelines are in the database."""
     from sqlalchemy import select
 
+    from runsync.storage.stored_runs import APPLICATION_KINDS
     from runsync.storage.tables import listing_pipelines
 
     with database.read() as connection:
         listings = connection.scalars(select(listing_pipelines.c.listing).distinct()).all()
     parts = [(listing, *listing.split("/", 2)) for listing in listings]
     found = [(source, name, _holding(config, key)) for key, source, kind, name in parts
-             if kind in _KINDS]  # fmt: skip
+             if kind in APPLICATION_KINDS]  # fmt: skip
     return [KnownPipeline(source, id, own.name if own else None, own) for source, id, own in found]
 
 

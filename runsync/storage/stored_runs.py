@@ -12,7 +12,8 @@ from runsync.storage.default_branches import default_branches
 from runsync.storage.tables import listing_pipelines, pipelines, runs, steps
 from runsync.storage.upserts import VERSION_KEY
 
-_APPLICATIONS = ("application", "repository")
+APPLICATION_KINDS = ("application", "repository", "organization", "project")
+"""What the key of a listing, ``buildkite/organization/acme``, calls what owns pipelines."""
 _RUN_COLUMNS = [f.name for f in fields(Run) if f.name in runs.c]
 _STEP_COLUMNS = [f.name for f in fields(Step) if f.name in steps.c]
 
@@ -125,7 +126,7 @@ def _conditions(wanted: StoredRunFilter) -> Iterator[ColumnElement[bool]]:
         yield or_(r.id == first, r.id.startswith(f"{first}.", autoescape=True))
     if wanted.application is not None:
         names = {wanted.application, wanted.application.lower()}
-        listed = [f"/{kind}/{name}" for kind in _APPLICATIONS for name in names]
+        listed = [f"/{kind}/{name}" for kind in APPLICATION_KINDS for name in names]
         of_listing = listing_pipelines.c.listing.in_(p.source + end for end in listed)
         yield r.pipeline_id.in_(
             select(listing_pipelines.c.pipeline_id)

@@ -18,7 +18,7 @@ from runsync.sync.engine import Options, Task, sync
 
 DEFINITIONS = {
     "constraints": "SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM "
-    "pg_constraint WHERE conparentid = 0 AND contype <> 'n' AND conrelid <> 0",
+    "pg_constraint WHERE coninhcount = 0 AND contype <> 'n' AND conrelid <> 0",
     "indexes": "SELECT indexrelid::regclass::text, replace(pg_get_indexdef(indexrelid), 'ONLY ', "
     "'') FROM pg_index JOIN pg_class ON oid = indexrelid WHERE NOT relispartition AND "
     "relnamespace = 'public'::regnamespace",
@@ -81,6 +81,7 @@ CREATE VIEW labels AS SELECT name FROM pipelines;
 CREATE MATERIALIZED VIEW authors AS SELECT author, count(*) AS runs FROM runs GROUP BY 1;
 CREATE UNIQUE INDEX by_author ON authors (author);
 CREATE TABLE notes (p int, run text, FOREIGN KEY (p, run) REFERENCES runs ON DELETE CASCADE);
+ALTER TABLE runs ADD UNIQUE (pipeline_id, number, id), ADD CHECK (attempt > 0);
 CREATE INDEX by_message ON runs (message) WHERE message LIKE 'fix%';
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO pg_monitor WITH GRANT OPTION;
 GRANT SELECT ON v_runs TO PUBLIC;
