@@ -69,7 +69,7 @@ def gathered(
             finally:
                 for future in futures:
                     future.cancel()
-    of_each = [iter(list(parts_of_one)) for parts_of_one in zip(*loaded, strict=True)]
+    of_each = [iter(parts_of_one) for parts_of_one in zip(*loaded, strict=True)]
     loaded.clear()
     return [merged_parts(of_each.pop(0)) for _ in reports]
 

@@ -47,7 +47,8 @@ def profiles_of(
     """
     of_runs = replace(query, by=keys_of_runs(query.by), implied=())
     of_steps = replace(query, by=keys_of_steps(query.keys), implied=(), every=None)
-    shared = [*({*sources_of(of_runs.keys), *columns} - {*RUN})]
+    named = dict.fromkeys((*sources_of(of_runs.keys), *columns))
+    shared = [name for name in named if name not in RUN]
     told = reader.wanted(v_steps, of_steps, said)
     if reader.is_archive:
         return _hashed(reader, query, of_runs, of_steps, shared, told, where, known)

@@ -134,13 +134,13 @@ def read_step_texts(
     numbers = {name: one for name, one in wanted.items() if name in _NUMBERS}
     said = {name: one for name, one in wanted.items() if name not in {*_OF_RUNS, *_NUMBERS}}
     said = said or {"is_finished": v_steps.c.is_finished}
-    made = text_of([*said.values()], reader.backend.dialect_name)
+    made = _text_of([*said.values()], reader.backend.dialect_name)
     if numbers:
         made = made + "|" + _listed([*numbers.values()])
     runs, texts = _runs_with(reader, query, of_runs, made, where, known)
     split = [text.rpartition("|") if numbers else (text, "", "") for text in texts]
     codes, each = pd.factorize(np.array([before for before, _, _ in split], dtype=object))
-    table, counts = told_by(list(each), list(said))
+    table, counts = _told_by(list(each), list(said))
     listed = numbers_in(",".join(behind for _, _, behind in split) if numbers else "")
     values = listed.reshape(-1, len(numbers) or 1).T[: len(numbers)]
     named = zip(numbers, map(_number, numbers.values(), values), strict=True)
@@ -185,7 +185,7 @@ def _used(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(**{name: one.cat.remove_unused_categories() for name, one in words.items()})
 
 
-def text_of(columns: Sequence[sa.ColumnElement[Any]], dialect: str) -> sa.ColumnElement[str]:
+def _text_of(columns: Sequence[sa.ColumnElement[Any]], dialect: str) -> sa.ColumnElement[str]:
     """What the steps of a run say together in these columns, texts and flags, as JSON: equal for
     runs that say the same; of runs that say it in another order it may differ."""
     if dialect == "sqlite":
@@ -193,8 +193,8 @@ def text_of(columns: Sequence[sa.ColumnElement[Any]], dialect: str) -> sa.Column
     return sa.cast(sa.func.json_agg(sa.func.json_build_array(*columns)), sa.Text)
 
 
-def told_by(texts: Sequence[str], names: Sequence[str]) -> tuple[pd.DataFrame, Integers]:
-    """A row for each step of each text of :func:`text_of`, and how many steps each text has."""
+def _told_by(texts: Sequence[str], names: Sequence[str]) -> tuple[pd.DataFrame, Integers]:
+    """A row for each step of each text of :func:`_text_of`, and how many steps each text has."""
     read = list(map(json.loads, texts))
     counts = np.array(list(map(len, read)), np.int64)
     steps = [step for steps in read for step in steps]

@@ -295,7 +295,7 @@ _VIEWS = MetaData()
 
 
 def _view_of(table: Table, name: str, *computed: Column[Any]) -> Table:
-    copied = [Column(c.name, c.type, nullable=c.nullable) for c in table.columns]
+    copied = [Column(c.name, c.type) for c in table.columns]
     named: list[Column[Any]] = [Column("source", Text), Column("pipeline", Text)]
     return Table(name, _VIEWS, *named, *copied, *computed)
 
