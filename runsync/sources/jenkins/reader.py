@@ -9,7 +9,7 @@ from typing import Any
 
 from runsync.errors import NotFoundError, RefusedError, SourceError
 from runsync.http.client import Response, checked_path
-from runsync.records import Pipeline, Problem, Run, RunWithSteps, Status
+from runsync.records import Pipeline, Problem, Run, RunWithSteps
 from runsync.sources.base import Listed, Source, basic_or_bearer
 from runsync.sources.fields import BadRowError, Fields, describe, or_problem, rows_in
 from runsync.sources.jenkins import payloads, walk
@@ -17,9 +17,12 @@ from runsync.sources.jenkins.payloads import BUILD_TREE, job_path
 from runsync.sources.jenkins.walk import JobAnswer, JobList
 from runsync.sources.steps import without_steps
 
-_VIEWS = {"wfapi": ("wfapi", "describe"), "graph": ("stages", "tree")}
-# Where a job itself answers if one of these views is installed.
-_SIGNS = (("wfapi", "describe"), ("multi-pipeline-graph", "runs"))
+# Of each view of stages: where a build tells them, and where its job itself answers if the view is
+# installed.
+_VIEWS = {
+    "wfapi": (("wfapi", "describe"), ("wfapi", "describe")),
+    "graph": (("stages", "tree"), ("multi-pipeline-graph", "runs")),
+}
 _LEVELS = 3
 
 
@@ -37,7 +40,7 @@ class JenkinsReader(Source):
     """Reads jobs and builds."""
 
     _view: str | None = None
-    """Which view tells stages here: wfapi, graph, or none. Learnt from answers."""
+    """Which view tells stages here, as answers have shown; "" where this walk found none."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -171,42 +174,39 @@ class JenkinsReader(Source):
         if name not in self._branches:
             told = self._item(name, "nextBuildNumber,property[_class]").data
             self._branches[name] = _is_branch(told)
-        url, is_branch = self.client.base_url, self._branches[name]
-        page = url + checked_path(*job_path(name)) + "/"
-        own = Pipeline(name, name, page)
-        read = payloads.read_build(raw, own, url, as_of, is_branch=is_branch)
-        if read.steps_read or self._view != "none":
-            return read
-        return _as_one_step(read.run, as_of)
+        url = self.client.base_url
+        own = Pipeline(name, name, url + checked_path(*job_path(name)) + "/")
+        return payloads.read_build(raw, own, url, as_of, is_branch=self._branches[name])
 
     def complete(self, run: Run) -> RunWithSteps:
         """A build of a Pipeline job with its stages.
 
         That they are not found proves nothing: then the build is asked for, and where no view has
-        been seen to work here, whether there is one at all.
+        been seen to work here, its job for signs of one. Without any it has no steps; it takes
+        another walk that finds none before that is believed, since a job that is away for a moment
+        has none either.
         """
         known = self._view
-        for view in [one for one in _VIEWS if known in (None, one)]:
+        for view, (place, _) in _VIEWS.items():
             with suppress(NotFoundError), self.reading():
-                answer = self.client.get(self._build_path(run.pipeline, run.id, *_VIEWS[view]))
-                details = payloads.read_stages(view, run, answer.data, answer.as_of)
-                self._view = view
-                return details
-        there = self._told(run)
-        for place in () if known else _SIGNS:
-            with suppress(NotFoundError):
-                self.client.get(checked_path(*job_path(run.pipeline.external_id), *place))
-                break
-            # A job that has just gone, and may come back, answers nowhere, views or not.
-            there = self._told(run)
-        else:
-            self._view = self._view or "none"
-        if self._view == "none":
-            return _as_one_step(run, there.as_of)
-        return without_steps(run, there.as_of, "its stages are")
+                if known in (None, view):
+                    answer = self.client.get(self._build_path(run.pipeline, run.id, *place))
+                    details = payloads.read_stages(view, run, answer.data, answer.as_of)
+                    self._view = view
+                    return details
+        is_shown = known or (known is None and any(map(partial(self._has_sign, run), _VIEWS)))
+        there = self.client.get(self._build_path(run.pipeline, run.id), {"tree": "number"})
+        if is_shown:
+            return without_steps(run, there.as_of, "its stages are")
+        self._view = self._view or ""
+        return RunWithSteps(run, (), there.as_of)
 
-    def _told(self, run: Run) -> Response:
-        return self.client.get(self._build_path(run.pipeline, run.id), {"tree": "number"})
+    def _has_sign(self, run: Run, view: str) -> bool:
+        """Whether the job of a build shows that a view is installed."""
+        with suppress(NotFoundError):
+            self.client.get(checked_path(*job_path(run.pipeline.external_id), *_VIEWS[view][1]))
+            return True
+        return False
 
 
 def _job_tree(builds: str | None) -> str:
@@ -215,14 +215,6 @@ def _job_tree(builds: str | None) -> str:
         return "nextBuildNumber"
     told = "nextBuildNumber,firstBuild[number],property[_class]"
     return f"{told},allBuilds[{BUILD_TREE}]{builds}"
-
-
-def _as_one_step(run: Run, as_of: datetime) -> RunWithSteps:
-    """A build of a Pipeline job where no view tells stages. Before its end it has no step: should a
-    view turn up, that would stay behind for ever."""
-    if run.status is Status.FINISHED:
-        return payloads.whole_build(run, as_of)
-    return RunWithSteps(run, (), as_of)
 
 
 def _is_branch(told: Any) -> bool:

@@ -21,12 +21,12 @@ from urllib.parse import urljoin, urlsplit
 from runsync.config import PipelineConfig
 from runsync.errors import ForbiddenError, NotFoundError, RefusedError, SourceError
 from runsync.http.client import Response, checked_path
-from runsync.records import Pipeline, Problem, Run, Status, Step
+from runsync.records import Pipeline, Problem, Run, RunWithSteps, Status, Step
 from runsync.sources import base
 from runsync.sources.base import Discovered, Listing, Page, ResumePoint
 from runsync.sources.fields import object_in
 from runsync.sources.jenkins import walk
-from runsync.sources.jenkins.payloads import job_path
+from runsync.sources.jenkins.payloads import job_path, whole_build
 from runsync.sources.jenkins.reader import JenkinsReader
 
 FIRST_BUILDS = 5
@@ -66,6 +66,7 @@ class Jenkins(JenkinsReader):
     def pages(
         self, listing: Listing, resume_point: ResumePoint | None, memory: dict[str, Any]
     ) -> Iterator[Page]:
+        self._view = self._view or None
         is_folder = not listing.pipelines
         if is_folder:
             folder = self._folder(listing.ref, f"{{0,{FIRST_BUILDS}}}")
@@ -79,6 +80,11 @@ class Jenkins(JenkinsReader):
         yield from walk.pages(jobs, resume_point, memory, as_of, is_folder=is_folder)
 
     # The live API for people.
+
+    def find_run(self, pipeline: Pipeline, run_id: str) -> RunWithSteps:
+        """A build of which no stage is told is shown as one step, so that its log can be read."""
+        found = super().find_run(pipeline, run_id)
+        return found if found.steps or found.problems else whole_build(found.run, found.as_of)
 
     def find_runs(self, wanted: base.RunFilter) -> list[Run]:
         self.refuse_unsupported("list runs", wanted, "pipeline limit skip sort")

@@ -86,17 +86,33 @@ def test_a_build_that_is_gone_when_its_stages_are_asked_for(
     assert run(sqlite, source).outcome == "ok"
 
 
-def test_a_server_without_any_view_of_stages_has_builds_of_one_step(
+def test_a_server_without_any_view_of_stages_has_builds_without_steps(
     world: World, source: Jenkins, simulator: JenkinsSimulator, job: Item, sqlite: Database
 ) -> None:
     simulator.plugins = set()
     world.history(job, 30)
     world.pass_time(minutes=20)
-    # The lists, each build once, and what it takes to know: both views, the job's own place.
+    # The lists, each build once, and what it takes to know: both views, the job's own places.
     assert run(sqlite, source).requests <= 2 + 30 + 6 * 4
-    assert {tuple(step["id"] for step in row["steps"]) for row in stored(sqlite).values()} == {
-        ("build",)
-    }
+    world.pass_time(minutes=11)
+    # An answer without steps is believed when it comes again.
+    outcome = run(sqlite, source)
+    assert (outcome.outcome, outcome.requests <= 2 + 2 * 30 + 6 * 4) == ("ok", True)
+    assert [row["steps"] for row in stored(sqlite).values()] == [[]] * 30
+    assert run(sqlite, source).requests == 1
+
+
+def test_a_job_that_is_away_for_each_question_for_a_view_gives_its_builds_no_step_for_ever(
+    world: World, source: Jenkins, simulator: JenkinsSimulator, job: Item, sqlite: Database
+) -> None:
+    world.history(job, 3)
+    world.pass_time(minutes=20)
+    override(simulator, "/wfapi/|/stages/|/multi-pipeline-graph/", (404, ""))
+    run(sqlite, source)
+    simulator.override = lambda asked: None
+    world.pass_time(minutes=11)
+    assert run(sqlite, source).outcome == "ok"
+    assert_exact(sqlite, world)
     assert run(sqlite, source).requests == 1
 
 

@@ -239,6 +239,14 @@ class TestLog:
         (step,) = source.find_run(APP, "1").steps
         assert source.log(APP, "1", step).startswith("log of 1\nFinished: ")
 
+    def test_of_a_pipeline_of_which_no_stage_is_told(
+        self, world: World, source: Jenkins, simulator: JenkinsSimulator, job: Item
+    ) -> None:
+        simulator.plugins = set()
+        world.history(job, 1)
+        (step,) = source.find_run(APP, "1").steps
+        assert source.log(APP, "1", step).startswith("log of 1\nFinished: ")
+
     def test_of_a_stage_by_the_stage_view(self, world: World, source: Jenkins, job: Item) -> None:
         (build,) = world.history(job, 1, seed=3)
         first = build.stages[0]
