@@ -158,6 +158,10 @@ def save_runs(
     to_write: dict[Key, RunToWrite] = dict(sorted(numbered.items()))
     if not to_write:
         return Counts()
+    # Of two that write runs of a pipeline one waits, so nobody adds what is not stored here.
+    p = tables.pipelines.c
+    turns = select(p.id).where(p.id.in_({number for number, _ in to_write})).order_by(p.id)
+    connection.execute(turns.with_for_update(key_share=True))
     stored = stored_states(connection, source, (one.key for one in runs), lock=True)
     to_write = {
         key: one
@@ -170,15 +174,11 @@ def save_runs(
         for key, one in to_write.items()
     ]
     written = execute_many(connection, run_upsert(dialect), rows)
-    unseen = [one.key for one in to_write.values() if one.key not in stored]
-    # Another writer may have added these since, and was waited for just now. SQLite has but one.
-    added = stored_states(connection, source, unseen) if unseen and dialect != "sqlite" else {}
     steps: dict[StepRule, list[Row]] = {rule: [] for rule in StepRule}
     for key, one in to_write.items():
         in_order = sorted(one.details.steps, key=lambda step: step.id)
-        rule = _step_rule(one, stored.get(one.key, added.get(one.key)))
+        rule = _step_rule(one, stored.get(one.key))
         steps[rule] += [encoder.step(key, s) for s in in_order]
-    new = len(unseen)
     steps_written = sum(
         execute_many(connection, step_upsert(dialect, rule), rows) for rule, rows in steps.items()
     )
@@ -201,7 +201,8 @@ def save_runs(
         before = stored.get(one.key)
         if before and (before.vanished or (before.set_aside and one.is_whole)):
             take_back(connection, key)
-    return Counts(new, max(written - new, 0), steps_written)
+    new = len(to_write) - len(seen_before)
+    return Counts(new, written - new, steps_written)
 
 
 def take_back(connection: Connection, key: Key) -> None:

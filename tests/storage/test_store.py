@@ -133,13 +133,13 @@ def test_two_stores_at_once_give_the_same_rows(
     half = data.draw(st.integers(0, len(answers)))
     ours = data.draw(st.permutations(answers))[:half]
     failures: list[BaseException] = []
+    new: list[int] = []
 
     def save(share: list[RunToWrite]) -> None:
         database = Database(request.getfixturevalue(f"{kind}_url"))
         store = store_of(database, pipeline)
         try:
-            for answer in share:
-                store.save(Batch([answer]))
+            new.extend(store.save(Batch([answer])).runs_new for answer in share)
         except BaseException as error:  # noqa: BLE001 - shown in the main thread
             failures.append(error)
         finally:
@@ -152,6 +152,7 @@ def test_two_stores_at_once_give_the_same_rows(
     for thread in threads:
         thread.join()
     assert not failures
+    assert sum(new) == len(told)
     database = opened(request, kind)
     store_of(database, pipeline).save(Batch([answer for life in told for answer in life.late]))
     assert_stored(database, pipeline, told)
@@ -784,6 +785,30 @@ def test_a_run_is_settled_only_as_it_was_read(one_run: OneRun) -> None:
     assert (state.settled, state.steps_synced_at, state.last_seen_at) == (True, now, now)
 
 
+def test_a_run_that_is_being_written_is_not_settled_as_it_was_before(postgres_url: str) -> None:
+    """Else its steps are newer than the run, and nobody asks for the run again."""
+    ours, rival = OneRun(Database(postgres_url)), Database(postgres_url)
+    theirs, settled = store_of(rival, ours.pipeline), list[bool]()
+    first, second, third = (EPOCH + timedelta(hours=n) for n in (1, 2, 3))
+    run = ours.run(status=Status.RUNNING, finished_at=None)
+    ours.save(RunToWrite(RunWithSteps(run, (), first), settled=False))
+    late = threading.Thread(
+        target=lambda: settled.append(theirs.settle((ours.pipeline, "run"), first, third))
+    )
+
+    def meanwhile(_: Any, __: Any, statement: str, *___: Any) -> None:
+        if statement.startswith("INSERT INTO runs"):
+            late.start()
+            until_it_waits(late, rival)
+
+    event.listen(ours.database.engine, "before_cursor_execute", meanwhile)
+    ours.save(RunToWrite(RunWithSteps(run, (a_step("a"),), second), settled=False))
+    late.join()
+    assert (settled, ours.row["settled"], len(ours.steps)) == ([False], False, 1)
+    ours.database.close()
+    rival.close()
+
+
 def test_a_listing_remembers_for_its_source(one_run: OneRun) -> None:
     assert one_run.store.memory() == {}
     one_run.store.save_memory({"etag": 'W/"1"', "nested": {"a": [1, None]}})
@@ -902,8 +927,8 @@ def test_unsettled_runs_are_found_by_their_index(sqlite: Database) -> None:
     assert any("ix_runs_unsettled" in str(row) for row in plan), plan
 
 
-def test_a_settled_answer_that_came_in_between_keeps_the_last_word(postgres_url: str) -> None:
-    """Another sync adds a run between our look at what is stored and our own insert of it."""
+def test_a_run_that_two_syncs_add_at_once_is_new_to_one(postgres_url: str) -> None:
+    """Another sync adds it between our look at what is stored and our own insert of it."""
     database, rival = Database(postgres_url), Database(postgres_url)
     pipeline = new_pipeline()
     step = Step(id="s", position=1, name="new", status=Status.FINISHED, result=Result.FAILED)
@@ -911,19 +936,21 @@ def test_a_settled_answer_that_came_in_between_keeps_the_last_word(postgres_url:
     settled = RunToWrite(RunWithSteps(run, (step,), EPOCH + timedelta(days=2)), settled=True)
     old_step = replace(step, name="old", result=Result.PASSED)
     older = RunToWrite(RunWithSteps(run, (old_step,), EPOCH + timedelta(minutes=1)), settled=False)
-    came: list[str] = []
+    counts: list[Counts] = []
+    late = threading.Thread(target=lambda: counts.append(theirs.save(Batch([settled]))))
 
-    def come_in_between(_: Any, __: Any, statement: str, *___: Any) -> None:
-        if statement.startswith("INSERT INTO runs") and not came:
-            came.append(statement)
-            theirs.save(Batch([settled]))
+    def meanwhile(_: Any, __: Any, statement: str, *___: Any) -> None:
+        if statement.startswith("INSERT INTO runs"):
+            late.start()
+            until_it_waits(late, rival)
 
     ours, theirs = store_of(database, pipeline), store_of(rival, pipeline)
     for store in (ours, theirs):  # so that neither waits for the other's pipeline
         store.save(Batch(pipelines=[pipeline]))
-    event.listen(database.engine, "before_cursor_execute", come_in_between)
-    assert ours.save(Batch([older])).runs_updated == 0
-    assert came
+    event.listen(database.engine, "before_cursor_execute", meanwhile)
+    counts.append(ours.save(Batch([older])))
+    late.join()
+    assert sorted((one.runs_new, one.runs_updated) for one in counts) == [(0, 1), (1, 0)]
     (found,) = step_rows(database, pipeline).values()
     assert (found["name"], found["result"]) == ("new", "failed")
     database.close()
