@@ -148,9 +148,13 @@ def _ratios(samples: Samples) -> _Ratios:
     sizes = counts.sum(axis=2, keepdims=True)
     with np.errstate(divide="ignore", invalid="ignore"):
         means = np.where(sizes > 0, totals.sum(axis=2, keepdims=True) / sizes, 0)
-        between = ((totals - means * counts) ** 2).sum(axis=(1, 2))
-        expected = np.where(sizes > 0, counts * (1 - counts / sizes), 0).sum(axis=(1, 2))
-        parts = np.where(sizes[..., 0] > 0, sizes[..., 0] ** 2 / (counts**2).sum(axis=2), 1)
+        work = means * counts  # in place, as it may be large
+        between = np.square(np.subtract(totals, work, out=work), out=work).sum(axis=(1, 2))
+        np.divide(counts, np.where(sizes > 0, sizes, 1), out=work)
+        expected = np.multiply(np.subtract(1, work, out=work), counts, out=work).sum(axis=(1, 2))
+        parts = np.where(
+            sizes[..., 0] > 0, sizes[..., 0] ** 2 / np.square(counts, out=work).sum(axis=2), 1
+        )
         degrees = (parts - 1).sum(axis=1)
         within = samples.squares - (means**2 * sizes).sum(axis=(1, 2))
         variance = within / (sizes.sum(axis=(1, 2)) - 2)

@@ -7,24 +7,25 @@ is loaded here.
 
 import multiprocessing
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from runsync import __version__
 from runsync.errors import ConfigError, RunsyncError, UnavailableError
 from runsync.reports.definitions import REPORTS
 from runsync.reports.kept_reader import KeptReader
 from runsync.reports.load import open_reader
-from runsync.reports.parts import merged_parts
 from runsync.reports.query_spec import Query
 from runsync.reports.report import Frames, Report
 
 if TYPE_CHECKING:
     from runsync.reports.load import Reader
 
+PartQueries: TypeAlias = Mapping[Report, Query]
+"""What reports are to read of one part of a history."""
 _WORTH_IT = 20
 """From how many parts on the time that processes take to start is little."""
 _MOST_WORKERS = 4
@@ -46,32 +47,23 @@ class Errand:
     version: str = __version__
 
 
-def gathered(
-    reader: "Reader", reports: Sequence[Report], parts: Sequence[Sequence[Query]]
-) -> list[Frames]:
-    """The parts of some reports, loaded and merged.
-
-    Args:
-        parts: for each part the query of each report.
-    """
-    loaded: list[tuple[Frames, ...]] = []
+def gathered(reader: "Reader", parts: Sequence[PartQueries]) -> Iterator[tuple[Frames, ...]]:
+    """What the reports of each part load of it, part by part."""
     with _executor(reader, len(parts)) as executor:
         if executor is None or reader.backend.url is None:
-            loaded.extend(_loaded(reader, reports, part) for part in parts)
-        else:
-            names = tuple(report.name for report in reports)
-            errands = [Errand(reader.backend.url, names, tuple(part)) for part in parts]
-            futures = [executor.submit(run_errand, errand) for errand in errands]
-            try:
-                loaded.extend(
-                    _result(futures.pop(0)) or _loaded(reader, reports, part) for part in parts
-                )
-            finally:
-                for future in futures:
-                    future.cancel()
-    of_each = [iter(parts_of_one) for parts_of_one in zip(*loaded, strict=True)]
-    loaded.clear()
-    return [merged_parts(of_each.pop(0)) for _ in reports]
+            yield from (_loaded(reader, part) for part in parts)
+            return
+        errands = [
+            Errand(reader.backend.url, tuple(report.name for report in part), tuple(part.values()))
+            for part in parts
+        ]
+        futures = [executor.submit(run_errand, errand) for errand in errands]
+        try:
+            for part in parts:
+                yield _result(futures.pop(0)) or _loaded(reader, part)
+        finally:
+            for future in futures:
+                future.cancel()
 
 
 def run_errand(errand: Errand) -> tuple[Frames, ...]:
@@ -87,16 +79,15 @@ def run_errand(errand: Errand) -> tuple[Frames, ...]:
             "install the same version on both"
         )
     with open_reader(errand.url) as reader:
-        return _loaded(reader, [REPORTS[name] for name in errand.reports], errand.queries)
+        reports = [REPORTS[name] for name in errand.reports]
+        return _loaded(reader, dict(zip(reports, errand.queries, strict=True)))
 
 
-def _loaded(
-    reader: "Reader", reports: Sequence[Report], queries: Sequence[Query]
-) -> tuple[Frames, ...]:
+def _loaded(reader: "Reader", part: PartQueries) -> tuple[Frames, ...]:
     """A part of each report; what several want of it is read once."""
-    if len(reports) > 1:
+    if len(part) > 1:
         reader = KeptReader(reader, of_one_part=True)
-    return tuple(report.load(reader, query) for report, query in zip(reports, queries, strict=True))
+    return tuple(report.load(reader, query) for report, query in part.items())
 
 
 @contextmanager

@@ -5,6 +5,7 @@ while they are put in their places.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +17,15 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Values = npt.NDArray[np.integer]
+
+
+@dataclass(frozen=True, slots=True)
+class GroupSizes:
+    """All of :class:`GroupValues` but the values; of these the type."""
+
+    keys: "pd.DataFrame"
+    counts: npt.NDArray[np.int64]
+    dtype: np.dtype[np.integer]
 
 
 class GroupValues:
@@ -65,25 +75,31 @@ class GroupValues:
             for place in range(number)
         ]
 
+    @property
+    def sizes(self) -> GroupSizes:
+        """Of which groups there are how many values."""
+        return GroupSizes(self.keys, self.counts, self.values.dtype)
+
     @classmethod
-    def together(cls, parts: Iterable["GroupValues"], keys: "pd.DataFrame") -> "GroupValues":
+    def together(
+        cls, sizes: Sequence[GroupSizes], keys: "pd.DataFrame", parts: Iterable["GroupValues"]
+    ) -> "GroupValues":
         """All values of several parts by group.
 
         Args:
+            sizes: of all parts, in their order.
+            keys: the rows of all sizes' keys.
             parts: each is let go once its values are in their places, so that those that nobody
                 else holds take no memory twice.
-            keys: the rows of all parts' keys, in the order of the parts.
         """
-        waiting = list(parts)[::-1]
         groups = Groups(keys, [str(name) for name in keys])
-        counts = np.concatenate([part.counts for part in waiting[::-1]])
+        counts = np.concatenate([one.counts for one in sizes])
         order = np.argsort(groups.codes, kind="stable")
         begins = np.empty(len(counts), np.int64)
         begins[order] = np.cumsum(counts[order]) - counts[order]
-        whole = np.empty(counts.sum(), np.result_type(*(part.values for part in waiting)))
+        whole = np.empty(counts.sum(), np.result_type(*(one.dtype for one in sizes)))
         first = 0
-        while waiting:
-            part = waiting.pop()
+        for part in parts:
             own = begins[first : first + len(part.counts)]
             shift = np.repeat(own - part._begins, part.counts)
             whole[shift + np.arange(len(part.values))] = part.values
@@ -95,7 +111,7 @@ class GroupValues:
         """The same values by fewer keys."""
         if list(keys) == list(self.keys):
             return self
-        return GroupValues.together([self], self.keys[list(keys)])
+        return GroupValues.together([self.sizes], self.keys[list(keys)], [self])
 
     def places(self) -> Iterator[slice]:
         """Where the values of each group are."""

@@ -17,7 +17,7 @@ _KEPT: dict[sa.Table, tuple[str, ...]] = {
     v_runs: (
         *("pipeline_id", "run_created_at", "queued_ms", "duration_ms", "is_finished", "is_passed"),
         *("is_failed", "is_aborted", "is_skipped", "in_rate", "never_started"),
-        "is_failed_by_error",
+        *("id", "is_failed_by_error", "is_superseded"),
     ),
     v_steps: (
         *("pipeline_id", "run_id", "run_created_at", "commit_hash", "name", "job", "runner"),
@@ -101,6 +101,6 @@ class KeptReader(Reader):
     def _rows(self, view: sa.Table, query: Query) -> pd.DataFrame:
         key = view.name, query.window, query.pipeline_ids, query.branches, query.result, query.part
         if key not in self._frames:
-            wanted = {name: self._column(view, name) for name in _KEPT[view]}
+            wanted = {name: self._column(view, name, query) for name in _KEPT[view]}
             self._frames[key] = self.backend.fetch(self.select(view, query, wanted), wanted)
         return self._frames[key]

@@ -188,9 +188,10 @@ class Reader:
         return self._span(*self.conditions(v_runs, query))
 
     def _span(self, *conditions: sa.ColumnElement[bool]) -> tuple[datetime, datetime] | None:
-        created_at = v_runs.c.created_at
-        ends = sa.select(sa.func.min(created_at), sa.func.max(created_at))
-        first, last = self.backend.rows(ends.where(*conditions))[0]
+        # Apart, as an index is followed to one end of it only.
+        ends = (sa.func.min(v_runs.c.created_at), sa.func.max(v_runs.c.created_at))
+        select = sa.select(*(sa.select(end).where(*conditions).scalar_subquery() for end in ends))
+        first, last = self.backend.rows(select)[0]
         return None if first is None else (first, last)
 
     def parts(
@@ -342,15 +343,17 @@ class Reader:
     ) -> sa.Select[Any]:
         """The columns, of the query's rows with these flags in which these columns are known."""
         only = [
-            *self.conditions(view, query),
             *(view.c[flag] == 1 for flag in where),
             *(SAME_IN_WORDS[flag] for flag in where if flag in SAME_IN_WORDS),
             *(self._column(view, name).is_not(None) for name in known),
         ]
-        # Of some pipelines SQLite would rather look at all steps than begin with aborted runs.
+        # Of some pipelines SQLite would rather look at all steps than begin with aborted runs, and
+        # of a part of one at all of that part.
         if self.is_sqlite and "run_is_aborted" in where and query.pipeline_ids is not None:
             ids = sa.select(v_runs.c.id).where(*self.conditions(v_runs, query), IS_ABORTED)
             only.append(v_steps.c.run_id.in_(ids))
+            query = replace(query, part=None)
+        only += self.conditions(view, query)
         return sa.select(*map(self._quick, wanted.values())).where(*only)
 
     def conditions(self, view: sa.Table, query: Query) -> Iterator[sa.ColumnElement[bool]]:

@@ -6,33 +6,49 @@ does not matter to the figures: counts are added, durations sorted, the first or
 found again. So one part and many give the same figures, to the last digit.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, cast
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 import pandas as pd
 
 from runsync.reports.columns import TEXT
-from runsync.reports.group_values import GroupValues
+from runsync.reports.group_values import GroupSizes, GroupValues
 from runsync.reports.query_spec import Query
 from runsync.reports.report import Frames
 from runsync.reports.statistics import Groups
+
+Piece: TypeAlias = pd.DataFrame | GroupValues
 
 
 def merged_parts(parts: Iterable[Frames]) -> Frames:
     """Several parts of one report as one; as they come, so that nobody need hold them."""
     by_piece = [list(pieces) for pieces in zip(*parts, strict=True)]
-    return tuple(_together(by_piece.pop(0)) for _ in range(len(by_piece)))
+    return tuple(_let_go(by_piece.pop(0)) for _ in range(len(by_piece)))
 
 
-def _together(pieces: "list[pd.DataFrame | GroupValues]") -> "pd.DataFrame | GroupValues":
-    if len(pieces) == 1:
-        return pieces[0]
-    keys = [piece.keys for piece in pieces if isinstance(piece, GroupValues)]
-    if not keys:
-        return stacked([piece for piece in pieces if isinstance(piece, pd.DataFrame)])
-    durations = (pieces.pop(0) for _ in range(len(pieces)))
-    return GroupValues.together(cast("Iterator[GroupValues]", durations), stacked(keys))
+def _let_go(pieces: list[Piece]) -> Piece:
+    return together(pieces, (pieces.pop(0) for _ in range(len(pieces))))
+
+
+def together(pieces: Iterable[Piece], again: Iterable[Piece]) -> Piece:
+    """What stands at one place of all parts.
+
+    Args:
+        again: the same once more, as values are only then put in their places: so no more than one
+            piece of values need be held, where they can be had twice.
+    """
+    frames: list[pd.DataFrame] = []
+    sizes: list[GroupSizes] = []
+    for piece in pieces:
+        if isinstance(piece, GroupValues):
+            sizes.append(piece.sizes)
+        else:
+            frames.append(piece)
+    if frames:
+        return stacked(frames)
+    keys = stacked([one.keys for one in sizes])
+    return GroupValues.together(sizes, keys, cast(Iterable[GroupValues], again))
 
 
 def stacked(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:

@@ -47,7 +47,8 @@ def _by_key(reader: "Reader", query: Query, size: int, *, whole_pipelines: bool)
     for pipeline_id, runs in _sizes(reader, query):
         of_one = replace(query, pipeline_ids=(pipeline_id,), part=PartBounds())
         if runs > size and not whole_pipelines:
-            cuts = list(_cuts(reader, of_one, v_runs.c.id, size))
+            alike = -(-runs // -(-runs // size))  # parts of about one length
+            cuts = list(_cuts(reader, of_one, v_runs.c.id, alike))
             for first, end in zip([None, *cuts], [*cuts, None], strict=True):
                 yield replace(of_one, part=PartBounds(first_id=first, end_id=end))
             continue

@@ -214,8 +214,10 @@ class Report:
         if len(parts) == 1:
             return self.load(reader, query)
         from runsync.reports.gather import gathered
+        from runsync.reports.parts import merged_parts
 
-        return gathered(reader, [self], [[part] for part in parts])[0]
+        loaded = gathered(reader, [{self: part} for part in parts])
+        return merged_parts(part for (part,) in loaded)
 
     def frame(self, db: AnyDatabase, spec: QuerySpec, crew: Crew = ALONE) -> "pd.DataFrame":
         """The report's frame: keys, then period and partial, then figures, in their dtypes."""

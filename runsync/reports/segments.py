@@ -170,12 +170,12 @@ def _cut(series: Series, begin: int, end: int | None) -> Series:
 
 @dataclass(frozen=True, slots=True)
 class _Pieces:
-    """What lies between a series' splits: how many scores and their sums, a row for each stretch
-    between two splits and a column for each day since the stretch began; and the days that the
-    series spans, and the sum of its squared scores."""
+    """What lies between a series' splits: how many scores and their sums, for each stretch between
+    two splits an array of each day since the stretch began; and the days that the series spans,
+    and the sum of its squared scores."""
 
-    counts: Floats
-    totals: Floats
+    counts: list[Floats]
+    totals: list[Floats]
     length: float
     squares: float
 
@@ -200,26 +200,26 @@ def _quarters(part: Series, split: int) -> list[int]:
 
 
 def _pieces(part: Series, cuts: Sequence[int]) -> _Pieces:
+    stretches = np.split(part.days, cuts)
+    since = [(days - days[0]).astype(np.int64) for days in stretches]
+    counts = [np.bincount(days).astype(np.float64) for days in since]
+    totals = [
+        np.bincount(days, scores).astype(np.float64)
+        for days, scores in zip(since, np.split(part.scores, cuts), strict=True)
+    ]
     length = float(part.days[-1] - part.days[0])
-    shape = len(cuts) + 1, int(length) + 1
-    side = np.searchsorted(cuts, np.arange(len(part.days)), side="right")
-    begins = part.days[[0, *cuts]][side]
-    cells = side * shape[1] + (part.days - begins).astype(np.int64)
-    counts, totals = (
-        np.bincount(cells, weights, shape[0] * shape[1]).reshape(shape).astype(np.float64)
-        for weights in (None, part.scores)
-    )
     return _Pieces(counts, totals, length, float((part.scores**2).sum()))
 
 
 def _samples(parts: Sequence[_Pieces], most: int) -> Samples:
     """The pieces of all series side by side; ``most`` stretches each may have."""
-    longest = max(one.counts.shape[1] for one in parts)
+    longest = max(len(days) for one in parts for days in one.counts)
     days = -(-longest // BLOCK) * BLOCK
     counts, totals = np.zeros((2, len(parts), most, days))
     for n, one in enumerate(parts):
-        stretches, own = one.counts.shape
-        counts[n, :stretches, :own], totals[n, :stretches, :own] = one.counts, one.totals
+        for stretch, (of_days, sums) in enumerate(zip(one.counts, one.totals, strict=True)):
+            counts[n, stretch, : len(of_days)] = of_days
+            totals[n, stretch, : len(sums)] = sums
     return Samples(counts, totals, np.array([one.squares for one in parts]))
 
 

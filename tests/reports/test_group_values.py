@@ -28,7 +28,7 @@ def test_they_are_the_figures_of_pandas(rows: list[tuple[str, str, int]], cut: i
         for part in (slice(cut), slice(cut, None))
     ]
     keys = pd.concat([part.keys for part in parts], ignore_index=True)
-    found = GroupValues.together(parts, keys)
+    found = GroupValues.together([part.sizes for part in parts], keys, parts)
     for samples, by in ((found, ["one", "two"]), (found.by(["two"]), ["two"])):
         groups = whole.groupby(by, observed=True)["ms"]
         assert samples.counts.tolist() == groups.count().tolist()

@@ -1,8 +1,9 @@
 """What a page keeps of what it has read: the same rows, read once."""
 
 import re
+import resource
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -11,9 +12,11 @@ import pytest
 import sqlalchemy as sa
 
 from runsync import reports
+from runsync.errors import DatabaseError
 from runsync.reports.definitions import REPORTS
 from runsync.reports.kept_reader import KeptReader
 from runsync.reports.load import open_reader
+from runsync.reports.page.part_file import PartFile
 from runsync.reports.query_spec import QuerySpec
 from runsync.storage.database import Database
 from tests.reports.database_rows import at, fill, pipeline, run, step
@@ -86,6 +89,28 @@ def test_of_a_long_history_each_part_is_read_once(
     with readings_of_all_steps(history) as seen:
         assert reports.html(history) == page
     assert len(seen) == len(parts)
+
+
+@contextmanager
+def room_for(size: int) -> Iterator[None]:
+    """No file can grow beyond this many bytes."""
+    _, hard = limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def test_where_no_room_is_left_for_parts_a_sentence_says_so(
+    history: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runsync.reports.load.PART_RUNS", 30)
+    message = r"File too large.*TMPDIR"
+    with room_for(10_000), pytest.raises(DatabaseError, match=message):
+        reports.html(history)
+    with closing(PartFile()) as file, room_for(10), pytest.raises(DatabaseError, match=message):
+        file.add("a report", None, (pd.DataFrame({"small": [1]}),))
 
 
 def test_what_ran_has_a_duration_and_of_other_steps_those_with_one_are_read(

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cached_property
+from typing import Self
 
 import pandas as pd
 
@@ -15,6 +16,8 @@ from runsync.reports.definitions import REPORTS
 from runsync.reports.gather import gathered
 from runsync.reports.kept_reader import KeptReader
 from runsync.reports.load import Reader
+from runsync.reports.page.part_file import PartFile
+from runsync.reports.parts import below_each_other
 from runsync.reports.query_spec import Query, Window
 from runsync.reports.report import Frames, Report
 
@@ -24,7 +27,7 @@ _COMPARED = timedelta(days=28)
 
 
 class Dataset:
-    """Loads a report when it is first asked for.
+    """Loads a report when it is first asked for; of a long history keeps a file until its end.
 
     Attributes:
         query: which runs; its ``every`` is the period in which figures are followed over time.
@@ -36,7 +39,14 @@ class Dataset:
         """When the first and the last run were created; None where there is none."""
         self.query = replace(query, every=query.every or _suited_period(self.span))
         self._loaded: dict[str, Frames] = {}
+        self._parts = PartFile()
         self._made: dict[tuple[str, tuple[str, ...], bool], pd.DataFrame] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._parts.close()
 
     @property
     def moment(self) -> datetime:
@@ -65,36 +75,41 @@ class Dataset:
         return self._made[wanted]
 
     def _table(self, report: Report, by: tuple[str, ...], over_time: bool) -> pd.DataFrame:
-        if report.name not in self._loaded:
+        if report.name not in self._loaded and report.name not in self._parts:
             self._load(report)
         query = replace(
             self.query, by=by, implied=report.implied, every=self.every if over_time else None
         )
-        table = report.figures(query, *self._loaded[report.name])
+        if report.name not in self._parts:
+            table = report.figures(query, *self._loaded[report.name])
+        elif report.apart and "pipeline" in query.keys:
+            each = self._parts.of_pipelines(report.name)
+            table = below_each_other([report.figures(query, *frames) for frames in each], query)
+        else:
+            table = report.figures(query, *self._parts.whole(report.name))
         return finished(table, report, query, self._known)
 
     def _load(self, report: Report) -> None:
-        """Loads a report; of a long history in a database all that read its steps, part by part."""
-        alike = [one for one in REPORTS.values() if one.reads_steps]
-        widest = {
-            one.name: replace(self.query, by=one.section.keys, implied=one.implied)
-            for one in (report, *alike)
-        }
-        parts = [self.query]
-        if report.reads_steps and not self.reader.is_archive:
-            parts = self.reader.parts(self.query, whole_pipelines=False)
-        if len(parts) == 1:
-            self._loaded[report.name] = report.gather(self.reader, widest[report.name])
+        """Loads a report; of a long history in a database all reports, part by part, most of them
+        from one reading."""
+        cut = [self.query]
+        if not self.reader.is_archive:
+            cut = self.reader.parts(self.query, whole_pipelines=False)
+        if len(cut) == 1:
+            self._loaded[report.name] = report.gather(self.reader, self._widest(report, self.query))
             return
-        queries = [
-            [
-                replace(widest[one.name], part=part.part, pipeline_ids=part.pipeline_ids)
-                for one in alike
-            ]
-            for part in parts
-        ]
-        found = gathered(self.reader, alike, queries)
-        self._loaded.update(zip((one.name for one in alike), found, strict=True))
+        of_whole = [one for one in REPORTS.values() if one.whole_pipelines]
+        of_cut = [one for one in REPORTS.values() if not one.whole_pipelines]
+        whole = self.reader.parts(self.query, whole_pipelines=True)
+        wanted = [{one: self._widest(one, of)} for one in of_whole for of in whole]
+        wanted += [{one: self._widest(one, of) for one in of_cut} for of in cut]
+        for part, loaded in zip(wanted, gathered(self.reader, wanted), strict=True):
+            for (one, of), frames in zip(part.items(), loaded, strict=True):
+                self._parts.add(one.name, of.pipeline_ids, frames)
+
+    def _widest(self, report: Report, part: Query) -> Query:
+        """What a report is to read of a part, for all that the page groups it by."""
+        return replace(part, by=report.section.keys, implied=report.implied)
 
     def comparisons(self, reports: Sequence[Report], *by: str) -> list[pd.DataFrame]:
         """The reports' main figures in :attr:`compared` and in the window before, read together."""

@@ -50,24 +50,24 @@ def render_page(reader: Reader, query: Query) -> str:
     Args:
         query: without keys; its ``every`` is the period in which figures are followed over time.
     """
-    dataset = Dataset(reader, query)
-    style, script = _file("page.css"), _file("page.js")
-    shown_runs = {} if dataset.span is None else _sections(dataset)
-    return environment().get_template("page.html").render(
-        style=Markup(style),  # noqa: S704 - our own file
-        script=Markup(script),  # noqa: S704 - our own file
-        style_hash=_hash(style),
-        script_hash=_hash(script),
-        version=__version__,
-        now=minute(dataset.moment),
-        window=_window(dataset),
-        pipelines=[p.label for p in query.pipelines],
-        branches=query.branches,
-        named=_NAMED,
-        notes=[note for one in dataset.coverage for note in one.notes()][:_NOTES],
-        has_runs=dataset.span is not None,
-        **shown_runs,
-    )  # fmt: skip
+    with Dataset(reader, query) as dataset:
+        style, script = _file("page.css"), _file("page.js")
+        shown_runs = {} if dataset.span is None else _sections(dataset)
+        return environment().get_template("page.html").render(
+            style=Markup(style),  # noqa: S704 - our own file
+            script=Markup(script),  # noqa: S704 - our own file
+            style_hash=_hash(style),
+            script_hash=_hash(script),
+            version=__version__,
+            now=minute(dataset.moment),
+            window=_window(dataset),
+            pipelines=[p.label for p in query.pipelines],
+            branches=query.branches,
+            named=_NAMED,
+            notes=[note for one in dataset.coverage for note in one.notes()][:_NOTES],
+            has_runs=dataset.span is not None,
+            **shown_runs,
+        )  # fmt: skip
 
 
 def _file(name: str) -> str:

@@ -46,7 +46,9 @@ def sentences(database: Database, *changes: dict[str, Any]) -> list[Sentence]:
         implied=("step", "job"),
     )
     with open_reader(database) as reader:
-        return list(sentences_of_change_points(Dataset(reader, reader.query(QuerySpec())), report))
+        query = reader.query(QuerySpec())
+        with Dataset(reader, query) as dataset:
+            return list(sentences_of_change_points(dataset, report))
 
 
 def test_a_fall_of_the_pass_rate_is_told_as_failing_more(history: Database) -> None:
