@@ -64,18 +64,24 @@ def cut(database: Database, number: int) -> None:
             f"{database.name} is SQLite, which has no partitions; they are for PostgreSQL"
         )
     with database.write() as connection:
-        found = connection.execute(_PARTITIONS).scalar_one()
-        if found == number:
+        if _is_cut(database, connection, number):  # without a wait for whoever reads or writes
             return
-        if found:
-            raise DatabaseError(f"the database {database.name} has {found} partitions already")
         connection.execute(text("LOCK TABLE runs, steps IN ACCESS EXCLUSIVE MODE"))
+        if _is_cut(database, connection, number):
+            return
         if connection.execute(text("SELECT EXISTS (SELECT FROM runs)")).scalar_one():
             raise DatabaseError(
                 f"the database {database.name} holds runs, and only an empty one can be cut into "
                 "partitions; name a new one in database_url, and sync or restore into it"
             )
         _make_anew(connection, number)
+
+
+def _is_cut(database: Database, connection: Connection, number: int) -> bool:
+    found = connection.execute(_PARTITIONS).scalar_one()
+    if found not in (0, number):
+        raise DatabaseError(f"the database {database.name} has {found} partitions already")
+    return bool(found)
 
 
 def _make_anew(connection: Connection, number: int) -> None:

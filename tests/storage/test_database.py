@@ -12,10 +12,11 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
-from sqlalchemy import URL, Connection, create_engine, make_url, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 
 from runsync.errors import DatabaseError, LockedError
 from runsync.records import Pipeline
@@ -493,6 +494,69 @@ def test_a_lock_that_the_server_dropped_is_given_back_without_an_error(postgres_
         assert is_free(rival, "a listing")
         with database.lock("a listing"):
             assert not is_free(rival, "a listing")
+
+
+@contextmanager
+def at_first(
+    target: Engine, name: str, act: Callable[[], object], word: str = ""
+) -> Iterator[list[BaseException]]:
+    """At the first such event ``act`` begins in another thread, and has a moment to do harm; what
+    it fails with."""
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            act()
+        except BaseException as error:  # noqa: BLE001 - told to the test
+            failures.append(error)
+
+    late = threading.Thread(target=run)
+
+    def begin(*told: object) -> None:
+        if late.ident is None and word in str(told):
+            late.start()
+            late.join(0.3)
+
+    event.listen(target, name, begin)
+    yield failures
+    late.join()
+
+
+def test_of_two_threads_that_want_a_lock_at_once_one_takes_it(postgres_url: str) -> None:
+    with opened(postgres_url) as database, ExitStack() as stack:
+
+        def take() -> None:
+            stack.enter_context(database.lock("a listing"))
+
+        engine, word = database.engine, "pg_try_advisory_lock"
+        with at_first(engine, "before_cursor_execute", take, word) as failures:
+            take()
+        assert [type(one) for one in failures] == [LockedError]
+
+
+def test_a_lock_may_be_taken_while_another_is_given_back(postgres_url: str) -> None:
+    """With the last lock goes the connection of all."""
+    with opened(postgres_url) as database, opened(postgres_url) as rival:
+        with ExitStack() as first, ExitStack() as second:
+            first.enter_context(database.lock("first"))
+            again = database.lock("second")
+            with at_first(
+                database.engine, "checkin", lambda: second.enter_context(again)
+            ) as failed:
+                first.close()
+            assert (failed, is_free(rival, "first"), is_free(rival, "second")) == ([], True, False)
+        assert is_free(rival, "second")
+
+
+def test_two_threads_may_find_their_locks_dropped_at_once(postgres_url: str) -> None:
+    with opened(postgres_url) as database, opened(postgres_url) as rival, ExitStack() as stack:
+        for listing in ("first", "second"):
+            stack.enter_context(database.lock(listing))
+        end_the_holders(rival)
+        late = partial(database.transact, insert, "second")
+        with at_first(database.engine, "invalidate", late) as failures:
+            database.transact(lambda connection: connection.execute(text("SELECT 1")), "first")
+        assert (failures, is_free(rival, "first"), is_free(rival, "second")) == ([], False, False)
 
 
 def test_nothing_is_committed_after_another_sync_took_a_dropped_lock(postgres_url: str) -> None:

@@ -1,12 +1,13 @@
 """An empty PostgreSQL database cut into partitions keeps all that the revisions made."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import inspect, text
+from sqlalchemy import event, inspect, text
 
 from runsync.config import PipelineConfig, SourceConfig
 from runsync.errors import DatabaseError
@@ -15,6 +16,7 @@ from runsync.sources import open_source
 from runsync.storage.database import Database
 from runsync.storage.partitions import cut
 from runsync.sync.engine import Options, Task, sync
+from tests.storage.test_store import until_it_waits
 
 DEFINITIONS = {
     "constraints": "SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM "
@@ -144,3 +146,49 @@ def test_what_holds_runs_stays_as_it_is(postgres: Database) -> None:
 def test_sqlite_has_no_partitions(sqlite: Database) -> None:
     with pytest.raises(DatabaseError, match="SQLite, which has no partitions"):
         cut(sqlite, 4)
+
+
+def test_what_is_being_written_is_waited_for(postgres: Database) -> None:
+    """Else the table goes with a run that was committed since it was looked at."""
+    failures: list[BaseException] = []
+    late = threading.Thread(target=lambda: cut_or_fail(postgres, 2, failures))
+    with postgres.write() as connection:
+        connection.execute(
+            text("INSERT INTO pipelines (id, source, external_id, name) VALUES (1, 'ci', 'p', 'p')")
+        )
+        connection.execute(text(A_RUN))
+        late.start()
+        until_it_waits(late, postgres)
+    late.join()
+    assert "holds runs" in "".join(map(str, failures))
+    with postgres.read() as connection:
+        assert connection.execute(text("SELECT id FROM runs")).scalars().all() == ["run"]
+
+
+def test_of_two_that_cut_at_once_one_waits_and_finds_it_done(postgres: Database) -> None:
+    """Indexes of tables that are cut are defined for them alone, and not for their partitions."""
+    failures: list[BaseException] = []
+    late = threading.Thread(target=lambda: cut_or_fail(postgres, 3, failures))
+
+    def begin(_: Any, __: Any, statement: str, *___: Any) -> None:
+        if statement.startswith("CREATE TEMP TABLE cut") and late.ident is None:
+            late.start()
+            until_it_waits(late, postgres)
+
+    event.listen(postgres.engine, "before_cursor_execute", begin)
+    cut(postgres, 2)
+    late.join()
+    assert "has 2 partitions already" in "".join(map(str, failures))
+
+
+def cut_or_fail(database: Database, number: int, failures: list[BaseException]) -> None:
+    try:
+        cut(database, number)
+    except DatabaseError as error:
+        failures.append(error)
+
+
+A_RUN = """
+INSERT INTO runs (pipeline_id, id, attempt, status, result, created_at, settled, first_seen_at,
+last_seen_at) VALUES (1, 'run', 1, 'finished', 'passed', now(), true, now(), now())
+"""
