@@ -1,6 +1,7 @@
 """The backend of an archive: its rows as frames, without a Python object for any of them."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, Protocol
 
 import numpy as np
@@ -88,18 +89,14 @@ class ArrowLists:
         self._lists: list[tuple[npt.NDArray[Any], ...]] = []
 
     def add(self, array: "pa.Array") -> None:
-        self._lists.extend(map(_fields, array))
+        values = array.values
+        arrays = values.flatten() if pa.types.is_struct(values.type) else [values]
+        fields = [one.to_numpy(zero_copy_only=False) for one in arrays]
+        for begin, end in pairwise(array.offsets.to_pylist()):
+            self._lists.append(tuple(field[begin:end] for field in fields))
 
     def built(self) -> "pd.Series[Any]":
         return pd.Series(self._lists, dtype=object)
-
-
-def _fields(one: "pa.ListScalar[Any]") -> tuple[npt.NDArray[Any], ...]:
-    values: Any = one.values
-    arrays = [values]
-    if pa.types.is_struct(values.type):
-        arrays = [values.field(n) for n in range(values.type.num_fields)]
-    return tuple(array.to_numpy(zero_copy_only=False) for array in arrays)
 
 
 class ArrowTimes:

@@ -68,8 +68,9 @@ class GroupValues:
         """The same of a column that holds ``number`` arrays of values in each row, alike long."""
         groups = Groups(frame, keys)
         order = np.argsort(groups.codes, kind="stable")
-        rows = [frame[column].iloc[place] for place in order.tolist()]
-        counts = groups.total(np.array([len(row[0]) for row in frame[column]])).astype(np.int64)
+        unordered = frame[column].to_list()
+        rows = [unordered[place] for place in order.tolist()]
+        counts = groups.total(np.array([len(row[0]) for row in unordered])).astype(np.int64)
         return [
             cls(groups.keys, counts, _narrow(_joined([row[place] for row in rows])))
             for place in range(number)
