@@ -245,6 +245,20 @@ def read_progress(
     """
     started, finished = (fields.time(key) for key in times)
     status = map_status(word, statuses, started, finished)
+    ended_at = finished if status is Status.FINISHED else None
+    state = state_of(status, word, end, endings)
+    return {**state, "started_at": started, "finished_at": ended_at}
+
+
+def state_of(
+    status: Status, word: str | None, end: str | None, endings: Mapping[str, Ending]
+) -> dict[str, Any]:
+    """A status and what came of it: keywords of ``Run`` and of ``Step``.
+
+    Args:
+        word: the provider's for the status; None where that is no word.
+        end: its word for how it ended; it counts once that is over.
+    """
     over = status is Status.FINISHED
     result, outcome = map_ending(end if over else None, endings, status)
     return {
@@ -253,8 +267,6 @@ def read_progress(
         "outcome": outcome,
         "raw_status": raw_word(word, status),
         "raw_result": raw_word(end, result) if over else None,
-        "started_at": started,
-        "finished_at": finished if over else None,
     }
 
 

@@ -14,7 +14,7 @@ from typing import ClassVar, TypedDict, TypeVar
 from runsync.errors import RefusedError
 from runsync.http.client import Response
 from runsync.providers import provider
-from runsync.records import Pipeline, Problem, Run, RunWithSteps, Step
+from runsync.records import Pipeline, Problem, Run, RunWithSteps, Status, Step
 
 _Word = TypeVar("_Word")
 
@@ -180,6 +180,11 @@ class LiveSource(ABC):
             word = self.pipeline_word
             raise RefusedError(f"source {self.name!r} finds runs only by {word}: name it as well")
         return pipeline
+
+    def refuse_if_over(self, run: Run) -> None:
+        """Refuses to abort a run that is over."""
+        if run.status is Status.FINISHED:
+            raise RefusedError(f"{self.name}: run {run.id} is over; nothing is left to abort")
 
     def refuse_unsupported(
         self, what: str, wanted: RunFilter | TriggerRequest, supported: str

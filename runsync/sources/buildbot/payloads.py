@@ -9,14 +9,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from runsync.errors import RefusedError
-from runsync.records import UNEXPLAINED, Ending, Pipeline, Run, Status, Step
+from runsync.records import Pipeline, Run, Status, Step
 from runsync.sources.base import TriggerRequest
 from runsync.sources.buildbot.words import ENDINGS, NAMES, RETRY
 from runsync.sources.fields import (
     BadRowError,
     Fields,
-    map_ending,
-    raw_word,
+    state_of,
     storable,
     storable_json,
 )
@@ -70,7 +69,6 @@ def _read_run(
     told = build or request
     finished_at, properties = _time(told, "complete_at"), _properties(told)
     status = _status(build is not None, finished_at)
-    (result, outcome), raw_result = _read_ending(told, status)
     # Further requests are built from these numbers, so they are checked.
     ids = {key: needed(request, key) for key in _REQUEST_IDS}
     ids |= {key: needed(build, key) for key in _BUILD_IDS} if build else {}
@@ -88,10 +86,6 @@ def _read_run(
         created_at=at,
         started_at=_time(build, "started_at") if build else None,
         finished_at=finished_at,
-        status=status,
-        result=result,
-        outcome=outcome,
-        raw_result=raw_result,
         number=str(ids["number"]) if build else None,
         event=_event(request, properties),
         branch=_text(properties.get("branch")),
@@ -101,6 +95,7 @@ def _read_run(
         url=f"{web}/{page}",
         web_url=f"{web}/{page}",
         extra=ids | {key: storable_json(value) for key, value in extra.items() if value},
+        **_state(told, status),
     )
 
 
@@ -108,8 +103,6 @@ def read_step(raw: object, worker: str | None = None) -> Step:
     """One step of a build, on its worker. There is none before it begins."""
     fields = Fields(raw, f"step {whole(raw, 'stepid')}")
     started_at, finished_at = _time(fields, "started_at"), _time(fields, "complete_at")
-    status = _status(started_at is not None, finished_at)
-    (result, outcome), raw_result = _read_ending(fields, status)
     locked = fields.raw.get("locks_acquired_at") != fields.raw.get("started_at")
     columns = _STEP_COLUMNS if locked else _STEP_COLUMNS | {"locks_acquired_at"}
     return Step(
@@ -117,13 +110,10 @@ def read_step(raw: object, worker: str | None = None) -> Step:
         position=needed(fields, "number"),
         name=fields.text("name") or "(unnamed)",
         runner=worker,
-        status=status,
-        result=result,
-        outcome=outcome,
-        raw_result=raw_result,
         started_at=started_at,
         finished_at=finished_at,
         extra={key: value for key, value in fields.rest(columns).items() if value},
+        **_state(fields, _status(started_at is not None, finished_at)),
     )
 
 
@@ -220,14 +210,12 @@ def _status(begun: bool, finished_at: datetime | None) -> Status:
     return Status.RUNNING if begun else Status.NOTSTARTED
 
 
-def _read_ending(fields: Fields, status: Status) -> tuple[Ending, str | None]:
-    """Our words for how something ended, and Buildbot's."""
+def _state(fields: Fields, status: Status) -> dict[str, Any]:
+    """How something stands and how it ended: keywords of ``Run`` and of ``Step``."""
     number = fields.integer("results")
-    if number is None or number < 0:  # a request that is open has -1
-        return UNEXPLAINED, None
-    word = NAMES.get(number, str(number))
-    ending = map_ending(word, ENDINGS, status)
-    return ending, raw_word(word, ending.result)
+    # A request that is open has -1.
+    word = None if number is None or number < 0 else NAMES.get(number, str(number))
+    return state_of(status, None, word, ENDINGS)
 
 
 def _event(request: Fields, properties: Mapping[str, Any]) -> str | None:

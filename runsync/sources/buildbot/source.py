@@ -18,7 +18,7 @@ from typing import Any
 from runsync.config import PipelineConfig
 from runsync.errors import NotFoundError, RefusedError, SourceError
 from runsync.http.client import checked_path
-from runsync.records import Cursor, Pipeline, Problem, Run, RunWithSteps, Status, Step
+from runsync.records import Cursor, Pipeline, Problem, Run, RunWithSteps, Step
 from runsync.sources.base import (
     Access,
     Discovered,
@@ -233,8 +233,7 @@ class Buildbot(Source):
 
     def abort(self, pipeline: Pipeline | None, run_id: str) -> None:
         run = self._newest(run_id)
-        if run.status is Status.FINISHED:
-            raise RefusedError(f"{self.name}: run {run_id} is over; nothing is left to abort")
+        self.refuse_if_over(run)
         reason = {"reason": "aborted with runsync"}
         if "buildid" in run.extra:
             self._api.control(f"/builds/{run.extra['buildid']}", "stop", reason)

@@ -96,10 +96,11 @@ def _read_job(job: Fields, run: Run, repository: Repository) -> Job:
 def _job_row(job: Fields, url: str) -> Step:
     """A job as a row of its own."""
     name = job.needed_text("name")
-    status, (result, outcome), (raw_status, raw_result) = read_state(job)
+    state = read_state(job)
+    over = state["status"] is Status.FINISHED
     # One that waits or is skipped has a `started_at`, too: there it is no start.
     taken = job.raw.get("steps") or job.integer("runner_id")
-    ran = taken and status is not Status.NOTSTARTED and result is not Result.SKIPPED
+    waits = state["status"] is Status.NOTSTARTED or state["result"] is Result.SKIPPED
     return Step(
         id=str(job.needed_number("id", 0)),
         position=0,
@@ -107,16 +108,12 @@ def _job_row(job: Fields, url: str) -> Step:
         job=name,
         phase=JOB_PHASE,
         runner=_runner(job) if taken else None,
-        status=status,
-        result=result,
-        outcome=outcome,
-        raw_status=raw_status,
-        raw_result=raw_result,
         created_at=job.time("created_at"),
-        started_at=job.time("started_at") if ran else None,
-        finished_at=job.time("completed_at") if status is Status.FINISHED else None,
+        started_at=job.time("started_at") if taken and not waits else None,
+        finished_at=job.time("completed_at") if over else None,
         log_url=url,
         extra={"job": without_blanks(job.rest(_JOB_KEYS))},
+        **state,
     )
 
 
@@ -131,21 +128,18 @@ def _runner(job: Fields) -> str | None:
 
 def _read_step(step: Fields, job: Step) -> Step:
     number = step.needed_number("number", 0)
-    status, (result, outcome), (raw_status, raw_result) = read_state(step)
+    state = read_state(step)
+    over = state["status"] is Status.FINISHED
     return Step(
         id=f"{job.id}.{number}",
         position=0,
         name=step.text("name") or "(unnamed)",
         job=job.name,
         runner=job.runner,
-        status=status,
-        result=result,
-        outcome=outcome,
-        raw_status=raw_status,
-        raw_result=raw_result,
         created_at=job.created_at,
         started_at=step.time("started_at"),
-        finished_at=step.time("completed_at") if status is Status.FINISHED else None,
+        finished_at=step.time("completed_at") if over else None,
         log_url=f"{job.log_url}#step:{number}:1",
         extra=without_blanks(step.rest(_STEP_KEYS)),
+        **state,
     )

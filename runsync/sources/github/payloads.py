@@ -12,16 +12,16 @@ from urllib.parse import urlsplit
 
 from runsync.errors import RefusedError
 from runsync.http.client import checked_path
-from runsync.records import UNEXPLAINED, Cursor, Ending, Pipeline, Result, Run, Status
+from runsync.records import Cursor, Pipeline, Result, Run, Status
 from runsync.sources.base import Listed
 from runsync.sources.fields import (
     BadRowError,
     Fields,
     check_one,
     describe,
-    map_ending,
     map_status,
     raw_word,
+    state_of,
 )
 from runsync.sources.github.words import ENDINGS, EVENTS, STATUSES
 
@@ -206,7 +206,6 @@ def read_run(fields: Fields, repository: Repository, own: Pipeline) -> Run:
         raise BadRowError(f"{fields.what}: `run_attempt` {attempt} is no attempt's number")
     created, touched = fields.needed_time("created_at"), fields.time("updated_at")
     began = fields.time("run_started_at") if attempt > 1 else None
-    status, (result, outcome), words = read_state(fields)
     event, run_number = fields.text("event"), fields.integer("run_number")
     page = repository.url("runs", number, "attempts", attempt)
     author, author_id, actor = _author(fields)
@@ -217,13 +216,8 @@ def read_run(fields: Fields, repository: Repository, own: Pipeline) -> Run:
         attempt=attempt,
         # `created_at` stays with the first attempt.
         created_at=began or created,
-        status=status,
-        result=result,
-        outcome=outcome,
         number=None if run_number is None else str(run_number),
         event=event and EVENTS.get(event, event),
-        raw_status=words[0],
-        raw_result=words[1],
         branch=fields.text("head_branch"),
         commit_hash=fields.text("head_sha"),
         message=(commit and commit.text("message")) or fields.text("display_title"),
@@ -233,6 +227,7 @@ def read_run(fields: Fields, repository: Repository, own: Pipeline) -> Run:
         web_url=page,
         version=touched.isoformat() if touched else None,
         extra=without_blanks(fields.rest(_RUN_KEYS)) | actor | _origin(fields, repository, commit),
+        **read_state(fields),
     )
 
 
@@ -263,13 +258,13 @@ def is_stub(run: Run) -> bool:
     return run.version is None
 
 
-def read_state(fields: Fields) -> tuple[Status, Ending, tuple[str | None, str | None]]:
-    """How far a run, job or step is; and GitHub's own words where they are others than ours."""
+def read_state(fields: Fields) -> dict[str, Any]:
+    """How far a run, job or step is: keywords of ``Run`` and of ``Step``."""
     status_word, result_word = fields.text("status"), fields.text("conclusion")
     ended = fields.time("completed_at") or (fields.time("updated_at") if result_word else None)
     status = map_status(status_word or "", STATUSES, fields.time("started_at"), ended)
-    ending = map_ending(result_word, ENDINGS, status) if status is Status.FINISHED else UNEXPLAINED
-    return status, ending, (raw_word(status_word, status), raw_word(result_word, ending.result))
+    state = state_of(status, status_word, result_word, ENDINGS)
+    return state | {"raw_result": raw_word(result_word, state["result"])}
 
 
 def _author(fields: Fields) -> tuple[str | None, str | None, dict[str, str]]:

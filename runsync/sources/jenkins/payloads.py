@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from urllib.parse import unquote
 
@@ -13,11 +14,10 @@ from runsync.sources.fields import (
     BadRowError,
     Fields,
     describe,
-    map_ending,
     nonblank,
-    raw_word,
     read_steps,
     row_name,
+    state_of,
     storable,
 )
 from runsync.sources.jenkins import words
@@ -34,8 +34,7 @@ BUILD_TREE = (
 )
 # What Jenkins allows in a name; the rest is escaped in the names of branches. Nothing invisible.
 _CHARACTER = r"[^\x00-\x20\x7f-\xa0?*/\\%!@#$^&|<>\[\]:;\ud800-\udfff]|%[0-9A-F]{2}"
-_PART = rf"(?!\.{{1,2}}(?:/|$))(?:{_CHARACTER})(?:(?: |{_CHARACTER})*(?:{_CHARACTER}))?"
-_NAME = re.compile(rf"{_PART}(?:/{_PART})*")
+_PART = re.compile(rf"(?!\.{{1,2}}$)(?! )(?:{_CHARACTER}| )+(?<! )")
 _LONGEST_NAME = 500
 _WAITS = ("blockedDurationMillis", "buildableDurationMillis", "waitingDurationMillis")
 _PULL_REQUEST = re.compile(r"(?:PR|MR)-\d+(?:-(?:head|merge))?")
@@ -46,7 +45,7 @@ _LONGEST = 2**46  # of a time that something took, in milliseconds
 
 def is_job_name(name: str) -> bool:
     """Whether it has the form of a full name of a job or folder."""
-    return len(name) <= _LONGEST_NAME and bool(_NAME.fullmatch(name))
+    return len(name) <= _LONGEST_NAME and all(map(_PART.fullmatch, name.split("/")))
 
 
 def read_name(raw: object, above: str) -> tuple[str, Fields]:
@@ -74,75 +73,65 @@ def build_number(raw: object) -> int | None:
     return number if type(number) is int and number > 0 else None
 
 
+def build_time(raw: object) -> int | None:
+    """When a build began, in epoch milliseconds; None where it tells no such time."""
+    at = raw.get("timestamp") if isinstance(raw, dict) else None
+    return at if type(at) is int and 0 < at <= _LONGEST else None
+
+
 def read_build(
-    raw: object, pipeline: Pipeline, base_url: str, as_of: datetime, *, is_branch: bool
+    raw: object, job: str, base_url: str, as_of: datetime, *, is_branch: bool
 ) -> RunWithSteps:
     """A build from a job's list, or by itself; unless it is of a Pipeline job it is its one step.
 
     Args:
-        is_branch: its job is one of a multibranch project, and so named by its branch.
+        job: its full name.
+        is_branch: it is one of a multibranch project, and so named by its branch.
 
     Raises:
         BadRowError: a field is not what is due.
     """
-    number = build_number(raw)
-    fields = Fields(raw, f"build {number or '(no number)'} of {pipeline.external_id}")
-    if number is None:
-        raise BadRowError(f"{fields.what}: `number` is missing or none")
-    created, actions = _moment(fields, "timestamp"), _actions(fields)
+    fields = Fields(raw, f"build {build_number(raw) or '(no number)'} of {job}")
+    number = fields.needed_number("number")
+    # Those that tell nothing are empty.
+    created, actions = _moment(fields, "timestamp"), [*fields.objects("actions")]
     if created is None:
         raise BadRowError(f"{fields.what}: `timestamp` is missing")
-    status = _status(fields)
-    finished = created + _span(fields, "duration") if status is Status.FINISHED else None
-    word = fields.text("result") if finished else None
-    result, outcome = map_ending(word, words.ENDINGS, status)
+    # A build has a result before it is over; after that it is still in progress while what follows
+    # is done, which only a newer Jenkins tells.
+    over = fields.raw.get("building") is False and not fields.raw.get("inProgress")
+    status = Status.FINISHED if over else Status.RUNNING
+    state = state_of(status, None, fields.text("result"), words.ENDINGS)
     causes, stops = _causes(actions), _causes(actions, interrupted=True)
-    if result is Result.ABORTED and any(_word(cause) in words.TIMEOUT_CAUSES for cause in stops):
-        outcome = Outcome.TIMEOUT
-    head = pipeline.external_id.rpartition("/")[2] if is_branch else None
+    if state["result"] is Result.ABORTED and words.TIMEOUT_CAUSES & {*map(_word, stops)}:
+        state["outcome"] = Outcome.TIMEOUT
+    head = job.rpartition("/")[2] if is_branch else None
     commit, branch = _revision(actions)
     commit, message, author = _change(fields, commit)
     user = next((one for one in causes if one.first_text("userId", "userName")), None)
-    page = base_url + checked_path(*job_path(pipeline.external_id), str(number)) + "/"
+    page = base_url + checked_path(*job_path(job)) + "/"
     run = Run(
-        pipeline=pipeline,
+        pipeline=Pipeline(job, job, page),
         id=str(number),
         number=str(number),
         created_at=created,
         started_at=created,
-        finished_at=finished,
+        finished_at=created + _span(fields, "duration") if over else None,
         queued_before_ms=_waited(actions),
-        status=status,
-        result=result,
-        outcome=outcome,
-        raw_result=raw_word(word, result),
         event=_event(causes, head),
         branch=storable(unquote(head)) if head else branch,
         commit_hash=commit,
         message=message,
         author=user.first_text("userId", "userName") if user else author,
         author_id=user.text("userId") if user else None,
-        url=page,
-        web_url=page,
+        url=f"{page}{number}/",
+        web_url=f"{page}{number}/",
         extra=_told(fields, number, actions, causes),
+        **state,
     )
     if (fields.text("_class") or "WorkflowRun").endswith("WorkflowRun"):
         return RunWithSteps(run, (), as_of, steps_read=False)
     return whole_build(run, as_of, fields.text("builtOn") or None)
-
-
-def _actions(build: Fields) -> list[Fields]:
-    """What plugins tell of a build. Those that tell nothing are empty, or null on old servers."""
-    told = build.raw.get("actions")
-    kept = [one for one in told if one is not None] if isinstance(told, list) else told
-    return list(Fields({"actions": kept}, build.what).objects("actions"))
-
-
-def _status(build: Fields) -> Status:
-    """A build has a result before it is over; after that it is still in progress while what follows
-    is done, which only a newer Jenkins tells."""
-    is_over = build.raw.get("building") is False and not build.raw.get("inProgress")
-    return Status.FINISHED if is_over else Status.RUNNING
 
 
 def _causes(actions: list[Fields], *, interrupted: bool = False) -> list[Fields]:
@@ -191,8 +180,7 @@ def _revision(actions: list[Fields]) -> tuple[str | None, str | None]:
 def _change(build: Fields, commit: str | None) -> tuple[str | None, str | None, str | None]:
     """Commit, message and author: those of the commit that was built, where it is among the
     changes since the build before; else of the newest change, unless there are several lists."""
-    one = build.child("changeSet")
-    lists = [*build.objects("changeSets"), *([one] if one else [])]
+    lists = [*build.objects("changeSets"), *filter(None, [build.child("changeSet")])]
     changes = [items for changes in lists if (items := list(changes.objects("items")))]
     if commit:
         found = [item for items in changes for item in items if item.text("commitId") == commit]
@@ -209,16 +197,13 @@ def _told(
     """What has no column: its own title, the names of its parameters, the build that started it."""
     title = build.text("displayName")
     names = [one.text("name") for action in actions for one in action.objects("parameters")]
-    above = [
-        f"{project}#{cause.integer('upstreamBuild') or '?'}"
-        for cause in causes
-        if (project := cause.text("upstreamProject"))
-    ]
+    above = next((cause for cause in causes if cause.text("upstreamProject")), None)
+    number_above = (above and above.integer("upstreamBuild")) or "?"
     return nonblank(
         {
             "displayName": title if title != f"#{number}" else None,
             "parameters": [name for name in names if name],
-            "upstream": next(iter(above), None),
+            "upstream": above and f"{above.text('upstreamProject')}#{number_above}",
         }
     )
 
@@ -228,18 +213,9 @@ def _told(
 
 def whole_build(run: Run, as_of: datetime, machine: str | None = None) -> RunWithSteps:
     """A build that has no stages: it is its one step."""
-    step = Step(
-        id="build",
-        position=1,
-        name="build",
-        runner=machine,
-        status=run.status,
-        result=run.result,
-        outcome=run.outcome,
-        raw_result=run.raw_result,
-        started_at=run.started_at,
-        finished_at=run.finished_at,
-    )
+    same = "status result outcome raw_result started_at finished_at".split()
+    state: dict[str, Any] = {name: getattr(run, name) for name in same}
+    step = Step(id="build", position=1, name="build", runner=machine, **state)
     return RunWithSteps(run, (step,), as_of)
 
 
@@ -251,19 +227,12 @@ def read_stages(view: str, run: Run, data: object, as_of: datetime) -> RunWithSt
         BadRowError: it is no such answer, or not of this build.
     """
     fields = Fields(data, f"the stages of build {run.id} of {run.pipeline.external_id}")
-    told = fields if view == "wfapi" else fields.child("data")
-    stages = told.raw.get("stages") if told else None
+    told = fields if view == "wfapi" else Fields(fields.raw.get("data"), fields.what)
+    stages = told.raw.get("stages")
     if not isinstance(stages, list) or (view == "wfapi" and fields.text("id") != run.id):
         raise BadRowError(f"{fields.what}: another answer came; check base_url")
-    jobs = list(_leaves(stages))
-
-    def read(raw: object, place: int) -> Step:
-        return _read_stage(raw, place, jobs[place - 1][1], run)
-
-    steps, problems = read_steps([raw for raw, _ in jobs], read, f"run {run.id}")
-    is_early = told and (
-        told.raw.get("complete") is False or told.raw.get("status") in words.STAGE_STATUSES
-    )
+    steps, problems = read_steps(_leaves(stages), partial(_read_stage, run), f"run {run.id}")
+    is_early = told.raw.get("complete") is False or told.raw.get("status") in words.STAGE_STATUSES
     if is_early and run.status is Status.FINISHED:
         problems += (Problem(f"run {run.id}: its stages were told before its end"),)
     elif steps and not problems:
@@ -284,13 +253,14 @@ def _leaves(stages: list[Any]) -> Iterator[tuple[object, str | None]]:
             yield raw, job
 
 
-def _read_stage(raw: object, place: int, job: str | None, run: Run) -> Step:
+def _read_stage(run: Run, row: Any, place: int) -> Step:
+    raw, job = row
     fields = Fields(raw, row_name("stage", raw))
     word = fields.text("status") or fields.text("state")
     status = words.STAGE_STATUSES.get(word or "", Status.FINISHED if word else run.status)
     over = status is Status.FINISHED
-    result, outcome = map_ending(word, words.STAGE_ENDINGS, status)
-    started = _moment(fields, "startTimeMillis") if result is not Result.SKIPPED else None
+    state = state_of(status, None if over else word, word, words.ENDINGS)
+    started = _moment(fields, "startTimeMillis") if state["result"] is not Result.SKIPPED else None
     length = "totalDurationMillis" if "totalDurationMillis" in fields.raw else "durationMillis"
     # An error's text may tell anything; its class does not.
     paused, error = fields.integer("pauseDurationMillis"), fields.first_text("error/type")
@@ -300,14 +270,10 @@ def _read_stage(raw: object, place: int, job: str | None, run: Run) -> Step:
         name=fields.text("name") or "(unnamed)",
         job=job and storable(job),
         runner=fields.text("agent") or None,
-        status=status,
-        result=result,
-        outcome=outcome,
-        raw_status=None if over else raw_word(word, status),
-        raw_result=raw_word(word, result) if over else None,
         started_at=started,
         finished_at=started + _span(fields, length) if started and over else None,
         extra=nonblank({"pauseDurationMillis": paused or None, "error": error}),
+        **state,
     )
 
 

@@ -13,7 +13,7 @@ from runsync.records import Pipeline, Problem, Run, RunWithSteps
 from runsync.sources.base import Listed, Source, basic_or_bearer
 from runsync.sources.fields import BadRowError, Fields, describe, or_problem, rows_in
 from runsync.sources.jenkins import payloads, walk
-from runsync.sources.jenkins.payloads import BUILD_TREE, job_path
+from runsync.sources.jenkins.payloads import BUILD_TREE, build_time, job_path
 from runsync.sources.jenkins.walk import JobAnswer, JobList
 from runsync.sources.steps import without_steps
 
@@ -22,6 +22,11 @@ from runsync.sources.steps import without_steps
 _VIEWS = {
     "wfapi": (("wfapi", "describe"), ("wfapi", "describe")),
     "graph": (("stages", "tree"), ("multi-pipeline-graph", "runs")),
+}
+# By what a job is known, and a folder; and what to write for the one in the place of the other.
+_KEYS = {
+    "nextBuildNumber": ("a job, no folder", "id"),
+    "jobs": ("a folder or a project, no job", "application_id"),
 }
 _LEVELS = 3
 
@@ -59,86 +64,74 @@ class JenkinsReader(Source):
 
     # Jobs and folders.
 
-    def _item(self, name: str, tree: str) -> Response:
-        """What a job or folder tells."""
-        path = checked_path(*job_path(name), "api", "json")
-        answer = self.client.get(path, {"tree": tree})
-        if not isinstance(answer.data, dict) or not {"nextBuildNumber", "jobs"} & set(answer.data):
-            raise SourceError(
-                f"{self.name}: {path} is neither job nor folder but {describe(answer.data)}; "
-                "check that base_url is Jenkins'"
-            )
-        return answer
-
-    def _job(self, name: str, position: int, size: int | None = None) -> JobAnswer:
-        """A job with its builds from a position on.
+    def _ask(self, name: str, key: str, tree: str) -> Response:
+        """What a job or a folder tells, which has this ``key``, and the other one has not.
 
         Raises:
-            RefusedError: it is a folder.
+            RefusedError: it is the other one.
         """
+        path = checked_path(*job_path(name), "api", "json")
+        answer = self.client.get(path, {"tree": tree})
+        told = answer.data if isinstance(answer.data, dict) else {}
+        if key in told:
+            return answer
+        for other, (what, right) in _KEYS.items():
+            if other in told:
+                hint = f'write `{right} = "{name}"` in the config'
+                raise RefusedError(f"{self.name}: {name!r} is {what}; {hint}")
+        raise SourceError(
+            f"{self.name}: {path} is neither job nor folder but {describe(answer.data)}; "
+            "check that base_url is Jenkins'"
+        )
+
+    def _job(self, name: str, position: int, size: int | None = None) -> JobAnswer:
+        """A job with its builds from a position on."""
         last = position + (size or walk.PAGE_SIZE)
-        answer = self._item(name, f"{_job_tree(f'{{{position},{last}}}')},jobs[name]")
-        if "nextBuildNumber" not in answer.data:
-            raise self._other_key(name, "a folder or a project, no job", "application_id")
+        answer = self._ask(name, "nextBuildNumber", f"jobs[name],{job_tree(position, last)}")
         with self.reading():
             return self._read_job(Fields(answer.data, f"job {name}"), name, answer.as_of)
 
     def _read_job(self, fields: Fields, name: str, as_of: datetime) -> JobAnswer:
-        rows, following = fields.raw.get("allBuilds", []), fields.integer("nextBuildNumber")
-        if not isinstance(rows, list) or following is None:
+        rows, following = fields.raw.get("allBuilds", []), fields.needed_number("nextBuildNumber")
+        if not isinstance(rows, list):
             raise BadRowError(f"{fields.what}: its builds are {describe(rows)}")
         first = fields.child("firstBuild")
-        self._branches[name] = _is_branch(fields.raw)
+        self._branches[name] = "BranchJobProperty" in str(fields.raw.get("property"))
         return JobAnswer(rows, first.integer("number") if first else None, following, as_of)
 
-    def _folder(self, name: str, builds: str | None) -> Folder:
-        """All that is in a folder, jobs with their builds of a range such as ``{0,100}``, if any.
-
-        Raises:
-            RefusedError: it is a job.
-        """
-        job = _job_tree(builds)
-        inner = f"name,{job}"
+    def _folder(self, name: str, tree: str) -> Folder:
+        """All that is in a folder, and what ``tree`` asks of its jobs."""
+        inner = f"name,{tree}"
         for _ in range(_LEVELS - 1):
-            inner = f"name,{job},jobs[{inner}]"
+            inner = f"name,{tree},jobs[{inner}]"
 
         def ask(name: str) -> Response:
-            answer = self._item(name, f"nextBuildNumber,jobs[{inner}]")
-            if "jobs" not in answer.data:
-                raise self._other_key(name, "a job, no folder", "id")
-            return answer
+            return self._ask(name, "jobs", f"nextBuildNumber,jobs[{inner}]")
 
-        def add(above: str, listed: object, as_of: datetime) -> None:
-            for raw in rows_in(listed, f"the jobs of folder {above!r}"):
+        def add(above: str, answer: Response) -> None:
+            for raw in rows_in(answer.data, f"folder {above!r}", "jobs"):
                 try:
                     name, fields = payloads.read_name(raw, above)
                     is_job = "nextBuildNumber" in fields.raw
-                    job = self._read_job(fields, name, as_of) if is_job else None
+                    job = self._read_job(fields, name, answer.as_of) if is_job else None
                 except BadRowError as error:
                     folder.problems.append(Problem(str(error), lost=False))
                     continue
-                is_new = name not in folder.items
-                folder.items.setdefault(name, job)
-                if is_new and not is_job and "jobs" in fields.raw:
-                    add(name, fields.raw["jobs"], as_of)
-                elif is_new and not is_job:  # it lies too deep for this answer
-                    deeper = ask(name)
-                    add(name, deeper.data["jobs"], deeper.as_of)
+                folder.items[name] = job
+                if job is None:
+                    # It may lie too deep for this answer.
+                    is_told = "jobs" in fields.raw
+                    add(name, replace(answer, data=fields.raw) if is_told else ask(name))
 
         top = ask(name)
         folder = Folder(top.as_of)
-        add(name, top.data["jobs"], top.as_of)
+        add(name, top)
         return folder
 
-    def _other_key(self, name: str, what: str, key: str) -> RefusedError:
-        return RefusedError(
-            f'{self.name}: {name!r} is {what}; write `{key} = "{name}"` in the config'
-        )
-
-    def _job_list(self, name: str) -> JobList:
+    def _job_list(self, name: str, begun: JobAnswer) -> JobList:
         """What the walk asks of a job."""
         listed, time_of = partial(self._listed, name), partial(self._time_of, name)
-        return JobList(name, partial(self._job, name), listed, time_of)
+        return JobList(name, begun, partial(self._job, name), listed, time_of)
 
     def _listed(self, name: str, raw: object, as_of: datetime) -> Listed | Problem:
         read = or_problem(partial(self._read, raw, name, as_of))
@@ -149,10 +142,12 @@ class JenkinsReader(Source):
 
     def _time_of(self, name: str, number: int) -> int | None:
         with suppress(NotFoundError):
-            path = self._build_path(Pipeline(name), str(number))
-            data = self.client.get(path, {"tree": "number,timestamp"}).data
-            return data.get("timestamp") if isinstance(data, dict) else None
+            return build_time(self._told(Pipeline(name), str(number)).data)
         return None
+
+    def _told(self, pipeline: Pipeline, number: str) -> Response:
+        """Whether there is a build, and when it began."""
+        return self.client.get(self._build_path(pipeline, number), {"tree": "timestamp"})
 
     # Builds.
 
@@ -172,11 +167,9 @@ class JenkinsReader(Source):
 
     def _read(self, raw: object, name: str, as_of: datetime) -> RunWithSteps:
         if name not in self._branches:
-            told = self._item(name, "nextBuildNumber,property[_class]").data
-            self._branches[name] = _is_branch(told)
-        url = self.client.base_url
-        own = Pipeline(name, name, url + checked_path(*job_path(name)) + "/")
-        return payloads.read_build(raw, own, url, as_of, is_branch=self._branches[name])
+            self._job(name, 0, 1)
+        url, is_branch = self.client.base_url, self._branches[name]
+        return payloads.read_build(raw, name, url, as_of, is_branch=is_branch)
 
     def complete(self, run: Run) -> RunWithSteps:
         """A build of a Pipeline job with its stages.
@@ -195,7 +188,7 @@ class JenkinsReader(Source):
                     self._view = view
                     return details
         is_shown = known or (known is None and any(map(partial(self._has_sign, run), _VIEWS)))
-        there = self.client.get(self._build_path(run.pipeline, run.id), {"tree": "number"})
+        there = self._told(run.pipeline, run.id)
         if is_shown:
             return without_steps(run, there.as_of, "its stages are")
         self._view = self._view or ""
@@ -209,14 +202,7 @@ class JenkinsReader(Source):
         return False
 
 
-def _job_tree(builds: str | None) -> str:
-    """The ``tree`` that asks for a job."""
-    if builds is None:
-        return "nextBuildNumber"
-    told = "nextBuildNumber,firstBuild[number],property[_class]"
-    return f"{told},allBuilds[{BUILD_TREE}]{builds}"
-
-
-def _is_branch(told: Any) -> bool:
-    """Whether a job is that of a branch: one of a multibranch project's."""
-    return "BranchJobProperty" in str(told.get("property"))
+def job_tree(first: int, end: int) -> str:
+    """The ``tree`` that asks for a job with some of its builds."""
+    builds = f"allBuilds[{BUILD_TREE}]{{{first},{end}}}"
+    return f"nextBuildNumber,firstBuild[number],property[_class],{builds}"

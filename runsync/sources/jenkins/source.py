@@ -21,18 +21,16 @@ from urllib.parse import urljoin, urlsplit
 from runsync.config import PipelineConfig
 from runsync.errors import ForbiddenError, NotFoundError, RefusedError, SourceError
 from runsync.http.client import Response, checked_path
-from runsync.records import Pipeline, Problem, Run, RunWithSteps, Status, Step
+from runsync.records import Pipeline, Problem, Run, RunWithSteps, Step
 from runsync.sources import base
 from runsync.sources.base import Discovered, Listing, Page, ResumePoint
 from runsync.sources.fields import object_in
 from runsync.sources.jenkins import walk
 from runsync.sources.jenkins.payloads import job_path, whole_build
-from runsync.sources.jenkins.reader import JenkinsReader
+from runsync.sources.jenkins.reader import Folder, JenkinsReader, job_tree
 
 FIRST_BUILDS = 5
 """How many builds of each job of a folder are asked for at once."""
-_LISTED_LIVE = 20
-_MOST_LISTED = 100
 _QUEUE_ITEM = re.compile(r"/queue/item/(\d{1,19})/?$", re.ASCII)
 _SESSION = re.compile(r"JSESSIONID[\w.]*=[\w.!:-]+", re.ASCII)
 _HEADER = re.compile(r"[\w.:-]{1,200}", re.ASCII)
@@ -54,10 +52,7 @@ class Jenkins(JenkinsReader):
     def listing(self, wanted: PipelineConfig) -> Listing:
         kind, value = wanted.key
         if kind == "repository":
-            due = (
-                "`id`, a job's full name, or `application_id`, a folder's or multibranch project's"
-            )
-            raise self.bad_key(kind, due)
+            raise self.bad_key(kind, "`id` for a job, or `application_id` for all jobs of a folder")
         self._checked_name(value)
         if kind == "application_id":
             return Listing(f"{self.name}/application/{value}", value)
@@ -69,15 +64,14 @@ class Jenkins(JenkinsReader):
         self._view = self._view or None
         is_folder = not listing.pipelines
         if is_folder:
-            folder = self._folder(listing.ref, f"{{0,{FIRST_BUILDS}}}")
-            jobs = [(self._job_list(name), job) for name, job in folder.items.items() if job]
-            as_of = folder.as_of
-            if folder.problems:
-                yield Page(tuple(folder.problems), as_of, aside=True)
+            found = self._folder(listing.ref, job_tree(0, FIRST_BUILDS))
         else:
             job = self._job(listing.ref, 0)
-            jobs, as_of = [(self._job_list(listing.ref), job)], job.as_of
-        yield from walk.pages(jobs, resume_point, memory, as_of, is_folder=is_folder)
+            found = Folder(job.as_of, {listing.ref: job})
+        if found.problems:
+            yield Page(tuple(found.problems), found.as_of, aside=True)
+        jobs = [self._job_list(name, job) for name, job in found.items.items() if job]
+        yield from walk.pages(jobs, resume_point, memory, found.as_of, is_folder=is_folder)
 
     # The live API for people.
 
@@ -91,9 +85,8 @@ class Jenkins(JenkinsReader):
         self.provider_word(wanted, "sort", {"creationDateDesc": None})
         if wanted.pipeline is None:
             raise RefusedError("Jenkins lists the builds of one job: name one")
-        limit = min(wanted.limit or _LISTED_LIVE, _MOST_LISTED)
         name = self._checked_name(wanted.pipeline)
-        job = self._job(name, wanted.skip or 0, limit)
+        job = self._job(name, wanted.skip or 0, min(wanted.limit or 20, walk.PAGE_SIZE))
         with self.reading():
             return [self._read(raw, name, job.as_of).run for raw in job.rows]
 
@@ -125,8 +118,9 @@ class Jenkins(JenkinsReader):
     def trigger(self, wanted: base.TriggerRequest) -> Run | None:
         self.refuse_unsupported("trigger runs", wanted, "pipeline env")
         path = job_path(self._checked_name(wanted.pipeline))
-        job = self._item(wanted.pipeline, "nextBuildNumber,property[_class]").data
-        takes = any("ParametersDefinition" in str(one) for one in job.get("property") or ())
+        tree = "nextBuildNumber,jobs[name],property[_class]"
+        job = self._ask(wanted.pipeline, "nextBuildNumber", tree).data
+        takes = "ParametersDefinition" in str(job.get("property"))
         if wanted.env and not takes:
             raise RefusedError(f"{self.name}: job {wanted.pipeline!r} takes no parameters")
         order = checked_path(*path, "buildWithParameters" if takes else "build")
@@ -155,8 +149,7 @@ class Jenkins(JenkinsReader):
 
     def abort(self, pipeline: Pipeline | None, run_id: str) -> None:
         known = self.require_pipeline(pipeline)
-        if self.find_run(known, run_id).run.status is Status.FINISHED:
-            raise RefusedError(f"{self.name}: run {run_id} is over; nothing is left to abort")
+        self.refuse_if_over(self.find_run(known, run_id).run)
         path = self._build_path(known, run_id, "stop")
         shown = urljoin(path, self._send(path, None).headers.get("Location", "."))
         # To the build's page; how a proxy calls the host and the path before it is its own affair.
@@ -185,7 +178,7 @@ class Jenkins(JenkinsReader):
         return base.Access(answer.as_of, None if told.get("anonymous") else told.get("name"))
 
     def discover(self) -> Iterator[Discovered | Problem]:
-        folder = self._folder("", None)
+        folder = self._folder("", "nextBuildNumber")
         yield from folder.problems
         for name, job in folder.items.items():
             within = name.rpartition("/")[0] or None

@@ -5,7 +5,7 @@ the job's first build is, which the same answer tells; an empty page ends nothin
 folder's jobs are merged by time.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -15,7 +15,7 @@ from runsync.records import Cursor, Problem
 from runsync.sources import pagination
 from runsync.sources.base import Listed, Page, ResumePoint
 from runsync.sources.fields import EPOCH
-from runsync.sources.jenkins.payloads import MILLISECOND, build_number
+from runsync.sources.jenkins.payloads import MILLISECOND, build_number, build_time
 from runsync.sources.merged import merged
 from runsync.sources.pagination import Entry, Mark, Slice
 
@@ -27,7 +27,6 @@ nothing of it any more, since the job was not there in the last sync."""
 ASKED_KEY = "asked"
 """Under it stands when the last whole sync began."""
 _NO_BUILD = [0, 0]
-_LATEST = 2**46  # in epoch milliseconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +42,12 @@ class JobAnswer:
 
 @dataclass(frozen=True, slots=True)
 class JobList:
-    """What reads one job. ``ask`` takes a position; ``read`` a build, at the time it was told;
-    ``time_of`` asks for the time of a build by its number, None where there is none."""
+    """What reads one job. ``begun`` is the answer from position 0; ``ask`` takes a position;
+    ``read`` a build, at the time it was told; ``time_of`` asks for the time of a build by its
+    number, None where there is none."""
 
     name: str
+    begun: JobAnswer
     ask: Callable[[int], JobAnswer]
     read: Callable[[object, datetime], Listed | Problem]
     time_of: Callable[[int], int | None]
@@ -58,19 +59,18 @@ def place_of(job: str, number: str, at: datetime) -> Cursor:
 
 
 def walked(
-    job: JobList, begun: JobAnswer, resume_point: ResumePoint | None = None, *, is_folder: bool
+    job: JobList, resume_point: ResumePoint | None = None, *, is_folder: bool
 ) -> Iterator[Page]:
     """One job's builds, from the top or from a resume point down.
 
     Args:
-        begun: the answer from position 0.
         is_folder: where a job of a folder cannot be read, its list ends with that.
     """
-    known = [begun]
+    begun = [job.begun]
 
     def fetch(position: int) -> Slice:
-        answer = known.pop() if known and not position else job.ask(position)
-        known[:] = []
+        answer = begun.pop() if begun and not position else job.ask(position)
+        begun.clear()
         return _slice(job, answer, is_top=not position)
 
     # A bound that is no build's place has no number: from there on it is walked from the top.
@@ -83,7 +83,7 @@ def walked(
     except SourceError as error:
         if not is_folder:
             raise
-        yield Page((Problem(str(error)),), begun.as_of, at_start=True)
+        yield Page((Problem(str(error)),), job.begun.as_of, at_start=True)
 
 
 def _slice(job: JobList, answer: JobAnswer, *, is_top: bool) -> Slice:
@@ -107,34 +107,26 @@ def _slice(job: JobList, answer: JobAnswer, *, is_top: bool) -> Slice:
     return Slice(entries, answer.as_of, at_start)
 
 
-def anchor_of(rows: Sequence[object]) -> list[int] | None:
+def _newest_of(rows: Sequence[object]) -> list[int]:
     """Number and time of the topmost build that tells both."""
-    for raw in rows:
-        number = build_number(raw)
-        at = raw.get("timestamp") if isinstance(raw, dict) else None
-        if number and type(at) is int and 0 < at < _LATEST:
-            return [number, at]
-    return None
+    told = ([build_number(raw) or 0, build_time(raw) or 0] for raw in rows)
+    return next((one for one in told if all(one)), _NO_BUILD)
 
 
-def has_restarted(job: JobList, answer: JobAnswer, known: list[int]) -> bool:
+def has_restarted(job: JobList, known: list[int]) -> bool:
     """Whether a job is another one of the same name than that whose build is ``known``: it counts
     anew, or has another build of that number."""
     number, at = known[:2]
-    if not number:
-        return False
-    if answer.next <= number:
+    if job.begun.next <= number:
         return True
-    shown = {n: raw for raw in answer.rows if (n := build_number(raw))}
-    if number in shown:
-        told = anchor_of([shown[number]])
-        return told is not None and told[1] != at
-    time = job.time_of(number) if shown and number < min(shown) else None
-    return isinstance(time, int) and time != at
+    times = {n: build_time(raw) for raw in job.begun.rows if (n := build_number(raw))}
+    is_below = number and times and number < min(times)
+    time = job.time_of(number) if is_below else times.get(number)
+    return time is not None and time != at
 
 
 def pages(
-    jobs: Sequence[tuple[JobList, JobAnswer]],
+    jobs: Sequence[JobList],
     resume_point: ResumePoint | None,
     memory: dict[str, Any],
     as_of: datetime,
@@ -154,9 +146,9 @@ def pages(
     after = {name: [*at[:2], 0] for name, at in known.items()}
     in_order: list[Iterator[Page]] = []
     shown: dict[str, list[int]] = {}
-    for job, answer in jobs:
+    for job in jobs:
         before = known.get(job.name, _NO_BUILD)
-        if has_restarted(job, answer, before):
+        if has_restarted(job, before):
             error = HistoryRestartedError(
                 f"job {job.name} was deleted and made again, so the numbers of its stored builds "
                 f"mean others now; {START_APART}"
@@ -167,26 +159,20 @@ def pages(
             continue
         was_there = JOBS_KEY not in memory or (job.name in known and len(before) == 2)
         has_holes = False
-        for page in () if was_there else walked(job, answer, is_folder=is_folder):
+        for page in () if was_there else walked(job, is_folder=is_folder):
             yield replace(page, at_start=False, aside=True)
             has_holes |= any(isinstance(item, Problem) for item in page.items)
-        if was_there or not has_holes:
-            resumed = None if is_folder else resume_point
-            in_order.append(walked(job, answer, resumed, is_folder=is_folder))
-            shown[job.name] = anchor_of(answer.rows) or _NO_BUILD
-            after[job.name] = max(before[:2], _NO_BUILD if has_holes else shown[job.name])
+        if not has_holes:
+            in_order.append(walked(job, None if is_folder else resume_point, is_folder=is_folder))
+            shown[job.name] = _newest_of(job.begun.rows)
+            after[job.name] = max(before[:2], shown[job.name])
     memory[JOBS_KEY] = after
     if resume_point is None:
         memory[ASKED_KEY] = as_of.isoformat()
-    gone = {name: at for name, at in after.items() if at[0] > shown.get(name, _NO_BUILD)[0]}
-    top = _top_of(gone) if is_folder or resume_point is None else None
+    gone = [
+        place_of(name, str(number), EPOCH + at * MILLISECOND)
+        for name, (number, at, *_) in after.items()
+        if number > shown.get(name, _NO_BUILD)[0]
+    ]
+    top = max(gone, default=None) if is_folder or resume_point is None else None
     yield from merged(in_order, as_of, PAGE_SIZE, top)
-
-
-def _top_of(newest: Mapping[str, list[int]]) -> Cursor | None:
-    """Where the newest of these builds stood."""
-    places = [(at, name, number) for name, (number, at, *_) in newest.items()]
-    if not places:
-        return None
-    at, name, number = max(places)
-    return place_of(name, str(number), EPOCH + at * MILLISECOND)

@@ -2,7 +2,7 @@
 
 from runsync.records import ABORTED, FAILED, PASSED, SKIPPED, Status
 
-ENDINGS = {
+_OF_BUILDS = {
     "SUCCESS": PASSED,
     # Built, but its tests failed.
     "UNSTABLE": FAILED,
@@ -17,9 +17,9 @@ STAGE_STATUSES = {
 }
 """Of stages that are not over: the words of the stage view in capitals, those of the graph view
 not. Any other word is an end."""
-STAGE_ENDINGS = {
-    **ENDINGS,
-    **{word.lower(): ending for word, ending in ENDINGS.items()},
+ENDINGS = {
+    **_OF_BUILDS,
+    **{word.lower(): ending for word, ending in _OF_BUILDS.items()},
     "FAILED": FAILED,
     **dict.fromkeys("NOT_EXECUTED SKIPPED skipped".split(), SKIPPED),
 }

@@ -41,11 +41,11 @@ SHA = ["a" * 40, "b" * 40, "c" * 40]
 
 
 def read(raw: Any) -> RunWithSteps:
-    return read_build(raw, Pipeline(JOB), BASE, NOW, is_branch=False)
+    return read_build(raw, JOB, BASE, NOW, is_branch=False)
 
 
 def build(raw: dict[str, Any], name: str = JOB, *, is_branch: bool = False) -> Run:
-    return read_build(whole(raw), Pipeline(name), BASE, NOW, is_branch=is_branch).run
+    return read_build(whole(raw), name, BASE, NOW, is_branch=is_branch).run
 
 
 def whole(raw: dict[str, Any]) -> dict[str, Any]:
@@ -123,7 +123,7 @@ def test_events(cause: str, event: str) -> None:
 
 def test_actions_that_tell_nothing_are_passed_over() -> None:
     user = causes({"_class": "hudson.model.Cause$UserIdCause", "userId": "ada"})
-    assert build({"actions": [None, {}, user, None]}).author == "ada"
+    assert build({"actions": [{}, user, {}]}).author == "ada"
 
 
 def test_branches_of_a_multibranch_project() -> None:

@@ -44,12 +44,12 @@ class Listing:
         return Listed(Cursor(at, f"{self.name}#{run.id:0>10}"), run)
 
     def of_job(self) -> JobList:
-        return JobList(self.name, self.ask, self.read, lambda _: None)
+        return JobList(self.name, self.ask(0), self.ask, self.read, lambda _: None)
 
     def walked(self, resume_point: ResumePoint | None = None) -> list[Any]:
-        begun = self.ask(0)
+        job = self.of_job()
         self.asked = [] if resume_point else self.asked
-        return taken(walked(self.of_job(), begun, resume_point, is_folder=False))
+        return taken(walked(job, resume_point, is_folder=False))
 
 
 def row(number: int, at: int | None = None) -> dict[str, int]:
@@ -159,9 +159,9 @@ def test_what_is_no_list_of_builds_is_refused(kind: str) -> None:
 def test_a_list_that_ignores_positions_is_refused() -> None:
     listing = Listing(*range(1, 31))
     honest = listing.ask
-    ask = JobList("app", lambda _: honest(0), listing.read, lambda _: None)
+    job = JobList("app", honest(0), lambda _: honest(0), listing.read, lambda _: None)
     with pytest.raises(SourceError, match="same runs on page after page"):
-        taken(walked(ask, honest(0), is_folder=False))
+        taken(walked(job, is_folder=False))
     assert len(listing.asked) < 100
 
 
@@ -181,7 +181,7 @@ def test_jobs_are_merged_by_time_each_in_its_order() -> None:
     one, two = Listing(1, 2, 3, name="one"), Listing(name="two")
     # A clock that ran back by an hour does not make an order.
     two.rows = [row(9, 150), row(8, 100), row(7, 5000), row(6, 30)]
-    lists = [walked(each.of_job(), each.ask(0), is_folder=True) for each in (one, two)]
+    lists = [walked(each.of_job(), is_folder=True) for each in (one, two)]
     pages = list(merged(lists, NOW, SIZE))
     order = [(i.run.pipeline.external_id, i.run.id) for page in pages for i in page.items
              if isinstance(i, Listed)]  # fmt: skip
@@ -195,7 +195,7 @@ def test_jobs_are_merged_by_time_each_in_its_order() -> None:
 
 def test_a_page_ends_before_a_job_is_asked_for_more() -> None:
     busy, quiet = Listing(*range(1, 40), name="busy"), Listing(1, name="quiet")
-    lists = [walked(each.of_job(), each.ask(0), is_folder=True) for each in (busy, quiet)]
+    lists = [walked(each.of_job(), is_folder=True) for each in (busy, quiet)]
     pages = merged(lists, NOW, SIZE)
     assert len(next(pages).items) == SIZE
     assert len(busy.asked) + len(quiet.asked) == 2
