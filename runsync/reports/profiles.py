@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 import sqlalchemy as sa
 
@@ -18,8 +19,12 @@ from runsync.reports.verdicts import RUN
 from runsync.storage.tables import v_steps
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from runsync.reports.load import Reader
 
+APART = ("apart", "apart_2")
+_HASH_KEYS = ("runsync commit 1", "runsync commit 2")
 _FEW = 4
 """How many runs there must be to one that is looked up by its key, that reading all costs more."""
 
@@ -30,6 +35,7 @@ def profiles_of(
     columns: Sequence[str],
     said: Sequence[str] = (),
     *,
+    apart: str | None = None,
     where: Sequence[str] = (),
     known: Sequence[str] = (),
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -38,6 +44,8 @@ def profiles_of(
     Args:
         columns: of ``v_steps`` those that all steps of a run share.
         said: columns of ``v_steps`` that tell one step from another, besides the query's keys.
+        apart: a text that all steps of a run share and that is never null, and of which it only
+            matters whether it is the same: it comes as the numbers of :data:`APART`.
         where: as in :meth:`.Reader.steps`; runs without such a step are left out.
 
     Returns:
@@ -51,12 +59,23 @@ def profiles_of(
     shared = [name for name in named if name not in RUN]
     told = reader.wanted(v_steps, of_steps, said)
     if reader.is_archive:
-        return _hashed(reader, query, of_runs, of_steps, shared, told, where, known)
-    wanted = reader.wanted(v_steps, replace(query, by=(), implied=(), every=None), [*RUN, *shared])
+        return _hashed(reader, query, of_runs, of_steps, shared, told, apart, where, known)
+    timeless = replace(query, by=(), implied=(), every=None)
+    texts = [] if apart is None else [apart]
+    wanted = reader.wanted(v_steps, timeless, [*RUN, *shared, *texts])
     found = reader.step_texts(query, wanted | told, where, known)
     numbers, steps = found.profiles(list(told))
     runs = found.runs[[*RUN, *shared]].assign(profile=numbers, runs=1)
+    for text in texts:
+        runs = runs.assign(**dict(zip(APART, _numbers(found.runs[text]), strict=True)))
     return with_keys(runs, of_runs), with_keys(steps, of_steps)
+
+
+def _numbers(words: pd.Series) -> "list[npt.NDArray[np.uint64]]":
+    """128 bits for each word, in place of 40 letters and more."""
+    texts = np.asarray(words.cat.categories, dtype=object)
+    of_texts = (pd.util.hash_array(texts, hash_key=key, categorize=False) for key in _HASH_KEYS)
+    return [found[words.cat.codes.to_numpy()] for found in of_texts]
 
 
 def _hashed(
@@ -66,12 +85,15 @@ def _hashed(
     of_steps: Query,
     columns: Sequence[str],
     told: Columns,
+    apart: str | None,
     where: Sequence[str],
     known: Sequence[str],
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The same of an archive, where putting texts together is slow and sums of hashes are not."""
     run_id = v_steps.c.run_id
-    shared = reader.wanted(v_steps, replace(query, by=(), implied=(), every=None), columns)
+    texts = [] if apart is None else [apart]
+    timeless = replace(query, by=(), implied=(), every=None)
+    shared = reader.wanted(v_steps, timeless, [*columns, *texts])
     wanted: dict[str, sa.ColumnElement[Any]] = dict(
         zip(RUN, (v_steps.c.pipeline_id, run_id), strict=True)
     )
@@ -79,10 +101,17 @@ def _hashed(
     wanted["profile"] = _hash(list(told.values()))
     wanted["runs"] = sa.literal_column("1", sa.Integer)
     select = reader.select(v_steps, query, wanted, where, known)
-    select = select.group_by(v_steps.c.pipeline_id, run_id)
-    runs = with_keys(reader.backend.fetch(_alike(reader, select, wanted, of_runs), wanted), of_runs)
+    each = select.group_by(v_steps.c.pipeline_id, run_id).subquery()
+    of_each: dict[str, Any] = dict(zip(wanted, each.c, strict=True))
+    for text in texts:
+        halves = (sa.func.md5_number_upper, sa.func.md5_number_lower)
+        word = of_each.pop(text)
+        numbers = (half(word, type_=sa.Integer) for half in halves)
+        of_each |= zip(APART, numbers, strict=True)
+    runs = reader.backend.fetch(_alike(reader, of_each, of_runs), of_each)
+    runs = with_keys(runs, of_runs)
     runs["profile"] = pd.factorize(runs["profile"])[0]
-    one_of_each = runs.loc[~runs["profile"].duplicated(), [*RUN, "profile"]]
+    one_of_each = runs.loc[runs["run_id"].notna(), [*RUN, "profile"]]
     are_few = len(one_of_each) * _FEW < runs["runs"].sum()
     ids = one_of_each["run_id"].unique().tolist() if are_few else None
     said = [name for name in told if name not in sources_of(of_steps.keys)]
@@ -99,14 +128,14 @@ def _hash(columns: Sequence[sa.ColumnElement[Any]]) -> sa.ColumnElement[int]:
     return sa.type_coerce(sa.cast(summed % (1 << 63), sa.BigInteger), sa.Integer)
 
 
-def _alike(
-    reader: "Reader", runs: sa.Select[Any], named: Mapping[str, Any], query: Query
-) -> sa.Select[Any]:
-    """Runs that are alike in these columns, but for their ids, as one row: the least id, and how
-    many they are, in the place of ``runs``."""
-    each = runs.subquery()
-    of = dict(zip(named, each.c, strict=True))
+def _alike(reader: "Reader", of: Mapping[str, Any], query: Query) -> sa.Select[Any]:
+    """Runs that are alike in these columns, but for their ids, as one row: how many they are, in
+    the place of ``runs``; and in one row of each profile the id of a run."""
     made = {"run_id": sa.func.min(of["run_id"]), "runs": sa.func.count()}
     shared = {name: one for name, one in of.items() if name not in made}
     shown, alike = reader.in_groups(shared, query)
-    return sa.select(*((shown | made)[name] for name in of)).group_by(*alike)
+    rows = sa.select(*((shown | made)[name] for name in of)).group_by(*alike).subquery()
+    found: dict[str, Any] = dict(zip(of, rows.c, strict=True))
+    number = sa.func.row_number().over(partition_by=found["profile"])
+    found["run_id"] = sa.case((number == 1, found["run_id"]))
+    return sa.select(*found.values())

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from runsync.reports.query_spec import Query
 
 _COMMIT = ("pipeline_id", "commit", "commit_2")
-_HASH_KEYS = ("runsync commit 1", "runsync commit 2")
 _COUNTS = ("commits", "retried_commits", "flaky_commits")
 _HALF = 32
 _AT_ONCE = 500_000
@@ -29,17 +28,17 @@ _AT_ONCE = 500_000
 
 def load(reader: "Reader", query: "Query") -> Frames:
     """The runs with their commits; and what they tried, which is the same for most of them."""
-    from runsync.reports.profiles import profiles_of
+    from runsync.reports.profiles import APART, profiles_of
 
     runs, steps = profiles_of(
-        reader, query, ["commit_hash", "run_created_at"], ["is_failed", "was_retried"],
+        reader, query, ["run_created_at"], ["is_failed", "was_retried"], apart="commit_hash",
         where=["in_rate"], known=["commit_hash"],
     )  # fmt: skip
     profiles, numbers = _profiles(steps, keys_of_steps(query.keys))
     kept = runs[
         [*dict.fromkeys(["pipeline_id", "run_created_at", "runs", *keys_of_runs(query.keys)])]
     ]
-    commits = dict(zip(_COMMIT[1:], _hashes(runs["commit_hash"]), strict=True))
+    commits = {name: runs[number] for name, number in zip(_COMMIT[1:], APART, strict=True)}
     of_runs = numbers[runs["profile"].to_numpy()]
     return kept.assign(**commits, profile=of_runs).reset_index(drop=True), profiles
 
@@ -165,15 +164,6 @@ def _profiles(
 def _number(said: list[list[object]]) -> int:
     """64 bits of what a profile says."""
     return int.from_bytes(blake2b(repr(said).encode(), digest_size=8).digest(), "big")
-
-
-def _hashes(words: "pd.Series") -> "list[npt.NDArray[np.uint64]]":
-    """128 bits for each word, in place of 40 letters and more."""
-    import pandas as pd
-
-    texts = np.asarray(words.cat.categories, dtype=object)
-    of_texts = (pd.util.hash_array(texts, hash_key=key, categorize=False) for key in _HASH_KEYS)
-    return [found[words.cat.codes.to_numpy()] for found in of_texts]
 
 
 def _commits(tries: "pd.DataFrame", keys: Sequence[str]) -> "pd.DataFrame":
