@@ -8,13 +8,14 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from difflib import get_close_matches
+from functools import partial
 from typing import Any, TypeVar
 
 from runsync.errors import NotFoundError, SourceError
 from runsync.http.client import Client
-from runsync.records import Pipeline
+from runsync.records import Pipeline, Problem
 from runsync.sources.buildbot.payloads import PROPERTIES, read_builder, waits, whole
-from runsync.sources.fields import BadRowError, Fields
+from runsync.sources.fields import BadRowError, Fields, or_problem
 
 ROOT = "/api/v2"
 _MOST_BUILDSETS = 500
@@ -35,6 +36,7 @@ class Api:
         """The address of Buildbot's web pages."""
         self._lock = threading.Lock()
         self._builders: dict[str | int, Pipeline] = {}
+        self._unread: list[Problem] = []
         self.buildsets: dict[int, tuple[list[Any], datetime]] = {}
         """What waiting requests are to build, by its number, until it is taken from here."""
 
@@ -69,31 +71,39 @@ class Api:
 
         Raises:
             NotFoundError: there is none.
+            SourceError: nor is it among the builders that can be read.
         """
         for again in (False, True):
             with self._lock:
                 if again or not self._builders:
-                    self._builders = self._all_builders()
-                known = self._builders
+                    self._builders, self._unread = self._ask_builders()
+                known, unread = self._builders, self._unread
             if ref in known:
                 return known[ref]
+        if unread:
+            what = f"builder {ref!r} is none of those that can be read"
+            raise SourceError(f"{self.name}: {what}; the last of the others: {unread[-1].what}")
         close = get_close_matches(str(ref), [key for key in known if isinstance(key, str)], n=1)
         hint = f"did you mean {close[0]!r}?" if close else "`id` is a builder's exact name"
         raise NotFoundError(f"{self.name}: there is no builder {ref!r}; {hint}")
 
-    def builders(self) -> list[Pipeline]:
-        """All builders, by name."""
-        found = {one.external_id: one for one in self._all_builders().values()}
-        return [found[name] for name in sorted(found)]
+    def builders(self) -> list[Pipeline | Problem]:
+        """All builders, by name, below what is wrong with those that cannot be read."""
+        known, unread = self._ask_builders()
+        found = {one.external_id: one for one in known.values()}
+        return [*unread, *(found[name] for name in sorted(found))]
 
-    def _all_builders(self) -> dict[str | int, Pipeline]:
-        """All builders, by number, by number as text, and by name, which goes before that."""
+    def _ask_builders(self) -> tuple[dict[str | int, Pipeline], list[Problem]]:
+        """All builders, by number, by number as text, and by name, which goes before that; and what
+        is wrong with those that cannot be read."""
         asked = [("field", name) for name in ("builderid", "name", "tags")]
         rows, _ = self.ask("/builders", "builders", asked)
-        found = self.each(rows, "a builder", lambda fields: read_builder(fields, self.web))
+        read = [or_problem(partial(read_builder, raw, self.web)) for raw in rows]
+        found = [one for one in read if isinstance(one, Pipeline)]
         by_number: dict[str | int, Pipeline] = {b.extra["builderid"]: b for b in found}
         by_text = {str(number): builder for number, builder in by_number.items()}
-        return by_number | by_text | {builder.external_id: builder for builder in found}
+        by_name = {builder.external_id: builder for builder in found}
+        return by_number | by_text | by_name, [one for one in read if isinstance(one, Problem)]
 
     def requests(
         self, builder: Pipeline, limit: int, where: Pairs, *, oldest_first: bool = False

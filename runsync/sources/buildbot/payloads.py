@@ -117,8 +117,9 @@ def read_step(raw: object, worker: str | None = None) -> Step:
     )
 
 
-def read_builder(fields: Fields, web: str) -> Pipeline:
+def read_builder(raw: object, web: str) -> Pipeline:
     """A builder. It goes by its name, as in Buildbot itself: one with a new name is a new one."""
+    fields = Fields(raw, "a builder")
     number, name = needed(fields, "builderid"), fields.needed_text("name")
     extra = {"builderid": number, "tags": storable_json(fields.raw.get("tags") or [])}
     return Pipeline(name, name, f"{web}/builders/{number}", extra=extra)

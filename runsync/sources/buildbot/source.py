@@ -240,9 +240,12 @@ class Buildbot(Source):
         else:
             self._api.control(f"/buildrequests/{run.extra['buildrequestid']}", "cancel", reason)
 
-    def discover(self) -> Iterator[Discovered]:
-        for builder in self._api.builders():
-            yield Discovered("id", builder.external_id, builder.external_id)
+    def discover(self) -> Iterator[Discovered | Problem]:
+        for one in self._api.builders():
+            if isinstance(one, Problem):
+                yield one
+            else:
+                yield Discovered("id", one.external_id, one.external_id)
 
     def access(self) -> Access:
         _, as_of = self._api.ask("/masters", "masters", [("field", "masterid")])

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from runsync.errors import RefusedError, SourceError
-from runsync.records import Pipeline
-from runsync.sources.base import Page
+from runsync.errors import NotFoundError, RefusedError, SourceError
+from runsync.records import Pipeline, Problem
+from runsync.sources.base import Discovered, Page
 from runsync.sources.buildbot import source as buildbot
 from runsync.sources.buildbot.source import Buildbot
 from runsync.storage.database import Database
@@ -54,6 +54,30 @@ def test_a_listing_that_ignores_its_bound_is_refused(
     monkeypatch.setattr(source._api, "ask", ask)
     with pytest.raises(SourceError, match="the same requests on page after page"):
         list(source.pages(listing(source, name), None, {}))
+
+
+def test_a_builder_that_cannot_be_read_is_named_and_hides_no_other(
+    farm: Farm, source: Buildbot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = farm.fresh_builder()
+    honest = source._api.ask
+
+    def ask(path: str, key: str, params: Any = None) -> Any:
+        rows, as_of = honest(path, key, params)
+        return ([None, {"builderid": 99_999}, *rows] if key == "builders" else rows), as_of
+
+    monkeypatch.setattr(source._api, "ask", ask)
+    found = list(source.discover())
+    assert [one.what for one in found if isinstance(one, Problem)] == [
+        "a builder: an object is due, null came",
+        "a builder: `name` is missing",
+    ]
+    assert name in [one.value for one in found if isinstance(one, Discovered)]
+    assert list(source.pages(listing(source, name), None, {}))
+    # It may be the one that cannot be read.
+    with pytest.raises(SourceError, match="`name` is missing") as caught:
+        source._api.builder("another")
+    assert not isinstance(caught.value, NotFoundError)
 
 
 @pytest.mark.proof
