@@ -41,13 +41,18 @@ class Api:
         """What waiting requests are to build, by its number, until it is taken from here."""
 
     def ask(self, path: str, key: str, params: Pairs | None = None) -> tuple[list[Any], datetime]:
-        """The list under ``key`` of an answer, and the master's clock."""
+        """The list under ``key`` of an answer, and the master's clock. Where no limit is asked for,
+        the master's count of its rows says whether it is whole."""
         answer = self.client.get(f"{ROOT}{path}", params)
-        rows = answer.data.get(key) if isinstance(answer.data, dict) else None
+        data = answer.data if isinstance(answer.data, dict) else {}
+        rows, total = data.get(key), whole(data.get("meta"), "total")
         if not isinstance(rows, list):
             raise SourceError(
                 f"{self.name}: {path} has no list of {key}; check that base_url is Buildbot's"
             )
+        if total and len(rows) < total and "limit" not in dict(params or ()):
+            what = f"{self.name}: {path}: {len(rows)} rows came where {total} are due"
+            raise SourceError(f"{what}; sync again")
         return rows, answer.as_of
 
     def each(self, rows: Iterable[object], what: str, read: Callable[[Fields], _T]) -> list[_T]:

@@ -1,10 +1,12 @@
 """What an answer of Buildbot's proves, and how few requests open runs take."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from runsync.errors import NotFoundError, RefusedError, SourceError
+from runsync.http.client import Response
 from runsync.records import Pipeline, Problem
 from runsync.sources.base import Discovered, Page
 from runsync.sources.buildbot import source as buildbot
@@ -12,6 +14,7 @@ from runsync.sources.buildbot.source import Buildbot
 from runsync.storage.database import Database
 from tests.sources.buildbot.farm import Farm, listing
 from tests.sources.buildbot.test_sync import run
+from tests.sources.buildbot.truth import stored, truth
 
 
 @pytest.fixture
@@ -78,6 +81,30 @@ def test_a_builder_that_cannot_be_read_is_named_and_hides_no_other(
     with pytest.raises(SourceError, match="`name` is missing") as caught:
         source._api.builder("another")
     assert not isinstance(caught.value, NotFoundError)
+
+
+@pytest.mark.parametrize("key", ["builds", "steps"])
+def test_a_list_that_was_cut_is_no_whole_one(
+    farm: Farm, source: Buildbot, sqlite: Database, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    name = farm.fresh_builder()
+    farm.history(name, (0,), (0,))
+    honest = source.client.get
+
+    def cut(path: str, *args: Any, **options: Any) -> Response:
+        answer = honest(path, *args, **options)
+        if not path.endswith(f"/{key}"):
+            return answer
+        return replace(answer, data=answer.data | {key: answer.data[key][:-1]})
+
+    monkeypatch.setattr(source.client, "get", cut)
+    (outcome,) = run(sqlite, source, name)
+    assert outcome.outcome in ("partial", "failed")
+    assert "rows came where" in f"{outcome.cause} {outcome.problems}"
+    monkeypatch.undo()
+    (outcome,) = run(sqlite, source, name)
+    assert outcome.outcome == "ok"
+    assert stored(sqlite, name) == truth(farm, name)
 
 
 @pytest.mark.proof
