@@ -7,35 +7,43 @@ from itertools import count
 from typing import Generic, TypeVar
 
 from runsync.errors import SourceError
-from runsync.sources.fields import BadRowError, Fields
+from runsync.http.client import Response
+from runsync.sources.fields import BadRowError, Fields, rows_in
+from runsync.sources.live import has_next
 
 Row = TypeVar("Row")
 _MOST_PAGES = 100
 
 
-def rows_of_pages(ask: Callable[[int], object], size: int, *, what: str) -> Iterator[Fields]:
+def rows_of_pages(
+    ask: Callable[[int], Response], size: int, *, what: str, key: str | None = None
+) -> Iterator[Fields]:
     """The rows of all pages of a list, each row once.
+
+    The last is a page that is not full and names no next one: a short one alone proves nothing.
 
     Args:
         ask: brings the page of that number, from 1.
         size: of a full page.
+        key: under which the rows stand in an answer that is no list itself.
 
     Raises:
-        SourceError: what came is no list of objects, or a full page shows nothing new.
+        SourceError: what came is no list of objects, or a page that is not the last shows nothing
+            new.
     """
     seen: list[object] = []
     for number in count(1):
-        rows = ask(number)
-        if not isinstance(rows, list):
-            raise SourceError(f"{what}: a list is due and none came; check base_url")
+        answer = ask(number)
+        rows = rows_in(answer.data, what, key)
+        more = len(rows) >= size or has_next(answer)
         new = [row for row in rows if row not in seen]
-        if len(rows) >= size and not new:
+        if more and not new:
             raise SourceError(f"{what}: page {number} repeats what came before; nothing is listed")
         try:
             yield from [Fields(row, f"an entry of {what}") for row in new]
         except BadRowError as error:
             raise SourceError(str(error)) from error
-        if len(rows) < size:
+        if not more:
             return
         seen = rows
 

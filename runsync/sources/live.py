@@ -227,6 +227,11 @@ def rate_limit(answer: Response, prefix: str = "X-RateLimit-") -> RateLimit:
     return RateLimit(limit_left=left, limit=limit)
 
 
+def has_next(answer: Response) -> bool:
+    """Whether the answer names a next page. Where it leads is built by the source, not read."""
+    return 'rel="next"' in answer.headers.get("Link", "")
+
+
 def header_number(headers: Mapping[str, str], name: str) -> int | None:
     """A header's whole number; None where it is missing or none."""
     value = headers.get(name, "")

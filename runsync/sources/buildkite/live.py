@@ -108,8 +108,8 @@ class LiveApi(base.Source):
         """The slugs and names of a list, each once."""
         path = checked_path(*parts)
 
-        def ask(page: int) -> object:
-            return self.client.get(path, {"per_page": PAGE_SIZE, "page": page}).data
+        def ask(page: int) -> Response:
+            return self.client.get(path, {"per_page": PAGE_SIZE, "page": page})
 
         with self.reading():
             for row in rows_of_pages(ask, PAGE_SIZE, what=path):
@@ -166,8 +166,3 @@ def _slug_and_name(row: Fields) -> tuple[str, str]:
     if not SLUG.fullmatch(slug):
         raise BadRowError(f"{row.what}: {describe(slug)} is no slug")
     return slug, row.text("name") or slug
-
-
-def has_next(answer: Response) -> bool:
-    """Whether the answer names a next page. Where it leads is built here, not read."""
-    return 'rel="next"' in answer.headers.get("Link", "")

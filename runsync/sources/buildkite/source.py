@@ -19,12 +19,13 @@ from runsync.errors import NotFoundError, SourceError, TooLargeError
 from runsync.http.client import Response
 from runsync.records import Cursor, Pipeline, Run, RunWithSteps, Status, parse_time
 from runsync.sources.base import BEGUN, Listed, Listing, Page, ResumePoint
-from runsync.sources.buildkite.live import PAGE_SIZE, WITH_RETRIED, LiveApi, has_next
+from runsync.sources.buildkite.live import PAGE_SIZE, WITH_RETRIED, LiveApi
 from runsync.sources.buildkite.payloads import read_build
 from runsync.sources.buildkite.walk import BuildWalk, Filters, bound, bound_above
 from runsync.sources.buildkite.words import ACTIVE, BLOCKED
 from runsync.sources.by_time import TimedPage, rows_in_place
 from runsync.sources.fields import rows_in
+from runsync.sources.live import has_next
 
 _ASKED = "asked"
 """Under which key of a listing's memory the times of the last two whole syncs stand."""

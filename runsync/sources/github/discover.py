@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from runsync.errors import ForbiddenError, NotFoundError, SourceError
-from runsync.http.client import Client, checked_path
+from runsync.http.client import Client, Response, checked_path
 from runsync.sources.base import Discovered
 from runsync.sources.discovery import rows_of_pages
 from runsync.sources.fields import BadRowError, Fields
@@ -49,8 +49,7 @@ def _workflows(client: Client, repository: str) -> Iterator[Discovered]:
 def _pages(client: Client, path: str, key: str | None = None) -> Iterator[Fields]:
     """The rows of a list, which stands under ``key`` where GitHub wraps it."""
 
-    def ask(number: int) -> object:
-        data = client.get(path, {"per_page": _PAGE, "page": number}).data
-        return data.get(key) if key and isinstance(data, dict) else data
+    def ask(number: int) -> Response:
+        return client.get(path, {"per_page": _PAGE, "page": number})
 
-    return rows_of_pages(ask, _PAGE, what=path)
+    return rows_of_pages(ask, _PAGE, what=path, key=key)

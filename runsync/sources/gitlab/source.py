@@ -224,7 +224,7 @@ class GitLab(base.Source):
         """The projects that the token's user is a member of, by number."""
         below: list[int] = []  # by key: GitLab refuses to page deep by number
 
-        def ask(_number: int) -> object:
+        def ask(_number: int) -> Response:
             asked = {
                 "membership": "true",
                 "simple": "true",
@@ -234,7 +234,7 @@ class GitLab(base.Source):
                 "per_page": str(PAGE_SIZE),
                 **({"id_before": str(below[-1])} if below else {}),
             }
-            return self.client.get(checked_path("api", "v4", "projects"), asked).data
+            return self.client.get(checked_path("api", "v4", "projects"), asked)
 
         with self.reading():
             for row in rows_of_pages(ask, PAGE_SIZE, what="the projects"):
