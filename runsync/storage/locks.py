@@ -6,6 +6,7 @@ machines can share one database.
 
 import hashlib
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,8 @@ from sqlalchemy.exc import DBAPIError
 from runsync.errors import DatabaseError, LockedError
 
 POLL_SECONDS = 0.5
+_ENDING_SECONDS = 1.0
+"""How long a server may take to end a connection that broke, and to drop its locks."""
 _TRY_LOCK = text("SELECT pg_try_advisory_lock(:key)")
 _UNLOCK = text("SELECT pg_advisory_unlock(:key)")
 _BACKEND = text("SELECT pg_backend_pid()")
@@ -60,7 +63,6 @@ class AdvisoryLocks:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._connection: Connection | None = None
-        self._backend = 0
         self._held: dict[str, bool] = {}
         """The listings that this process locked, and whether the lock is still its own."""
         self._mutex = threading.Lock()
@@ -93,8 +95,8 @@ class AdvisoryLocks:
     def confirm(self, listing: str) -> None:
         """Makes sure that a lock that this process took is still its own.
 
-        The server drops the locks of a connection that breaks. They are taken again at once, where
-        nobody else has taken them meanwhile.
+        The server drops the locks of a connection that breaks, in a moment. They are taken again
+        then, where nobody else has taken them meanwhile.
 
         Raises:
             LockedError: another sync has taken it.
@@ -103,9 +105,7 @@ class AdvisoryLocks:
         with self._mutex:
             if listing not in self._held:
                 return
-            if (backend := self._ask(_BACKEND)) != self._backend:
-                self._backend = backend
-                self._take_all_again()
+            self._ask(_BACKEND)
             if not self._held[listing]:
                 raise LockedError(
                     f"the connection that held the lock of {listing} broke, and another sync has "
@@ -138,8 +138,7 @@ class AdvisoryLocks:
     def _connect(self) -> None:
         connection = self._engine.connect()
         self._connection = connection.execution_options(isolation_level="AUTOCOMMIT")
-        self._backend = self._answer(_BACKEND)
-        if self._is_pooled_by_transaction():
+        if self._is_pooled_by_transaction(self._answer(_BACKEND)):
             raise DatabaseError(
                 "database_url leads to a pooler in transaction mode (such as PgBouncer), which "
                 "cannot keep the locks of a sync; name the PostgreSQL server itself, or a pool in "
@@ -149,16 +148,23 @@ class AdvisoryLocks:
 
     def _take_all_again(self) -> None:
         """Another connection holds none of the locks of the one before it."""
+        deadline = time.monotonic() + _ENDING_SECONDS
         for listing, was_own in self._held.items():
-            self._held[listing] = was_own and bool(self._answer(_TRY_LOCK, listing))
+            self._held[listing] = was_own and self._take_by(deadline, listing)
 
-    def _is_pooled_by_transaction(self) -> bool:
+    def _take_by(self, deadline: float, listing: str) -> bool:
+        while not self._answer(_TRY_LOCK, listing):
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(_ENDING_SECONDS / 20)
+        return True
+
+    def _is_pooled_by_transaction(self, backend: int) -> bool:
         """Whether an open transaction gets the server process of this idle connection, or this
         connection another process meanwhile. A server itself gives each connection its own."""
         with self._engine.begin() as other:
             return (
-                other.execute(_BACKEND).scalar_one() == self._backend
-                or self._answer(_BACKEND) != self._backend
+                other.execute(_BACKEND).scalar_one() == backend or self._answer(_BACKEND) != backend
             )
 
     def _close_if_idle(self) -> None:

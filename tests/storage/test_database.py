@@ -487,6 +487,23 @@ def test_a_lock_that_the_server_dropped_is_taken_again_before_a_write(postgres_u
         assert is_free(rival, "a listing")
 
 
+def test_a_lock_that_the_server_drops_late_is_taken_again(postgres_url: str) -> None:
+    """When a connection breaks the server needs a moment to notice; so long the lock is held."""
+    with opened(postgres_url) as database, opened(postgres_url) as rival, ExitStack() as stack:
+        stack.enter_context(database.lock("a listing"))
+        end_the_holders(rival)
+        late = stack.enter_context(ExitStack())
+        late.enter_context(rival.lock("a listing", wait=True))
+
+        def drop(*told: object) -> None:
+            if "pg_try_advisory_lock" in str(told):
+                late.close()
+
+        event.listen(database.engine, "after_cursor_execute", drop)
+        database.transact(insert, "a listing")
+        assert not is_free(rival, "a listing")
+
+
 def test_a_lock_that_the_server_dropped_is_given_back_without_an_error(postgres_url: str) -> None:
     with opened(postgres_url) as database, opened(postgres_url) as rival:
         with database.lock("a listing"):
@@ -494,6 +511,25 @@ def test_a_lock_that_the_server_dropped_is_given_back_without_an_error(postgres_
         assert is_free(rival, "a listing")
         with database.lock("a listing"):
             assert not is_free(rival, "a listing")
+
+
+def test_a_thread_that_fails_as_it_takes_a_lock_leaves_none_behind(postgres_url: str) -> None:
+    """In the connections that are kept for others, that is."""
+    with opened(postgres_url) as database, opened(postgres_url) as rival:
+        with database.lock("first"):
+
+            def fail(*told: object) -> None:
+                if "pg_try_advisory_lock" in str(told):
+                    raise ZeroDivisionError
+
+            event.listen(database.engine, "after_cursor_execute", fail)
+            with pytest.raises(ZeroDivisionError):
+                database.lock("second").__enter__()
+            event.remove(database.engine, "after_cursor_execute", fail)
+            assert becomes_free(rival, "second")
+            database.transact(insert, "first")
+            assert not is_free(rival, "first")
+        assert is_free(rival, "first")
 
 
 @contextmanager
