@@ -76,7 +76,7 @@ TARGETS = {
     "runsync/sync/walk.py": ["tests/sync/test_walk.py", "tests/sync/test_model.py"],
     "runsync/sync/plan.py": ["tests/sync/test_plan.py"],
     "runsync/sync/listing.py": _SYNC,
-    "runsync/sync/verify.py": ["tests/sync/test_verify.py"],
+    "runsync/sync/verify.py": ["tests/sync/test_verify_faults.py", "tests/sync/test_verify.py"],
     "runsync/sync/pipeline_audit.py": ["tests/sync/test_pipeline_audit.py"],
     "runsync/sync/engine.py": _SYNC,
     "runsync/sync/outcome.py": _SYNC,

@@ -78,6 +78,12 @@ def test_the_estimate_is_of_the_pages_and_of_each_run(rig: Rig) -> None:
     assert len(runs) == 50
     assert estimated_requests(rig.database, tasks, since=since) == 2 + each
     assert estimated_requests(rig.database, [*tasks, *tasks]) == 2 * (pages + 50 * each)
+    costly = rig.tasks(rig.source(Costly))
+    assert estimated_requests(rig.database, costly) == 50 // 25 + 1 + 50 * 3
+
+
+class Costly(Wercker):
+    page_runs, requests_per_run = 25, 3
 
 
 # Each changes the run `chosen` (finished, with several steps) or the other one.
@@ -381,10 +387,19 @@ def well_run(rig: Rig, place: int = 0) -> str:
 
 
 def test_runs_that_the_listing_leaves_out_are_compared_all_the_same(rig: Rig) -> None:
+    pipeline = rig.world.pipelines[0]
+    stepless = rig.world.add_run(pipeline.id, status="finished", steps=0)
+    rig.sync()
+    rig.world.clock.advance(timedelta(days=1))
+    rig.sync()
+    assert rig.column("settled")[stepless]
     change(rig, "UPDATE runs SET branch = 'elsewhere'")
     rig.simulator.faults.add("empty-page", "runs")
     verdict = audit(rig)
-    assert (verdict.checked, verdict.count("different"), verdict.well) == (50, 50, False)
+    assert (verdict.checked, verdict.count("different"), verdict.well) == (51, 51, False)
+    key = rig.tasks()[0].listing.key
+    found = {(d.listing, d.pipeline, d.fields) for d in verdict.differences}
+    assert found == {(key, pipeline.name, ("branch",))}
 
 
 def test_a_run_under_another_pipeline_is_extra(rig: Rig) -> None:
