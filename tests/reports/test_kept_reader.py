@@ -77,12 +77,14 @@ def test_a_page_reads_all_steps_once(history: Database) -> None:
     assert len(seen) == 1
 
 
+@pytest.mark.parametrize("little", [0, 1 << 20])
 def test_of_a_long_history_each_part_is_read_once(
-    history: Database, monkeypatch: pytest.MonkeyPatch
+    history: Database, monkeypatch: pytest.MonkeyPatch, little: int
 ) -> None:
     page = reports.html(history)
     monkeypatch.setattr("runsync.reports.load.PART_RUNS", 30)
     monkeypatch.setattr("runsync.reports.load.RUNS_ALONE", 1)
+    monkeypatch.setattr("runsync.reports.page.part_file._LITTLE", little)
     with open_reader(history) as reader:
         parts = reader.parts(reader.query(QuerySpec()), whole_pipelines=False)
     assert len(parts) > 4

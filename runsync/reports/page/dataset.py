@@ -83,7 +83,7 @@ class Dataset:
         if report.name not in self._parts:
             table = report.figures(query, *self._loaded[report.name])
         elif report.apart and "pipeline" in query.keys:
-            each = self._parts.of_pipelines(report.name)
+            each = self._parts.by_pipelines(report.name)
             table = below_each_other([report.figures(query, *frames) for frames in each], query)
         else:
             table = report.figures(query, *self._parts.whole(report.name))

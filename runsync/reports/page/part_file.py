@@ -13,6 +13,8 @@ from runsync.reports.parts import Piece, together
 from runsync.reports.report import Frames
 
 _Places = list[list[int]]
+_LITTLE = 8 << 20
+"""How many bytes of parts are held together where they need not be."""
 
 
 class PartFile:
@@ -21,6 +23,7 @@ class PartFile:
     def __init__(self) -> None:
         self._places: dict[str, dict[tuple[int, ...] | None, _Places]]
         self._places = defaultdict(lambda: defaultdict(list))
+        self._sizes: dict[tuple[str, tuple[int, ...] | None], int] = defaultdict(int)
 
     @cached_property
     def _file(self) -> IO[bytes]:
@@ -45,23 +48,32 @@ class PartFile:
         Raises:
             DatabaseError: it cannot be written.
         """
-        places = []
+        places: list[int] = []
         try:
             self._file.seek(0, 2)
             for piece in frames:
                 places.append(self._file.tell())
                 pickle.dump(piece, self._file, pickle.HIGHEST_PROTOCOL)
             self._file.flush()
+            end = self._file.tell()
         except OSError as error:
             raise DatabaseError(
                 f"the parts of the page cannot be kept in a temporary file ({error.strerror}); "
                 "make room for it, or name a folder that has room in TMPDIR"
             ) from error
         self._places[report][pipeline_ids].append(places)
+        self._sizes[report, pipeline_ids] += end - places[0] if places else 0
 
-    def of_pipelines(self, report: str) -> Iterator[Frames]:
-        """Its parts, those of the same pipelines merged."""
-        yield from map(self._merged, self._places[report].values())
+    def by_pipelines(self, report: str) -> Iterator[Frames]:
+        """Its parts, merged: those of a pipeline together, and as many as take little room."""
+        some: _Places = []
+        size = 0
+        for ids, places in self._places[report].items():
+            if some and size + self._sizes[report, ids] > _LITTLE:
+                yield self._merged(some)
+                some, size = [], 0
+            some, size = some + places, size + self._sizes[report, ids]
+        yield self._merged(some)
 
     def whole(self, report: str) -> Frames:
         """All its parts, merged."""
