@@ -3,12 +3,14 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from itertools import count
 from typing import Generic, TypeVar
 
 from runsync.errors import SourceError
 from runsync.http.client import Response
-from runsync.sources.fields import BadRowError, Fields, rows_in
+from runsync.records import Problem
+from runsync.sources.fields import Fields, or_problem, rows_in
 from runsync.sources.live import has_next
 
 Row = TypeVar("Row")
@@ -16,20 +18,26 @@ _MOST_PAGES = 100
 
 
 def rows_of_pages(
-    ask: Callable[[int], Response], size: int, *, what: str, key: str | None = None
-) -> Iterator[Fields]:
-    """The rows of all pages of a list, each row once.
+    ask: Callable[[int], Response],
+    read: Callable[[Fields], Row],
+    size: int,
+    *,
+    what: str,
+    key: str | None = None,
+) -> Iterator[Row | Problem]:
+    """The rows of all pages of a list, each row once, and what is wrong with those that cannot be
+    read.
 
     The last is a page that is not full and names no next one: a short one alone proves nothing.
 
     Args:
         ask: brings the page of that number, from 1.
+        read: reads a row.
         size: of a full page.
         key: under which the rows stand in an answer that is no list itself.
 
     Raises:
-        SourceError: what came is no list of objects, or a page that is not the last shows nothing
-            new.
+        SourceError: what came is no list, or a page that is not the last shows nothing new.
     """
     seen: list[object] = []
     for number in count(1):
@@ -39,13 +47,14 @@ def rows_of_pages(
         new = [row for row in rows if row not in seen]
         if more and not new:
             raise SourceError(f"{what}: page {number} repeats what came before; nothing is listed")
-        try:
-            yield from [Fields(row, f"an entry of {what}") for row in new]
-        except BadRowError as error:
-            raise SourceError(str(error)) from error
+        yield from [or_problem(partial(_entry, row, read, what)) for row in new]
         if not more:
             return
         seen = rows
+
+
+def _entry(row: object, read: Callable[[Fields], Row], what: str) -> Row:
+    return read(Fields(row, f"an entry of {what}"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import pytest
 
 from runsync.errors import SourceError
 from runsync.http.client import Response
+from runsync.records import Problem
 from runsync.sources.discovery import rows_of_pages
 
 NOW = datetime(2024, 5, 6, 12, tzinfo=UTC)
@@ -18,7 +19,7 @@ def pages(*answers: object, size: int = 2, linked: bool = False) -> list[object]
         links = {"Link": '<https://x/?page=2>; rel="next"'} if number < len(answers) else {}
         return Response(200, links if linked else {}, answers[number - 1], NOW)
 
-    return [row.raw["id"] for row in rows_of_pages(ask, size, what="the projects")]
+    return [*rows_of_pages(ask, lambda row: row.raw["id"], size, what="the projects")]
 
 
 def rows(*ids: object) -> list[object]:
@@ -46,7 +47,12 @@ def test_a_server_that_takes_no_notice_of_the_page_is_no_loop() -> None:
         pages(rows(3, 2), rows(3, 2), rows(3, 2))
 
 
-@pytest.mark.parametrize("answer", [None, {}, "x", [None], [{"id": 1}, 3]])
-def test_what_is_no_list_of_objects_is_an_error(answer: object) -> None:
+@pytest.mark.parametrize("answer", [None, {}, "x"])
+def test_what_is_no_list_is_an_error(answer: object) -> None:
     with pytest.raises(SourceError, match="the projects"):
         pages(answer)
+
+
+def test_a_row_that_cannot_be_read_is_named_and_hides_no_other() -> None:
+    what = "an entry of the projects: an object is due, null came"
+    assert pages([{"id": 3}, None], rows(1)) == [3, Problem(what), 1]

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from functools import partial
 
 from runsync.errors import NotFoundError, RefusedError
 from runsync.http.client import Response, checked_path
@@ -11,7 +10,7 @@ from runsync.sources import base
 from runsync.sources.buildkite.payloads import SLUG, read_build
 from runsync.sources.buildkite.words import RESULT_STATES, STATES
 from runsync.sources.discovery import rows_of_pages
-from runsync.sources.fields import UUID, BadRowError, Fields, describe, or_problem, rows_in
+from runsync.sources.fields import UUID, BadRowError, Fields, describe, rows_in
 from runsync.sources.live import rate_limit
 
 PAGE_SIZE = 100
@@ -111,9 +110,7 @@ class LiveApi(base.Source):
         def ask(page: int) -> Response:
             return self.client.get(path, {"per_page": PAGE_SIZE, "page": page})
 
-        with self.reading():
-            for row in rows_of_pages(ask, PAGE_SIZE, what=path):
-                yield or_problem(partial(_slug_and_name, row))
+        return rows_of_pages(ask, _slug_and_name, PAGE_SIZE, what=path)
 
     def access(self) -> base.Access:
         path = checked_path("v2", "access-token")

@@ -1,55 +1,60 @@
 """What a GitHub token can see: repositories, each with its workflows."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 
-from runsync.errors import ForbiddenError, NotFoundError, SourceError
+from runsync.errors import ForbiddenError, NotFoundError
 from runsync.http.client import Client, Response, checked_path
+from runsync.records import Problem
 from runsync.sources.base import Discovered
 from runsync.sources.discovery import rows_of_pages
-from runsync.sources.fields import BadRowError, Fields
+from runsync.sources.fields import Fields
 
 _PAGE = 100
 _WORKFLOWS = ".github/workflows/"
 
 
-def discovered(client: Client) -> Iterator[Discovered]:
+def discovered(client: Client) -> Iterator[Discovered | Problem]:
     """Each repository, and its workflows behind it: a request for a hundred repositories, and one
     more for each of them.
 
     Raises:
         SourceError: GitHub cannot be read.
     """
-    try:
-        for row in _repositories(client):
-            repository = row.needed_text("full_name")
-            yield Discovered("repository", repository, repository)
+    for one in _repositories(client):
+        yield one
+        if isinstance(one, Discovered):
             # Actions may be off, or the token may not read them.
             with suppress(NotFoundError, ForbiddenError):
-                yield from _workflows(client, repository)
-    except BadRowError as error:
-        raise SourceError(str(error)) from error
+                path = checked_path("repos", *one.value.split("/"), "actions", "workflows")
+                yield from _pages(client, path, partial(_workflow, one.value), "workflows")
 
 
-def _repositories(client: Client) -> Iterator[Fields]:
+def _repositories(client: Client) -> Iterator[Discovered | Problem]:
     try:
-        yield from _pages(client, "/user/repos")
+        yield from _pages(client, "/user/repos", _repository)
     except ForbiddenError:  # an app's token, which sees what the app is installed for
-        yield from _pages(client, "/installation/repositories", "repositories")
+        yield from _pages(client, "/installation/repositories", _repository, "repositories")
 
 
-def _workflows(client: Client, repository: str) -> Iterator[Discovered]:
-    path = checked_path("repos", *repository.split("/"), "actions", "workflows")
-    for row in _pages(client, path, "workflows"):
-        file = (row.text("path") or "").partition(_WORKFLOWS)[2]
-        name = file or row.integer("id")
-        yield Discovered("id", f"{repository}/{name}", row.text("name") or str(name), repository)
+def _repository(row: Fields) -> Discovered:
+    name = row.needed_text("full_name")
+    return Discovered("repository", name, name)
 
 
-def _pages(client: Client, path: str, key: str | None = None) -> Iterator[Fields]:
-    """The rows of a list, which stands under ``key`` where GitHub wraps it."""
+def _workflow(repository: str, row: Fields) -> Discovered:
+    file = (row.text("path") or "").partition(_WORKFLOWS)[2]
+    name = file or row.needed_number("id")
+    return Discovered("id", f"{repository}/{name}", row.text("name") or str(name), repository)
+
+
+def _pages(
+    client: Client, path: str, read: Callable[[Fields], Discovered], key: str | None = None
+) -> Iterator[Discovered | Problem]:
+    """What a list shows, whose rows stand under ``key`` where GitHub wraps them."""
 
     def ask(number: int) -> Response:
         return client.get(path, {"per_page": _PAGE, "page": number})
 
-    return rows_of_pages(ask, _PAGE, what=path, key=key)
+    return rows_of_pages(ask, read, _PAGE, what=path, key=key)

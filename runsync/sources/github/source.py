@@ -222,7 +222,7 @@ class GitHub(Source):
             "POST", self._repository_of(pipeline, run_id).path("runs", number, "cancel")
         )
 
-    def discover(self) -> Iterator[Discovered]:
+    def discover(self) -> Iterator[Discovered | Problem]:
         return discovered(self.client)
 
     def access(self) -> Access:

@@ -37,7 +37,7 @@ from runsync.sources import base
 from runsync.sources.base import Listed, Listing, Page, ResumePoint
 from runsync.sources.default_branch import DefaultBranch, ask_repository, check_owner
 from runsync.sources.discovery import rows_of_pages
-from runsync.sources.fields import BadRowError, check_one, distinct, object_in, rows_in
+from runsync.sources.fields import BadRowError, Fields, check_one, distinct, object_in, rows_in
 from runsync.sources.gitlab.payloads import iso, read_details, read_run
 from runsync.sources.gitlab.words import ENDINGS, STATUSES
 from runsync.sources.live import header_number, rate_limit
@@ -220,7 +220,7 @@ class GitLab(base.Source):
         )
         return self._one(answer.data, pipeline)
 
-    def discover(self) -> Iterator[base.Discovered]:
+    def discover(self) -> Iterator[base.Discovered | Problem]:
         """The projects that the token's user is a member of, by number."""
         below: list[int] = []  # by key: GitLab refuses to page deep by number
 
@@ -236,11 +236,12 @@ class GitLab(base.Source):
             }
             return self.client.get(checked_path("api", "v4", "projects"), asked)
 
-        with self.reading():
-            for row in rows_of_pages(ask, PAGE_SIZE, what="the projects"):
-                below.append(row.needed_number("id"))
-                path = row.needed_text("path_with_namespace")
-                yield base.Discovered("id", path, row.text("name_with_namespace") or path)
+        def read(row: Fields) -> base.Discovered:
+            below.append(row.needed_number("id"))
+            path = row.needed_text("path_with_namespace")
+            return base.Discovered("id", path, row.text("name_with_namespace") or path)
+
+        return rows_of_pages(ask, read, PAGE_SIZE, what="the projects")
 
     def access(self) -> base.Access:
         answer = self.client.get(checked_path("api", "v4", "personal_access_tokens", "self"))

@@ -18,8 +18,8 @@ from runsync.errors import (
     SourceError,
     TokenRefusedError,
 )
-from runsync.records import Pipeline, Result, Status
-from runsync.sources.base import RunFilter, TriggerRequest
+from runsync.records import Pipeline, Problem, Result, Status
+from runsync.sources.base import Discovered, RunFilter, TriggerRequest
 from runsync.sources.github.source import GitHub
 from tests.sources.github.rig import listed, run_ids, walked, workflow
 from tests.sources.github.server import Fault, Service
@@ -393,28 +393,42 @@ def test_a_secondary_limit_that_names_no_time_is_waited_for(
         walked(github)
 
 
+def seen(github: GitHub) -> list[Discovered]:
+    return [one for one in github.discover() if isinstance(one, Discovered)]
+
+
+def test_a_repository_that_cannot_be_read_is_named_and_hides_no_other(
+    github: GitHub, service: Service
+) -> None:
+    service.visible = ["octo-org/other-0", "", "octo-org/other-1"]
+    assert [one.value for one in seen(github)] == ["octo-org/other-0", "octo-org/other-1"]
+    assert [one.what for one in github.discover() if isinstance(one, Problem)] == [
+        "an entry of /user/repos: `full_name` is missing"
+    ]
+
+
 def test_a_token_sees_repositories_and_their_workflows(github: GitHub, service: Service) -> None:
     service.world.add_workflow("Pages", "dynamic/pages/pages-build-deployment")
-    assert [(one.key, one.value, one.title, one.within) for one in github.discover()] == [
+    assert [(one.key, one.value, one.title, one.within) for one in seen(github)] == [
         ("repository", REPO, REPO, None),
         ("id", f"{REPO}/ci.yml", "CI", REPO),
         ("id", f"{REPO}/102", "Pages", REPO),
         ("repository", "octo-org/other-0", "octo-org/other-0", None),
         ("repository", "octo-org/other-1", "octo-org/other-1", None),
     ]
-    for one in github.discover():
+    for one in seen(github):
         github.listing(PipelineConfig("gh", **{one.key: one.value}))
 
 
 def test_repositories_on_many_pages_are_all_found(github: GitHub, service: Service) -> None:
     service.others = 150
-    found = [one.value for one in github.discover() if one.key == "repository"]
+    found = [one.value for one in seen(github) if one.key == "repository"]
     assert len(set(found)) == len(found) == 151
 
 
 def test_the_token_of_an_app_sees_where_it_is_installed(github: GitHub, service: Service) -> None:
     service.is_app = True
-    assert [one.value for one in github.discover() if one.key == "repository"] == [
+    assert [one.value for one in seen(github) if one.key == "repository"] == [
         REPO,
         "octo-org/other-0",
         "octo-org/other-1",

@@ -14,7 +14,7 @@ from runsync.errors import (
     TokenRefusedError,
 )
 from runsync.http.client import Limits
-from runsync.records import Pipeline, Result, Run, Status
+from runsync.records import Pipeline, Problem, Result, Run, Status
 from runsync.sources import open_source
 from runsync.sources.base import Discovered, Listing, RunFilter, TriggerRequest
 from runsync.sources.gitlab.source import GitLab
@@ -281,9 +281,19 @@ def test_it_gives_up_no_sooner_than_told(simulator: GitLabSimulator) -> None:
         source.reread(PROJECT, "1")
 
 
+def test_a_project_that_cannot_be_read_is_named_and_hides_no_other(
+    source: GitLab, simulator: GitLabSimulator
+) -> None:
+    honest = simulator._projects
+    simulator._projects = lambda query: [{"id": 1}, *honest(query)]  # type: ignore[method-assign]
+    problem, *found = source.discover()
+    assert problem == Problem("an entry of the projects: `path_with_namespace` is missing")
+    assert len(found) == 3
+
+
 def test_a_token_sees_the_projects_of_its_user(source: GitLab, world: World) -> None:
     world.projects = 230
-    found = list(source.discover())
+    found = [one for one in source.discover() if isinstance(one, Discovered)]
     assert len({one.value for one in found}) == len(found) == 230
     assert found[0] == Discovered("id", f"{world.path}278964", "Group / Sub / Project 278964")
     source.listing(PipelineConfig("hub", id=found[0].value))
