@@ -138,7 +138,7 @@ class AdvisoryLocks:
     def _connect(self) -> None:
         connection = self._engine.connect()
         self._connection = connection.execution_options(isolation_level="AUTOCOMMIT")
-        if self._is_pooled_by_transaction(self._answer(_BACKEND)):
+        if self._is_pooled_by_transaction():
             raise DatabaseError(
                 "database_url leads to a pooler in transaction mode (such as PgBouncer), which "
                 "cannot keep the locks of a sync; name the PostgreSQL server itself, or a pool in "
@@ -159,13 +159,14 @@ class AdvisoryLocks:
             time.sleep(_ENDING_SECONDS / 20)
         return True
 
-    def _is_pooled_by_transaction(self, backend: int) -> bool:
-        """Whether an open transaction gets the server process of this idle connection, or this
-        connection another process meanwhile. A server itself gives each connection its own."""
+    def _is_pooled_by_transaction(self) -> bool:
+        """Whether this idle connection gets now one server process and now another, or an open
+        transaction gets its own. A server itself gives each connection its own."""
+        own = {self._answer(_BACKEND), self._answer(_BACKEND)}
         with self._engine.begin() as other:
-            return (
-                other.execute(_BACKEND).scalar_one() == backend or self._answer(_BACKEND) != backend
-            )
+            # Where a pooler has one process and no more, a third question would wait for ever.
+            foreign = other.execute(_BACKEND).scalar_one()
+            return len(own) > 1 or foreign in own or self._answer(_BACKEND) not in own
 
     def _close_if_idle(self) -> None:
         if self._connection is not None and not self._held:

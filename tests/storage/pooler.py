@@ -2,7 +2,8 @@
 
 It speaks the wire protocol of PostgreSQL only as far as it must: it sees where a message ends, and
 from the server's ReadyForQuery whether a transaction is open. As PgBouncer does, it gives the
-server connection that was used last to the next client that asks.
+server connection that was used last to the next client that asks, or in turn the one that was used
+longest ago.
 """
 
 import contextlib
@@ -23,8 +24,9 @@ _IDLE = b"I"
 class Pooler:
     """Accepts clients on a port of its own, for the server behind a Unix socket."""
 
-    def __init__(self, server: Path, *, by_transaction: bool) -> None:
+    def __init__(self, server: Path, *, by_transaction: bool, in_turn: bool) -> None:
         self._server, self._by_transaction = server, by_transaction
+        self._next = 0 if in_turn else -1
         self._idle: list[socket.socket] = []
         self._greeting = b""
         self._mutex = threading.Lock()
@@ -68,7 +70,7 @@ class Pooler:
     def _take(self, startup: bytes) -> socket.socket:
         with self._mutex:
             if self._idle:
-                return self._idle.pop()
+                return self._idle.pop(self._next)
         server = socket.socket(socket.AF_UNIX)
         server.connect(str(self._server))
         self._open.append(server)
@@ -124,11 +126,11 @@ def _exactly(source: socket.socket, size: int) -> bytes:
 
 
 @contextmanager
-def pooled(url: URL, *, by_transaction: bool) -> Iterator[URL]:
+def pooled(url: URL, *, by_transaction: bool, in_turn: bool = False) -> Iterator[URL]:
     """The same database behind a pooler."""
     folder = Path(str(url.query["host"]))
     (server,) = folder.glob(".s.PGSQL.*[0-9]")
-    pooler = Pooler(server, by_transaction=by_transaction)
+    pooler = Pooler(server, by_transaction=by_transaction, in_turn=in_turn)
     try:
         yield url.set(host="127.0.0.1", port=pooler.port, query={})
     finally:

@@ -600,10 +600,15 @@ def test_nothing_is_committed_after_another_sync_took_a_dropped_lock(postgres_ur
         stack.enter_context(database.lock("a listing"))
         stack.enter_context(database.lock("another listing"))
         end_the_holders(rival)
-        stack.enter_context(rival.lock("a listing", wait=True))
+        theirs = stack.enter_context(ExitStack())
+        theirs.enter_context(rival.lock("a listing", wait=True))
         for _ in range(2):
             with pytest.raises(LockedError, match="another sync has taken the lock"):
                 database.transact(insert, "a listing")
+        theirs.close()
+        end_the_holders(rival)
+        with pytest.raises(LockedError, match="another sync has taken the lock"):
+            database.transact(insert, "a listing")
         with database.write("another listing") as connection:
             assert connection.execute(text("SELECT count(*) FROM listings")).scalar() == 0
 

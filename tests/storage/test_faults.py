@@ -3,7 +3,7 @@
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -543,9 +543,15 @@ def write_under(database: Database, listing: str) -> None:
         connection.execute(text("SELECT 1"))
 
 
-def test_a_pooler_in_transaction_mode_is_named(postgres_url: str, run_sync: Sync) -> None:
-    with pooled(make_url(postgres_url), by_transaction=True) as url:
+@pytest.mark.parametrize("in_turn", [False, True])
+def test_a_pooler_in_transaction_mode_is_named(
+    postgres_url: str, run_sync: Sync, in_turn: bool
+) -> None:
+    with pooled(make_url(postgres_url), by_transaction=True, in_turn=in_turn) as url:
         database = Database(url)
+        with ExitStack() as busy:
+            for _ in range(3):  # so that the pooler has several to give
+                busy.enter_context(database.read()).execute(text("SELECT 1"))
         for _ in range(3):
             with pytest.raises(DatabaseError, match="pooler in transaction mode"):
                 database.lock("a listing").__enter__()
