@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from runsync.records import Problem, Run, RunWithSteps
+from runsync.simulator import World
 from runsync.sources.base import Page
 from runsync.sources.wercker.source import Wercker
 from runsync.storage.database import Database
@@ -433,3 +434,25 @@ def test_a_repair_keeps_what_only_a_detail_told(rig: Rig) -> None:
     (row,) = [row for row in dump(rig)["runs"] if row["id"] == run]
     assert "commits" in str(row["extra"])
     assert row["branch"] != "elsewhere"
+
+
+class Slow(Wercker):
+    """Takes an hour between a listing and a run of it."""
+
+    world: World
+
+    def complete(self, run: Run) -> RunWithSteps:
+        self.world.clock.advance(timedelta(hours=1))
+        return super().complete(run)
+
+
+def test_what_is_mended_is_of_the_time_of_the_listing(rig: Rig) -> None:
+    """Which tells a part of it: another sync may have written the run since."""
+    run = rig.world.run_ids(rig.world.pipelines[0].id)[0]  # the newest: of the first page
+    change(rig, f"UPDATE runs SET branch = 'elsewhere' WHERE id = '{run}'")
+    source, began = rig.source(Slow), rig.world.clock.now()
+    assert isinstance(source, Slow)
+    source.world = rig.world
+    verify(rig.database, rig.tasks(source), repair=True)
+    assert rig.column("branch")[run] != "elsewhere"
+    assert rig.column("last_seen_at")[run] - began < timedelta(minutes=1)
