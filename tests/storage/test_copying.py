@@ -1,14 +1,16 @@
 """Large batches go into PostgreSQL by COPY, and change the same rows as row by row."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from runsync.records import Pipeline, Result, Run, RunWithSteps, Status, Step
 from runsync.storage import copying
@@ -24,6 +26,7 @@ from tests.storage.test_store import (
     save_counted,
     step_rows,
     store_of,
+    until_it_waits,
 )
 
 PIPELINE = Pipeline("p", "build")
@@ -128,3 +131,22 @@ def test_what_fails_half_way_leaves_nothing(postgres: Database) -> None:
     with postgres.read() as connection:
         assert connection.execute(text("SELECT count(*) FROM runs")).scalar_one() == 0
     assert store.save(Batch([answer(0, 1)])) == Counts(1, 0, 1)
+
+
+@pytest.mark.usefixtures("by_copy")
+def test_no_copy_waits_for_another(postgres: Database, postgres_url: str) -> None:
+    with closing(Database(postgres_url)) as rival:
+        ours, theirs = ListingStore(postgres, "s", "l"), ListingStore(rival, "t", "m")
+        late = threading.Thread(target=lambda: theirs.save(Batch([answer(0, 1)])))
+        done: list[bool] = []
+
+        def meanwhile(_: Any, __: Any, statement: str, *___: Any) -> None:
+            if statement.startswith("DROP TABLE") and not done:
+                late.start()
+                until_it_waits(late, postgres)
+                done.append(not late.is_alive())
+
+        event.listen(postgres.engine, "before_cursor_execute", meanwhile)
+        ours.save(Batch([answer(0, 1)]))
+        late.join()
+        assert done == [True]
