@@ -166,5 +166,6 @@ def _narrow(values: Values) -> Values:
     least, most = values.min(initial=0), values.max(initial=0)
     for dtype in (np.uint8, np.uint32):
         if least >= 0 and most <= np.iinfo(dtype).max:
-            return values.astype(dtype, copy=False)
+            is_as_wide = values.dtype.itemsize == np.dtype(dtype).itemsize
+            return values.view(dtype) if is_as_wide else values.astype(dtype)
     return values
