@@ -182,20 +182,19 @@ def line(name: str, found: tuple[float, float, int, int], base: float | None = N
 
 
 def compare(file: Path, names: list[str], workers: int) -> None:
-    """Each report of all time and of 28 days, next to the columns it is made of."""
+    """Each report of all time and of 28 days, next to the columns it is made of; the page next to
+    those of step durations."""
     for name in names:
-        columns = (STEP_COLUMNS | RUN_COLUMNS).get(name)
-        created = "run_created_at" if name in STEP_COLUMNS else "created_at"
+        columns = (STEP_COLUMNS | RUN_COLUMNS).get(name, STEP_COLUMNS["step_durations"])
+        created = "created_at" if name in RUN_COLUMNS else "run_created_at"
         for title, since in (("all time", ""), ("28 days", RECENT)):
-            base = None
-            if columns:
-                window = f" AND {created} >= '{since}'" if since else ""
-                selects = [f"SELECT {columns}{window}"]
-                if name == "abort_frequencies":
-                    selects.append(f"SELECT {ABORTED}{window.replace('created', 'run_created')}")
-                plain = measured(PLAIN, str(file), *selects)
-                line(f"sqlite3 for {name}, {title}", plain)
-                base = plain[0]
+            window = f" AND {created} >= '{since}'" if since else ""
+            selects = [f"SELECT {columns}{window}"]
+            if name == "abort_frequencies":
+                selects.append(f"SELECT {ABORTED}{window.replace('created', 'run_created')}")
+            plain = measured(PLAIN, str(file), *selects)
+            line(f"sqlite3 for {name}, {title}", plain)
+            base = plain[0]
             line(f"{name}, {title}", measured(REPORT, str(file), name, since, "1"), base)
             if workers > 1 and not since:
                 found = measured(REPORT, str(file), name, since, str(workers))
